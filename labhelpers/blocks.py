@@ -1,0 +1,136 @@
+"""Layers from which the students build the generator and the discriminators."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FinalLayer", "UNetDown", "UNetUp", "discriminator_block"]
+
+
+def _with_skip(x: Tensor, skip_input: Tensor | None) -> Tensor:
+    """Concatenate `x` and the skip connection, if there is one, on the channels."""
+    if skip_input is None:
+        return x
+    if x.shape[-2:] != skip_input.shape[-2:]:
+        raise ValueError(
+            f"The skip connection is {tuple(skip_input.shape[-2:])} pixels large, but the input is "
+            f"{tuple(x.shape[-2:])}. Both must have the same height and width: pass the output of "
+            "the down block that has the same size."
+        )
+    return torch.cat((x, skip_input), dim=1)
+
+
+class UNetDown(nn.Module):
+    """Halve height and width: convolution, instance normalisation, leaky ReLU.
+
+    Used in notebook 2, section "The generator".
+
+    Args:
+        in_size: Number of input channels.
+        out_size: Number of output channels.
+
+    Shape:
+        Input `(N, in_size, H, W)`, output `(N, out_size, H / 2, W / 2)`.
+    """
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.Conv2d(in_size, out_size, kernel_size=3, stride=2, padding=1),
+            nn.InstanceNorm2d(out_size),
+            nn.LeakyReLU(0.2),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the features of `x` at half its resolution."""
+        return self.model(x)
+
+
+class UNetUp(nn.Module):
+    """Double height and width: transposed convolution, instance normalisation, ReLU.
+
+    Used in notebook 2, section "The generator".
+
+    Args:
+        in_size: Number of input channels, those of the skip connection included.
+        out_size: Number of output channels.
+
+    Shape:
+        Input `(N, in_size, H, W)`, together with the skip connection;
+        output `(N, out_size, 2 H, 2 W)`.
+    """
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.ConvTranspose2d(in_size, out_size, kernel_size=4, stride=2, padding=1),
+            nn.InstanceNorm2d(out_size),
+            nn.ReLU(),
+        )
+
+    def forward(self, x: Tensor, skip_input: Tensor | None = None) -> Tensor:
+        """Return the features of `x` (and `skip_input`) at twice the resolution.
+
+        Args:
+            x: Features from the block below.
+            skip_input: Features of the down block with the same height and width.
+
+        Raises:
+            ValueError: If the two differ in height or width.
+        """
+        return self.model(_with_skip(x, skip_input))
+
+
+class FinalLayer(nn.Module):
+    """Double height and width and make an image in [-1, 1]: upsampling, convolution, tanh.
+
+    Used in notebook 2, section "The generator".
+
+    Args:
+        in_size: Number of input channels, those of the skip connection included.
+        out_size: Number of channels of the image.
+
+    Shape:
+        Input `(N, in_size, H, W)`, together with the skip connection;
+        output `(N, out_size, 2 H, 2 W)`, values in [-1, 1].
+    """
+
+    def __init__(self, in_size: int, out_size: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            nn.Conv2d(in_size, out_size, kernel_size=3, padding=1),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor, skip_input: Tensor | None = None) -> Tensor:
+        """Return the image made from `x` (and `skip_input`).
+
+        Args:
+            x: Features from the block below.
+            skip_input: Features of the down block with the same height and width.
+
+        Raises:
+            ValueError: If the two differ in height or width.
+        """
+        # The same numbers in another memory order: on a CPU, nearest upsampling of
+        # channels-last tensors is about ten times faster.
+        x = _with_skip(x, skip_input).contiguous(memory_format=torch.channels_last)
+        return self.model(x)
+
+
+def discriminator_block(in_filters: int, out_filters: int) -> nn.Sequential:
+    """Return a block that halves height and width: convolution, leaky ReLU.
+
+    Used in notebook 3, section "The discriminator".
+
+    Args:
+        in_filters: Number of input channels.
+        out_filters: Number of output channels.
+
+    Shape:
+        Input `(N, in_filters, H, W)`, output `(N, out_filters, H / 2, W / 2)`.
+    """
+    return nn.Sequential(
+        nn.Conv2d(in_filters, out_filters, kernel_size=3, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+    )

@@ -1,0 +1,68 @@
+"""The blocks that the students build with: layers, shapes, skip connections."""
+
+import pytest
+import torch
+
+from labhelpers.blocks import FinalLayer, UNetDown, UNetUp, discriminator_block
+
+
+@pytest.fixture
+def features():
+    return torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def layer_names(block):
+    layers = [layer for layer in block.modules() if not list(layer.children())]
+    return [type(layer).__name__ for layer in layers]
+
+
+@pytest.mark.parametrize(
+    ("block", "names"),
+    [
+        (UNetDown(3, 5), ["Conv2d", "InstanceNorm2d", "LeakyReLU"]),
+        (UNetUp(3, 5), ["ConvTranspose2d", "InstanceNorm2d", "ReLU"]),
+        (FinalLayer(3, 5), ["Upsample", "Conv2d", "Tanh"]),
+        (discriminator_block(3, 5), ["Conv2d", "LeakyReLU"]),
+    ],
+)
+def test_layers_in_order(block, names):
+    assert layer_names(block) == names
+
+
+@pytest.mark.parametrize(
+    ("block", "size"),
+    [
+        (UNetDown(3, 5), 4),
+        (UNetUp(3, 5), 16),
+        (FinalLayer(3, 5), 16),
+        (discriminator_block(3, 5), 4),
+    ],
+)
+def test_shapes(block, size, features):
+    assert block(features).shape == (2, 5, size, size)
+
+
+@pytest.mark.parametrize("block_class", [UNetUp, FinalLayer])
+def test_skip_comes_second_on_the_channels(block_class, features):
+    skip = features.flip(0) + 1
+    block = block_class(6, 2)
+    expected = block.model(torch.cat([features, skip], dim=1))
+    torch.testing.assert_close(block(features, skip), expected)
+    torch.testing.assert_close(block(features, skip_input=skip), expected)
+
+
+def test_skip_of_another_size_is_explained(features):
+    with pytest.raises(ValueError, match=r"\(4, 4\) pixels large, but the input is \(8, 8\)"):
+        UNetUp(6, 2)(features, features[..., ::2, ::2])
+
+
+def test_final_layer_is_an_image_in_range(features):
+    image = FinalLayer(3, 1)(1000 * features)
+    assert image.min() >= -1
+    assert image.max() <= 1
+
+
+def test_leaky_slope():
+    block = discriminator_block(1, 1)
+    assert block[1].negative_slope == pytest.approx(0.2)
+    assert UNetDown(1, 1).model[2].negative_slope == pytest.approx(0.2)

@@ -1,0 +1,138 @@
+"""Historical metrics against their formulas, standard ones against hand-made cases."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from labhelpers.metrics import (
+    evaluate_generator,
+    mean_absolute_error,
+    peak_signal_to_noise_ratio,
+    standard_metrics,
+    structural_similarity_index,
+)
+
+
+@pytest.fixture(params=range(5))
+def images(request):
+    """A random pair of some shape, with some correlation and other means."""
+    rng = np.random.default_rng(request.param)
+    shape = [(4096,), (1, 64, 64), (5, 1, 64, 64), (7, 1, 9, 5), (2, 3, 16, 16)][request.param]
+    real = rng.uniform(-1, 1, shape)
+    fake = np.clip(0.6 * real + 0.3 * rng.normal(size=shape) + 0.2, -1, 1)
+    return real, fake
+
+
+def as_tensors(images):
+    return [torch.from_numpy(image) for image in images]
+
+
+def test_mean_absolute_error(images):
+    real, fake = images
+    assert mean_absolute_error(*as_tensors(images)) == pytest.approx(
+        np.abs(real - fake).mean(), abs=1e-6
+    )
+
+
+def test_psnr(images):
+    real, fake = images
+    expected = -10 * math.log10(((real - fake) ** 2).mean())
+    assert peak_signal_to_noise_ratio(*as_tensors(images)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_divisors(images):
+    real, fake = (image.ravel() for image in images)
+    mu_r, mu_f = real.mean(), fake.mean()
+    cov = np.cov(real, fake, ddof=0)[0, 1]
+    expected = (2 * mu_r * mu_f + 0.01) * (2 * cov + 0.03)
+    expected /= (mu_r**2 + mu_f**2 + 0.01) * (real.var(ddof=1) + fake.var(ddof=1) + 0.03)
+    assert structural_similarity_index(*as_tensors(images)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_constants():
+    zeros, ones = torch.zeros(4), torch.ones(4)
+    ssim = structural_similarity_index(zeros, ones, C1=1.0, C2=0.5)
+    assert ssim == pytest.approx(1.0 / 2.0)
+
+
+def test_float32_is_close_to_float64(images):
+    for metric in (mean_absolute_error, peak_signal_to_noise_ratio, structural_similarity_index):
+        real, fake = as_tensors(images)
+        assert metric(real.float(), fake.float()) == pytest.approx(metric(real, fake), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "metric", [mean_absolute_error, peak_signal_to_noise_ratio, structural_similarity_index]
+)
+def test_other_shape_is_not_broadcast(metric):
+    with pytest.raises(ValueError, match="different shapes"):
+        metric(torch.zeros(5, 1, 8, 8), torch.zeros(1, 8, 8))
+
+
+def test_range_of_two_adds_six_decibels():
+    rng = torch.Generator().manual_seed(0)
+    real, fake = (torch.rand(1, 1, 32, 32, generator=rng) * 2 - 1 for _ in range(2))
+    standard = standard_metrics(real, fake)["PSNR"].item()
+    historical = peak_signal_to_noise_ratio(real, fake)
+    assert standard - historical == pytest.approx(20 * math.log10(2), abs=1e-4)
+
+
+def test_standard_metrics_give_a_row_per_image():
+    real = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    fake = real.clone()
+    fake[1] *= 0.5
+    table = standard_metrics(real, fake)
+    assert list(table.columns) == ["MAE", "PSNR", "SSIM"]
+    assert table["MAE"].tolist() == pytest.approx([0, real[1].abs().mean().item() / 2, 0])
+    assert table["SSIM"].tolist() == pytest.approx([1, table["SSIM"][1], 1])
+    assert table["SSIM"][1] < 0.99
+    single = standard_metrics(real[1:2], fake[1:2])
+    pd.testing.assert_frame_equal(single, table.iloc[[1]].reset_index(drop=True), rtol=1e-5)
+
+
+def test_standard_metrics_want_a_batch():
+    with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
+        standard_metrics(torch.zeros(32, 32), torch.zeros(32, 32))
+
+
+class Halve(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, x):
+        return self.factor * x
+
+
+def loader(*means):
+    return [{"T1": torch.full((2, 1, 4, 4), mean), "T2": torch.zeros(2, 1, 4, 4)} for mean in means]
+
+
+def test_evaluate_generator_averages_the_batches():
+    table = evaluate_generator(Halve(), loader(1.0, 0.5), loader(0.2))
+    assert list(table.index) == ["MAE", "PSNR", "SSIM"]
+    assert list(table.columns) == ["Training set", "Test set"]
+    assert table.loc["MAE", "Training set"] == pytest.approx((0.5 + 0.25) / 2)
+    expected = (-10 * math.log10(0.5**2) - 10 * math.log10(0.25**2)) / 2
+    assert table.loc["PSNR", "Training set"] == pytest.approx(expected)
+    assert table.loc["MAE", "Test set"] == pytest.approx(0.1)
+
+
+def test_evaluate_generator_leaves_the_network_as_it_was():
+    generator = Halve().train()
+    evaluate_generator(generator, loader(1.0), loader(1.0))
+    assert generator.training
+    assert generator.factor.grad is None
+
+
+def test_evaluate_generator_without_weights():
+    assert evaluate_generator(nn.Identity(), loader(1.0), loader(1.0)).loc["MAE"].tolist() == [1, 1]
+
+
+def test_empty_loader_is_an_error():
+    with pytest.raises(ValueError, match="loader of the test set is empty"):
+        evaluate_generator(Halve(), loader(1.0), [])
