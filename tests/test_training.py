@@ -1,0 +1,140 @@
+"""Presets, the device report, and a training run that is watched, saved and stopped."""
+
+import math
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from labhelpers.data import IXIDataset
+from labhelpers.training import (
+    TrainingRun,
+    choose_device,
+    choose_preset,
+    limit_subjects,
+    load_history,
+    seed_everything,
+)
+
+
+@pytest.fixture
+def loaders(tmp_path, monkeypatch):
+    """Loaders of ten small pairs; the working folder is a temporary one."""
+    monkeypatch.chdir(tmp_path)
+    images = torch.linspace(-1, 1, 10 * 16 * 16).reshape(10, 1, 16, 16)
+    dataset = IXIDataset.from_tensors(images, -images)
+    return DataLoader(dataset, batch_size=4, shuffle=True), DataLoader(dataset, batch_size=5)
+
+
+@pytest.fixture
+def no_environment(monkeypatch):
+    monkeypatch.delenv("LABHELPERS_PRESET", raising=False)
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def train(loaders, num_epoch=2, losses=None):
+    """Run a training loop that only logs."""
+    generator = nn.Conv2d(1, 1, 1)
+    losses = iter(losses or [])
+    with TrainingRun("demo", *loaders, num_epoch) as run:
+        for _ in run.epochs():
+            for batch in run.batches():
+                loss = next(losses, 1.0)
+                if loss == "stop":
+                    raise KeyboardInterrupt
+                run.log(generator=loss, size=torch.tensor(float(len(batch["T1"]))))
+            run.save_samples(generator)
+    return run
+
+
+def test_full_is_the_default(no_environment, capsys):
+    assert choose_preset().num_epoch == 20
+    assert capsys.readouterr().out == "Preset 'full': 20 epochs, all training subjects.\n"
+
+
+def test_environment_decides(no_environment, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
+    assert choose_preset().name == "quick"
+
+
+def test_grading_never_trains_for_long(no_environment, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert choose_preset("full").name == "quick"
+
+
+def test_unknown_preset_lists_the_known(no_environment):
+    with pytest.raises(ValueError, match="choose one of quick, full"):
+        choose_preset("fast")
+
+
+def test_device_report_says_where_a_gpu_is(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    assert choose_device() == torch.device("cpu")
+    assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+
+
+def test_same_seed_same_weights():
+    seed_everything(3)
+    first = nn.Linear(4, 4).weight.detach().clone()
+    seed_everything(3)
+    torch.testing.assert_close(nn.Linear(4, 4).weight.detach(), first)
+
+
+def test_limit_subjects_keeps_batches_and_order(loaders):
+    train_loader, test_loader = loaders
+    limited = limit_subjects(train_loader, 6)
+    assert [len(batch["T1"]) for batch in limited] == [4, 2]
+    assert isinstance(limited.sampler, torch.utils.data.RandomSampler)
+    in_order = torch.cat([batch["T1"] for batch in limit_subjects(test_loader, 7)])
+    torch.testing.assert_close(in_order, test_loader.dataset.t1[:7])
+    assert limit_subjects(train_loader, None) is train_loader
+
+
+def test_history_holds_the_mean_of_each_epoch(loaders, capsys):
+    run = train(loaders, losses=[1, 2, 3, 4, 5, 6])
+    assert run.history["generator"].tolist() == [2, 5]
+    assert run.history.index.tolist() == [1, 2]
+    assert load_history("demo")["generator"].tolist() == [2, 5]
+    captured = capsys.readouterr()
+    assert "Epoch 2/2: generator loss 5.0000, size loss" in captured.out
+    assert captured.err == ""
+
+
+def test_samples_of_every_epoch(loaders):
+    run = train(loaders, num_epoch=3)
+    assert sorted(path.name for path in run.folder.glob("*.png")) == [
+        f"epoch-{epoch}.png" for epoch in (1, 2, 3)
+    ]
+    train(loaders, num_epoch=1)
+    assert [path.name for path in run.folder.glob("*.png")] == ["epoch-1.png"]
+
+
+def test_stop_button_keeps_the_network(loaders, capsys):
+    run = train(loaders, losses=[1, 2, 3, 4, "stop"])
+    assert run.interrupted
+    assert run.history["generator"].tolist() == [2]
+    assert "Training stopped in epoch 2 of 2" in capsys.readouterr().out
+
+
+def test_other_errors_are_not_hidden(loaders):
+    with pytest.raises(ZeroDivisionError), TrainingRun("demo", *loaders, 1):
+        _ = 1 / 0
+
+
+def test_loss_that_is_no_number_stops_with_advice(loaders):
+    with pytest.raises(FloatingPointError, match="lower `lr`"):
+        train(loaders, losses=[math.nan])
+
+
+def test_no_epoch_is_an_error(loaders):
+    with pytest.raises(ValueError, match="at least 1 epoch"):
+        TrainingRun("demo", *loaders, 0)
+
+
+def test_history_of_no_training(loaders):
+    with pytest.raises(FileNotFoundError, match="train 'other' first"):
+        load_history("other")
