@@ -1,0 +1,299 @@
+"""Draw the charts: histograms, training curves, and bars of metrics and of tissue signals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
+
+from labhelpers.plots.figure import (
+    INTENSITY,
+    AccessibleFigure,
+    finish,
+    listed,
+    new_chart,
+    split_voxels,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from labhelpers.data import IXIDataset
+
+__all__ = [
+    "contrast_bars",
+    "intensity_histograms",
+    "joint_histogram",
+    "metric_bars",
+    "training_curves",
+]
+
+_BINS = 100
+
+# Okabe-Ito colours are told apart by the colour-blind; dashes and markers say the same again.
+_BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+_GREY, _ORANGE = "#BBBBBB", "#E69F00"
+_LINES = (
+    {"color": _BLUE, "linestyle": "-", "marker": "o"},
+    {"color": _VERMILLION, "linestyle": "--", "marker": "s"},
+    {"color": _GREEN, "linestyle": "-.", "marker": "^"},
+    {"color": _PURPLE, "linestyle": ":", "marker": "D"},
+)
+_METRICS = {
+    "MAE": ("MAE (no unit), lower is better", "{:.3f}"),
+    "PSNR": ("PSNR (dB), higher is better", "{:.2f}"),
+    "SSIM": ("SSIM (no unit), higher is better", "{:.3f}"),
+}
+_BASELINES = ("T1-w unchanged", "Intensity lookup", "Mean T2-w image")
+
+
+@styled
+def intensity_histograms(dataset: IXIDataset) -> AccessibleFigure:
+    """Draw the histograms of all T1-w and of all T2-w voxels of a split, with log counts.
+
+    Used in notebook 1 beside the intensity statistics.
+
+    Args:
+        dataset: A split; items `{"T1", "T2"}`, each `(1, H, W)` in `[-1, 1]`.
+
+    Raises:
+        ValueError: If the dataset is empty.
+    """
+    figure, (axes,) = new_chart(8, 3.8)
+    edges = np.linspace(-1, 1, _BINS + 1)
+    for name, voxels, line in zip(("T1-w", "T2-w"), split_voxels(dataset), _LINES, strict=False):
+        counts, _ = np.histogram(voxels, edges)
+        style = {"color": line["color"], "linestyle": line["linestyle"], "linewidth": 1.6}
+        axes.stairs(counts, edges, baseline=None, label=name, **style)
+    axes.set(yscale="log", xlim=(-1, 1), xlabel=INTENSITY, ylabel="voxels per bin (log scale)")
+    _legend_above(axes)
+    alt = (
+        f"Histograms of the T1-w and T2-w intensities of {len(dataset)} subjects, in {_BINS} bins "
+        "from -1 to 1, with counts on a logarithmic scale. "
+        + " ".join(
+            f"{name}: median {np.median(voxels):.2f}, nine voxels in ten below "
+            f"{np.quantile(voxels, 0.9):.2f}."
+            for name, voxels in zip(("T1-w", "T2-w"), split_voxels(dataset), strict=True)
+        )
+    )
+    return finish(figure, "How often each intensity occurs", alt)
+
+
+@styled
+def joint_histogram(dataset: IXIDataset, lookup: torch.Tensor | None = None) -> AccessibleFigure:
+    """Draw how often each pair of T1-w and T2-w intensities meets in a voxel.
+
+    Used in notebook 1 beside the intensity lookup.
+
+    Args:
+        dataset: A split; items `{"T1", "T2"}`, each `(1, H, W)` in `[-1, 1]`.
+        lookup: T2-w value `(n_bins,)` of each of the equal T1-w bins over `[-1, 1]`, drawn over
+            the histogram as steps.
+
+    Raises:
+        ValueError: If the dataset is empty or `lookup` has not exactly one axis.
+    """
+    t1, t2 = (voxels.ravel() for voxels in split_voxels(dataset))
+    figure, (axes,) = new_chart(7, 5.4)
+    edges = np.linspace(-1, 1, _BINS + 1)
+    counts, _, _ = np.histogram2d(t1, t2, (edges, edges))
+    mesh = axes.pcolormesh(
+        edges, edges, np.ma.masked_equal(counts.T, 0), norm=LogNorm(), cmap="viridis"
+    )
+    figure.colorbar(mesh, ax=axes, label="voxels per bin (log scale)", pad=0.03)
+    alt = (
+        f"Joint histogram of the T1-w and T2-w intensities of {t1.size:,} voxels. "
+        f"{_spread(counts, edges)}"
+    )
+    if lookup is not None:
+        values = _lookup(lookup)
+        steps = np.linspace(-1, 1, len(values) + 1)
+        for colour, width in (("white", 4.5), (_VERMILLION, 2)):  # a halo keeps it readable
+            line = axes.stairs(values, steps, baseline=None, color=colour, linewidth=width)
+        line.set_label("intensity lookup")
+        axes.legend(loc="upper right", frameon=True)
+        alt += f" The lookup curve runs from {values.min():.2f} to {values.max():.2f}."
+    axes.set(
+        xlabel=f"T1-w {INTENSITY}", ylabel=f"T2-w {INTENSITY}", aspect="equal",
+        xlim=(-1, 1), ylim=(-1, 1),
+    )  # fmt: skip
+    return finish(figure, "Which T2-w intensity goes with which T1-w intensity", alt)
+
+
+@styled
+def training_curves(
+    history: pd.DataFrame,
+    title: str = "Losses during training",
+    reference: float | None = None,
+    reference_label: str = "reference",
+) -> AccessibleFigure:
+    """Draw one curve per loss.
+
+    Used in notebooks 2, 3 and 4 after training.
+
+    Args:
+        history: One row per epoch, one column per loss (at most 4), index the epoch.
+        title: Title of the figure.
+        reference: Height of a horizontal line, such as ln 2 for a discriminator at chance.
+        reference_label: What that line means.
+
+    Raises:
+        ValueError: If the history is empty or has more than 4 columns.
+    """
+    if history.empty or len(history.columns) > len(_LINES):
+        raise ValueError(
+            f"history has {len(history)} epochs and {len(history.columns)} losses: expected at "
+            f"least 1 epoch and 1 to {len(_LINES)} losses. Train first, or select columns."
+        )
+    figure, (axes,) = new_chart(8, 3.8)
+    for name, line in zip(history.columns, _LINES, strict=False):
+        axes.plot(history.index, history[name], label=name, markersize=4, **line)
+    ends = sorted({0, len(history) - 1})
+    alt = f"{title}. Mean loss per epoch. " + " ".join(
+        f"{name}: "
+        + ", ".join(f"{values.iloc[i]:.3f} at epoch {history.index[i]}" for i in ends)
+        + "."
+        for name, values in history.items()
+    )
+    if reference is not None:
+        axes.axhline(reference, color="black", linewidth=1, linestyle=(0, (1, 2)))
+        axes.lines[-1].set_label(f"{reference_label} ({reference:.3f})")
+        alt += f" A dotted line marks {reference_label}, {reference:.3f}."
+    axes.set(xlabel="epoch", ylabel="mean loss (no unit)")
+    axes.set_xlim(history.index[0] - 0.5, history.index[-1] + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend_above(axes)
+    return finish(figure, title, alt)
+
+
+@styled
+def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
+    """Draw the three metrics of every method on the test set; baselines are hatched.
+
+    Used in notebooks 2, 3 and 4 under the table of results.
+
+    Args:
+        table: One row per method, columns `MAE`, `PSNR` and `SSIM` for the test set, or the table
+            that `results.results_table` returns. `T1-w unchanged`, `Intensity lookup` and
+            `Mean T2-w image` are drawn as baselines.
+
+    Raises:
+        ValueError: If the table has no row or lacks one of the columns.
+    """
+    table, labels = _test_columns(table)
+    figure, panels = new_chart(9, 1.5 + 0.42 * len(table), panels=3, sharey=True)
+    rows = np.arange(len(table))
+    for axes, (metric, (label, form)) in zip(panels, _METRICS.items(), strict=True):
+        bars = axes.barh(rows, table[metric], height=0.68, color=_BLUE, edgecolor="#333333")
+        for bar, name in zip(bars, table.index, strict=True):
+            if name in _BASELINES:
+                bar.set(facecolor=_GREY, hatch="///")
+        axes.bar_label(bars, [form.format(value) for value in table[metric]], padding=3, fontsize=9)
+        axes.set(title=metric, xlabel=label)
+        axes.margins(x=0.25)  # room for the numbers
+        axes.grid(False, axis="y")
+    panels[0].set_yticks(rows, labels)
+    panels[0].set_ylabel("method")
+    panels[0].invert_yaxis()  # the first row of the table on top
+    alt = "Bar charts of the metrics on the test set. " + " ".join(
+        f"{label}: {listed({m: _METRICS[m][1].format(row[m]) for m in _METRICS})}.".replace(
+            "\n", " "
+        )
+        for label, (_, row) in zip(labels, table.iterrows(), strict=True)
+    )
+    return finish(figure, "Test set: trained networks (plain) and baselines (hatched)", alt)
+
+
+@styled
+def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
+    """Draw the signal of each tissue in T1-w and T2-w side by side.
+
+    Used in notebook 1, where the contrast of the two sequences is explained.
+
+    Args:
+        signal_table: One row per tissue, columns `T1-w` and `T2-w`, as `phantom.signal_table`
+            returns it.
+
+    Raises:
+        ValueError: If the table has no row or lacks one of the columns.
+    """
+    _require_columns(signal_table, ("T1-w", "T2-w"), "signal_table")
+    figure, (axes,) = new_chart(8, 3.8)
+    tissues = np.arange(len(signal_table))
+    looks = ((-0.2, _BLUE, ""), (0.2, _ORANGE, "///"))
+    for (shift, colour, hatch), name in zip(looks, ("T1-w", "T2-w"), strict=True):
+        bars = axes.bar(
+            tissues + shift, signal_table[name], 0.36, color=colour, hatch=hatch,
+            edgecolor="#333333", label=name,
+        )  # fmt: skip
+        axes.bar_label(bars, fmt="%.2f", padding=2, fontsize=9)
+    axes.set_xticks(tissues, [str(tissue) for tissue in signal_table.index])
+    axes.set(xlabel="tissue", ylabel="signal (relative, no unit)")
+    axes.grid(False, axis="x")
+    axes.margins(y=0.12)
+    _legend_above(axes)
+    alt = "Bar chart of the signal of each tissue. " + " ".join(
+        f"{tissue}: T1-w {row['T1-w']:.2f}, T2-w {row['T2-w']:.2f}."
+        for tissue, row in signal_table.iterrows()
+    )
+    return finish(figure, "The same tissues in T1-w and in T2-w", alt)
+
+
+# --- helpers ------------------------------------------------------------------------------------
+
+
+def _legend_above(axes: Axes) -> None:
+    """Put the legend between title and axes, where it hides no curve."""
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LINES) + 1)
+
+
+def _lookup(lookup: torch.Tensor) -> np.ndarray:
+    if lookup.ndim != 1 or len(lookup) == 0:
+        raise ValueError(
+            f"lookup has shape {tuple(lookup.shape)}: expected (n_bins,), one T2-w value per "
+            "T1-w bin, as fit_intensity_lookup returns it."
+        )
+    return lookup.detach().cpu().float().numpy()
+
+
+def _spread(counts: np.ndarray, edges: np.ndarray) -> str:
+    """Say in words how widely T2-w varies among voxels of one T1-w intensity."""
+    centres = (edges[:-1] + edges[1:]) / 2
+    per_bin = np.maximum(counts.sum(1), 1)
+    mean = counts @ centres / per_bin
+    variance = np.maximum(counts @ centres**2 / per_bin - mean**2, 0)
+    middle = slice(len(mean) // 4, 3 * len(mean) // 4)
+    deviation = np.sqrt(np.average(variance[middle], weights=per_bin[middle]))
+    return (
+        "Voxels of one and the same middle T1-w intensity (-0.5 to 0.5) differ in T2-w, with a "
+        f"standard deviation of {deviation:.2f} on average."
+    )
+
+
+def _require_columns(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+    missing = [column for column in columns if column not in table.columns]
+    if missing or table.empty:
+        raise ValueError(
+            f"{name} has {len(table)} rows and columns {list(table.columns)}: expected at least "
+            f"one row and the columns {list(columns)}."
+        )
+
+
+def _test_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the metrics on the test set, and labels that say which figures are published ones."""
+    labels = [str(name) for name in table.index]
+    if table.columns.nlevels == 2:
+        if ("source", "") in table.columns:
+            sources = table["source", ""].astype(str)
+            published = sources.str.startswith("published")
+            labels = [
+                f"{label}\n(published)" if known else label
+                for label, known in zip(labels, published, strict=True)
+            ]
+        table = table.xs("Test set", axis=1, level=1)
+    _require_columns(table, tuple(_METRICS), "table")
+    return table, labels

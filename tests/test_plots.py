@@ -1,0 +1,380 @@
+"""Tests of `labhelpers.plots`: what each figure says, shows, leaves behind and refuses."""
+
+import math
+from html.parser import HTMLParser
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from matplotlib import pyplot as plt
+from matplotlib import style
+
+from labhelpers import plots
+from labhelpers.data import IXIDataset
+from labhelpers.plots import figure as figure_module
+
+STAMP, CREDIT = "Simulated data (phantom)", "IXI dataset, CC BY-SA 3.0"
+
+
+def batch(count=3, size=16, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 1, size, size, generator=generator) * 2 - 1
+
+
+def dataset(count=4):
+    names = [f"sub-IXI{i:03d}" for i in range(count)]
+    return IXIDataset.from_tensors(batch(count), batch(count, seed=1), names)
+
+
+def metrics():
+    return pd.DataFrame(
+        {"MAE": [0.0731, 0.0492], "PSNR": [16.66, 20.19], "SSIM": [0.924, 0.968]},
+        index=["Mean T2-w image", "Generator"],
+    )
+
+
+def signals():
+    return pd.DataFrame({"T1-w": [0.2, 0.6], "T2-w": [1.0, 0.3]}, index=["CSF", "white matter"])
+
+
+def history(epochs=3):
+    return pd.DataFrame(
+        {"generator": np.linspace(0.9, 0.3, epochs), "discriminator": math.log(2)},
+        index=pd.RangeIndex(1, epochs + 1, name="epoch"),
+    )
+
+
+PREDICTIONS = {"Generator": batch(seed=3), "cGAN": batch(seed=4)}
+PICTURES = {
+    "pairs": lambda: plots.show_pairs(dataset(), subjects=3),
+    "images": lambda: plots.show_images({"mean": batch()[0], "T2": batch()[0, 0]}),
+    "samples": lambda: plots.sample_grid(batch(), batch(seed=3), batch(seed=1), "cGAN"),
+    "methods": lambda: plots.compare_methods(batch(), batch(seed=1), PREDICTIONS),
+}
+MAPS = {"errors": lambda: plots.error_maps(batch(seed=1), PREDICTIONS)}
+CHARTS = {
+    "histograms": lambda: plots.intensity_histograms(dataset()),
+    "joint": lambda: plots.joint_histogram(dataset()),
+    "joint-lookup": lambda: plots.joint_histogram(dataset(), torch.linspace(-1, 1, 7)),
+    "curves": lambda: plots.training_curves(history(), "Losses", math.log(2), "chance"),
+    "metrics": lambda: plots.metric_bars(metrics()),
+    "contrast": lambda: plots.contrast_bars(signals()),
+}
+FIGURES = PICTURES | MAPS | CHARTS
+
+
+@pytest.fixture(autouse=True)
+def real_data(monkeypatch):
+    monkeypatch.setattr(figure_module, "is_simulated", lambda: False)
+
+
+@pytest.fixture
+def simulated_data(monkeypatch):
+    monkeypatch.setattr(figure_module, "is_simulated", lambda: True)
+
+
+def texts(shown):
+    return [text.get_text() for text in shown.figure.texts]
+
+
+def image_tag(shown):
+    found = []
+
+    class Finder(HTMLParser):
+        def handle_starttag(self, tag, attributes):
+            found.append((tag, dict(attributes)))
+
+    Finder().feed(shown._repr_html_())
+    ((tag, attributes),) = found
+    assert tag == "img"
+    return attributes
+
+
+# --- what every figure has in common ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_figure_has_title_labels_and_alternative_text(draw):
+    shown = draw()
+    assert shown.figure.get_suptitle()
+    assert len(shown.alt) > 40
+    main = shown.figure.axes[0]
+    assert main.get_xlabel()
+    assert main.get_ylabel() or main.images  # rows of slices carry their names instead
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_alternative_text_reaches_the_notebook(draw):
+    shown = draw()
+    data, _ = DisplayFormatter().format(shown)
+    assert set(data) == {"text/plain", "text/html"}
+    assert data["text/plain"] == shown.alt
+    attributes = image_tag(shown)
+    assert attributes["alt"] == shown.alt
+    assert attributes["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+
+
+def test_alternative_text_is_escaped():
+    shown = plots.training_curves(history(), 'a "title" with <tags> & more')
+    assert image_tag(shown)["alt"].startswith('a "title" with <tags> & more.')
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_nothing_is_left_open_in_pyplot(draw):
+    plt.close("all")
+    draw()
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_simulated_data_are_stamped(draw, simulated_data):
+    shown = draw()
+    assert STAMP in texts(shown)
+    assert STAMP in shown.alt
+    assert CREDIT not in texts(shown)
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_real_data_are_not_stamped(draw):
+    assert STAMP not in texts(draw())
+
+
+@pytest.mark.parametrize("draw", (PICTURES | MAPS).values(), ids=PICTURES | MAPS)
+def test_figures_that_show_real_slices_credit_them(draw):
+    shown = draw()
+    assert CREDIT in texts(shown)
+    assert CREDIT in shown.alt
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_nothing_is_cut_off(draw, simulated_data):
+    shown = draw()
+    shown.figure.draw_without_rendering()
+    tight = shown.figure.get_tightbbox()
+    width, height = shown.figure.get_size_inches()
+    assert tight.x0 >= 0
+    assert tight.y0 >= 0
+    assert tight.x1 <= width
+    assert tight.y1 <= height
+    assert width <= 9.5
+
+
+def test_a_dark_style_of_the_reader_changes_nothing():
+    plain = plots.metric_bars(metrics())._repr_html_()
+    with style.context("dark_background"):
+        dark = plots.metric_bars(metrics())._repr_html_()
+    assert dark == plain
+
+
+# --- slices -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", PICTURES.values(), ids=PICTURES)
+def test_all_slices_share_the_grey_window(draw):
+    (image,) = draw().figure.axes[0].images
+    assert image.get_clim() == (-1, 1)
+    assert image.get_cmap().name == "gray"
+
+
+def test_error_maps_share_one_scale_that_is_no_grey():
+    first = plots.error_maps(batch(), {"close": batch() * 0.99}).figure.axes[0].images[0]
+    second = plots.error_maps(batch(), {"far": -batch()}).figure.axes[0].images[0]
+    assert first.get_clim() == second.get_clim() == (0, 0.5)
+    assert first.get_cmap().name == "cividis"
+
+
+def test_error_maps_show_the_absolute_error():
+    true = torch.full((1, 1, 4, 4), 0.25)
+    shown = plots.error_maps(true, {"high": true + 0.5, "low": true - 0.5})
+    cells = shown.figure.axes[0].images[0].get_array()
+    assert np.allclose(cells.compressed() if np.ma.isMA(cells) else cells, 0.5)
+    assert "high 0.500, low 0.500" in shown.alt
+
+
+def test_slices_stand_upright_with_the_first_row_on_top():
+    marked = torch.full((1, 1, 8, 8), -1.0)
+    marked[0, 0, 7, 0] = 1  # right end of x, lower end of y
+    dark = torch.full((1, 1, 8, 8), -1.0)
+    shown = plots.sample_grid(marked, dark, dark, "one bright voxel")
+    (image,) = shown.figure.axes[0].images
+    cells = np.ma.filled(image.get_array(), -1)
+    assert image.origin == "lower"
+    assert np.argwhere(cells == 1).tolist() == [[len(cells) - 8, 7]]
+
+
+def test_rows_and_columns_are_named_in_order():
+    shown = plots.compare_methods(batch(), batch(seed=1), PREDICTIONS)
+    axes = shown.figure.axes[0]
+    downwards = [label.get_text() for label in axes.get_yticklabels()][::-1]
+    assert downwards == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
+    columns = [label.get_text() for label in axes.get_xticklabels()]
+    assert columns == ["subject 1", "subject 2", "subject 3"]
+
+
+def test_pairs_carry_the_subjects_and_stop_at_the_end_of_the_split():
+    shown = plots.show_pairs(dataset(2), subjects=6)
+    columns = [label.get_text() for label in shown.figure.axes[0].get_xticklabels()]
+    assert columns == ["sub-IXI000", "sub-IXI001"]
+    assert "sub-IXI000, sub-IXI001" in shown.alt
+
+
+@pytest.mark.parametrize("count", [1, 10, 12])
+def test_grids_of_few_and_many_subjects_fit_a_notebook(count):
+    shown = plots.sample_grid(*(batch(count, 64),) * 3)
+    width, height = shown.figure.get_size_inches()
+    assert width <= 9.5
+    assert height <= 9
+    assert len(shown.figure.axes[0].get_xticklabels()) == min(count, 10)
+
+
+def test_tensors_of_a_network_are_accepted():
+    fake = (batch().requires_grad_() * 0.5).half()
+    assert plots.sample_grid(batch(), fake, batch()).alt
+
+
+def test_sample_grid_is_saved_as_png_with_its_text(tmp_path):
+    path = tmp_path / "images" / "cgan" / "epoch-3.png"
+    assert plots.save_sample_grid(path, batch(), batch(seed=3), batch(seed=1)) == path
+    pixels = matplotlib.image.imread(path)
+    assert pixels.shape[0] > 200
+    assert pixels.shape[1] > 200
+    assert b"cgan epoch 3. Brain slices of 3 test subjects" in path.read_bytes()
+
+
+def test_saved_figures_must_be_png(tmp_path):
+    with pytest.raises(ValueError, match=r"end the name in \.png"):
+        plots.show_pairs(dataset()).save(tmp_path / "pairs.pdf")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- charts -------------------------------------------------------------------------------------
+
+
+def test_histograms_count_every_voxel_on_a_log_scale():
+    axes = plots.intensity_histograms(dataset()).figure.axes[0]
+    assert axes.get_yscale() == "log"
+    assert [patch.get_data().values.sum() for patch in axes.patches] == [4 * 16 * 16] * 2
+    assert axes.patches[0].get_linestyle() != axes.patches[1].get_linestyle()
+
+
+def test_joint_histogram_has_t1_on_the_horizontal_axis():
+    t1, t2 = torch.full((1, 1, 4, 4), -0.995), torch.full((1, 1, 4, 4), 0.995)
+    t1[0, 0, 0, 0] = 0.995
+    shown = plots.joint_histogram(IXIDataset.from_tensors(t1, t2, ["sub-IXI000"]), None)
+    counts = np.ma.filled(shown.figure.axes[0].collections[0].get_array(), 0)
+    assert counts[99, 0] == 15
+    assert counts[99, 99] == 1
+    assert counts.sum() == 16
+
+
+def test_lookup_is_drawn_as_equal_steps_over_the_range():
+    lookup = torch.tensor([-0.5, 0.0, 0.25, 0.75])
+    axes = plots.joint_histogram(dataset(), lookup).figure.axes[0]
+    values, edges, _ = axes.patches[-1].get_data()
+    assert values.tolist() == lookup.tolist()
+    assert edges.tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert len(plots.joint_histogram(dataset()).figure.axes[0].patches) == 0
+
+
+def test_training_curves_differ_by_more_than_colour():
+    axes = plots.training_curves(history(), "Losses").figure.axes[0]
+    first, second = axes.lines
+    assert first.get_linestyle() != second.get_linestyle()
+    assert first.get_marker() != second.get_marker()
+    assert first.get_xdata().tolist() == [1, 2, 3]
+
+
+def test_reference_line_is_drawn_and_named_only_if_asked():
+    shown = plots.training_curves(history(), "Losses", math.log(2), "chance")
+    line = shown.figure.axes[0].lines[-1]
+    assert line.get_ydata()[0] == pytest.approx(0.693, abs=1e-3)
+    assert line.get_label() == "chance (0.693)"
+    assert "chance, 0.693" in shown.alt
+    assert len(plots.training_curves(history()).figure.axes[0].lines) == 2
+
+
+def test_one_epoch_makes_a_curve_with_whole_epochs_on_the_axis():
+    shown = plots.training_curves(history(1))
+    shown.figure.draw_without_rendering()
+    labels = {label.get_text() for label in shown.figure.axes[0].get_xticklabels()}
+    assert "1" in labels
+    assert not any("." in label for label in labels)
+    assert shown.alt.count("at epoch 1") == 2
+
+
+def test_only_baselines_are_hatched_and_values_are_written():
+    shown = plots.metric_bars(metrics())
+    assert [axes.get_title() for axes in shown.figure.axes] == ["MAE", "PSNR", "SSIM"]
+    for axes in shown.figure.axes:
+        baseline, network = axes.patches
+        assert baseline.get_hatch()
+        assert not network.get_hatch()
+    written = [text.get_text() for axes in shown.figure.axes for text in axes.texts]
+    assert written == ["0.073", "0.049", "16.66", "20.19", "0.924", "0.968"]
+
+
+def test_metric_bars_take_the_test_set_of_the_results_table():
+    table = pd.concat({"Test set": metrics(), "Training set": metrics() * 2}, axis=1)
+    table = table.swaplevel(axis=1)
+    table["source", ""] = ["measured here", "published on IXI, 20 epochs"]
+    shown = plots.metric_bars(table)
+    axes = shown.figure.axes[0]
+    assert "Generator (published): MAE 0.049, PSNR 20.19, SSIM 0.968." in shown.alt
+    assert [bar.get_width() for bar in axes.patches] == [0.0731, 0.0492]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels == ["Mean T2-w image", "Generator\n(published)"]
+
+
+def test_contrast_bars_write_the_signals():
+    axes = plots.contrast_bars(signals()).figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["0.20", "0.60", "1.00", "0.30"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["CSF", "white matter"]
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+REFUSED = {
+    "no channel": (
+        lambda: plots.sample_grid(batch()[:, 0], batch(), batch()),
+        r"real_t1 has shape \(3, 16, 16\): expected \(N, 1, H, W\)",
+    ),
+    "two channels": (
+        lambda: plots.error_maps(batch().repeat(1, 2, 1, 1), PREDICTIONS),
+        r"real_t2 has shape \(3, 2, 16, 16\)",
+    ),
+    "other subjects": (
+        lambda: plots.compare_methods(batch(), batch(), {"cGAN": batch(2)}),
+        r"predictions\['cGAN'\] and real_t2 do not match",
+    ),
+    "other size": (
+        lambda: plots.sample_grid(batch(), batch(size=8), batch()),
+        "fake_t2 and real_t2 do not match",
+    ),
+    "no prediction": (lambda: plots.error_maps(batch(), {}), "predictions is empty"),
+    "no image": (lambda: plots.show_images({}), "images holds 0 slices"),
+    "a batch as image": (
+        lambda: plots.show_images({"mean": batch()}),
+        r"images\['mean'\] has shape \(3, 1, 16, 16\).*batch\[0\]",
+    ),
+    "images of two sizes": (
+        lambda: plots.show_images({"a": batch()[0], "b": batch(size=8)[0]}),
+        r"images\['b'\] and images\['a'\] do not match",
+    ),
+    "no subjects": (lambda: plots.show_pairs(dataset(), 0), "choose a number from 1 to 10"),
+    "lookup with two axes": (
+        lambda: plots.joint_histogram(dataset(), torch.zeros(10, 2)),
+        r"lookup has shape \(10, 2\): expected \(n_bins,\)",
+    ),
+    "empty history": (lambda: plots.training_curves(history()[:0]), "history has 0 epochs"),
+    "no metric": (lambda: plots.metric_bars(metrics()[["MAE"]]), "expected at least one row"),
+    "no signal": (lambda: plots.contrast_bars(signals()[["T1-w"]]), "signal_table has 2 rows"),
+}
+
+
+@pytest.mark.parametrize(("draw", "message"), REFUSED.values(), ids=REFUSED)
+def test_wrong_input_is_refused_with_a_way_out(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
