@@ -136,7 +136,7 @@ def training_curves(
     Used in notebooks 2, 3 and 4 after training.
 
     Args:
-        history: One row per epoch, one column per loss (at most 4), index the epoch.
+        history: One column per loss (at most 4); the index is the epoch, or what its name says.
         title: Title of the figure.
         reference: Height of a horizontal line, such as ln 2 for a discriminator at chance.
         reference_label: What that line means.
@@ -150,12 +150,14 @@ def training_curves(
             f"least 1 epoch and 1 to {len(_LINES)} losses. Train first, or select columns."
         )
     figure, (axes,) = new_chart(8, 3.8)
+    step = history.index.name or "epoch"
+    every = len(history) // 20 + 1  # more markers would hide the line
     for name, line in zip(history.columns, _LINES, strict=False):
-        axes.plot(history.index, history[name], label=name, markersize=4, **line)
+        axes.plot(history.index, history[name], label=name, markersize=4, markevery=every, **line)
     ends = sorted({0, len(history) - 1})
-    alt = f"{title}. Mean loss per epoch. " + " ".join(
+    alt = f"{title}. Loss by {step}. " + " ".join(
         f"{name}: "
-        + ", ".join(f"{values.iloc[i]:.3f} at epoch {history.index[i]}" for i in ends)
+        + ", ".join(f"{values.iloc[i]:.3f} at {step} {history.index[i]:g}" for i in ends)
         + "."
         for name, values in history.items()
     )
@@ -163,7 +165,7 @@ def training_curves(
         axes.axhline(reference, color="black", linewidth=1, linestyle=(0, (1, 2)))
         axes.lines[-1].set_label(f"{reference_label} ({reference:.3f})")
         alt += f" A dotted line marks {reference_label}, {reference:.3f}."
-    axes.set(xlabel="epoch", ylabel="mean loss (no unit)")
+    axes.set(xlabel=step, ylabel="loss (no unit)")
     axes.set_xlim(history.index[0] - 0.5, history.index[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend_above(axes)
