@@ -1,0 +1,296 @@
+"""Open the slices of the lab as a PyTorch dataset, with one split that never changes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from labhelpers.download import PHANTOM_FOLDER, DataError, fetch_ixi, parse_slice_name
+
+__all__ = ["DataError", "IXIDataset", "fetch_ixi", "is_simulated", "split_subjects"]
+
+MODALITIES = ("T1", "T2")
+IMAGE_SHAPE = (64, 64)
+
+_EXAMPLE = "'sub-IXI002 - T1.pt'"
+_SPLIT_SEED = 0  # another seed is another split: results could not be compared
+_simulated_opened = False
+
+
+class IXIDataset(Dataset[dict[str, Tensor]]):
+    """T1-w and T2-w slices of the same subjects, all in memory.
+
+    An item is ``{"T1": image, "T2": image}``, two float32 copies of shape ``(1, 64, 64)`` and range
+    ``[-1, 1]``: changing one in place leaves the dataset as it is. The first image axis is x (left
+    to right), the second y. Used in notebook 1 to make the data loaders, and in all later ones.
+
+    Attributes:
+        root: the folder read, or None for ``from_tensors``.
+        mode: ``"train"`` or ``"test"``.
+        subjects: identifiers, in the order of the items.
+        t1: all T1-w slices, ``(N, 1, 64, 64)``.
+        t2: all T2-w slices, ``(N, 1, 64, 64)``.
+        simulated: whether the slices are drawn by ``labhelpers.phantom``.
+    """
+
+    root: Path | None
+    mode: str
+    subjects: list[str]
+    t1: Tensor
+    t2: Tensor
+    simulated: bool
+
+    def __init__(self, root: Path | str, mode: str = "train") -> None:
+        """Read one part of a folder of slices.
+
+        Args:
+            root: the folder, as ``fetch_ixi()`` returns it.
+            mode: ``"train"`` for 80 % of the subjects, rounded down; ``"test"`` for the others.
+
+        Raises:
+            DataError: the folder is missing, empty or of another kind, too small to split, or one
+                of its slices, in either part, is damaged, of another shape or type, or out of
+                range.
+
+        Warns:
+            UserWarning: subjects with one of their two files missing, who are left out.
+        """
+        _check_mode(mode)
+        root = Path(root).expanduser()
+        paired = _paired_subjects(root)
+        train, test = split_subjects(paired)
+        subjects = train if mode == "train" else test
+        t1, t2 = _read_slices(root, paired, subjects)
+        self._hold(t1, t2, subjects, mode, root)
+
+    @classmethod
+    def from_tensors(
+        cls, t1: Tensor, t2: Tensor, subjects: list[str] | None = None, mode: str = "train"
+    ) -> IXIDataset:
+        """Make a dataset of any image size from two tensors ``(N, 1, H, W)``; nothing is split.
+
+        The tensors keep their type (float32 or float64, say) and their range is not checked. The
+        checks of the exercises are the main user.
+
+        Raises:
+            DataError: not two floating-point tensors of one shape ``(N, 1, H, W)``, or another
+                number of subjects than of images.
+        """
+        _check_mode(mode)
+        if t1.shape != t2.shape or t1.ndim != 4 or t1.shape[1] != 1 or len(t1) == 0:
+            raise DataError(
+                f"T1 has shape {tuple(t1.shape)} and T2 {tuple(t2.shape)}. Expected the same shape "
+                "(N, 1, H, W) for both. Add the channel axis with unsqueeze(1) if it is missing."
+            )
+        if t1.dtype != t2.dtype or not t1.is_floating_point():
+            raise DataError(
+                f"T1 has type {t1.dtype} and T2 {t2.dtype}. Expected one floating-point type for "
+                "both. Convert them with .float()."
+            )
+        if subjects is None:
+            subjects = [f"sub-{index:03d}" for index in range(len(t1))]
+        if len(subjects) != len(t1):
+            raise DataError(
+                f"{len(subjects)} subjects were named for {len(t1)} images. Expected one name per "
+                "image. Leave subjects out to have them numbered."
+            )
+        dataset = cls.__new__(cls)
+        dataset._hold(t1, t2, list(subjects), mode, None)
+        return dataset
+
+    def _hold(
+        self, t1: Tensor, t2: Tensor, subjects: list[str], mode: str, root: Path | None
+    ) -> None:
+        global _simulated_opened
+        self.root, self.mode, self.subjects, self.t1, self.t2 = root, mode, subjects, t1, t2
+        # One simulated subject is enough for a figure that must say so.
+        self.simulated = any(subject.startswith("sub-SIM") for subject in subjects)
+        _simulated_opened = _simulated_opened or self.simulated
+
+    def __len__(self) -> int:
+        """Return the number of subjects."""
+        return len(self.subjects)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Return copies of the two images of one subject, ``(1, 64, 64)`` each."""
+        # Copies, because "total = dataset[0]['T2']; total += ..." must not change the data.
+        return {"T1": self.t1[index].clone(), "T2": self.t2[index].clone()}
+
+    def __repr__(self) -> str:
+        """Describe the dataset in one line, without the path: saved notebooks show it."""
+        megabytes = (self.t1.nbytes + self.t2.nbytes) / 1e6
+        kind = "SIMULATED, " if self.simulated else ""
+        return (
+            f"IXIDataset({kind}{self.mode}: {len(self)} subjects from {self.subjects[0]} to "
+            f"{self.subjects[-1]}; T1 and T2 {tuple(self.t1.shape)} "
+            f"{str(self.t1.dtype).removeprefix('torch.')}, {megabytes:.1f} MB)"
+        )
+
+
+def is_simulated() -> bool:
+    """Tell whether this process has opened simulated slices; if so, every figure says it."""
+    return _simulated_opened
+
+
+def split_subjects(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Split subjects into train (80 %, rounded down) and test, the same way for ever.
+
+    The subjects are sorted, then permuted with a fixed seed, so the split depends on nothing but
+    their names: not on the order of the files, the process or the machine. Used in notebook 1,
+    where the data are split.
+
+    Returns:
+        The two lists of subjects, each in the fixed order.
+    """
+    ordered = sorted(set(subjects))
+    # PCG64 by name, not default_rng: its stream of bits is guaranteed. A test pins the split, so
+    # that a NumPy which permutes in another way would be noticed.
+    permutation = np.random.Generator(np.random.PCG64(_SPLIT_SEED)).permutation(len(ordered))
+    ordered = [ordered[index] for index in permutation]
+    n_train = len(ordered) * 4 // 5  # in integers: 0.8 has no exact binary form
+    return ordered[:n_train], ordered[n_train:]
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("train", "test"):
+        raise DataError(
+            f"mode is {mode!r}. Expected 'train' or 'test'. Write IXIDataset(root, mode='train')."
+        )
+
+
+def _paired_subjects(root: Path) -> list[str]:
+    """List the subjects of a folder who have both files; warn of those who have one."""
+    found: dict[str, set[str]] = {}
+    for name in _slice_names(root):
+        subject, modality = parse_slice_name(name)
+        found.setdefault(subject, set()).add(modality)
+    paired = sorted(subject for subject, modalities in found.items() if len(modalities) == 2)
+    alone = [
+        f"{subject} (no {'T2' if 'T1' in found[subject] else 'T1'})"
+        for subject in sorted(found.keys() - set(paired))
+    ]
+    if not paired:
+        raise DataError(
+            f"No subject in {root} has both files; the first is {alone[0]}. Expected two files per "
+            f"subject, such as {_EXAMPLE} and 'sub-IXI002 - T2.pt'. {_way_out(root)}"
+        )
+    if len(paired) < 2:
+        raise DataError(
+            f"Only one subject in {root} has both files: {paired[0]}. Expected at least two, one "
+            f"to train and one to test (the whole set has 577). {_way_out(root)}"
+        )
+    if alone:
+        warnings.warn(
+            f"Left out, because one of the two files is missing in {root}: {', '.join(alone)}. "
+            f"{len(paired)} subjects remain. {_way_out(root)}",
+            stacklevel=3,
+        )
+    return paired
+
+
+def _slice_names(root: Path) -> list[str]:
+    """List the slices of a folder by name, hidden files left aside."""
+    if not root.is_dir():
+        problem = "is a file" if root.exists() else "does not exist"
+        raise DataError(
+            f"The folder of slices {root} {problem}. Expected a folder with files such as "
+            f"{_EXAMPLE}. {_way_out(root)}"
+        )
+    names = sorted(name for name in os.listdir(root) if not name.startswith("."))
+    if not names:
+        raise DataError(
+            f"The folder {root} is empty. Expected files such as {_EXAMPLE}. {_way_out(root)}"
+        )
+    slices = [name for name in names if parse_slice_name(name)]
+    if not slices:
+        raise DataError(
+            f"The folder {root} holds no slices: its first entry is {names[0]!r}. Expected files "
+            f"such as {_EXAMPLE}, with a space on each side of the dash. {_way_out(root)}"
+        )
+    # A slice under a name that does not fit would otherwise vanish from the dataset unnoticed.
+    misnamed = [name for name in names if name.endswith(".pt") and name not in set(slices)]
+    if misnamed:
+        raise DataError(
+            f"{misnamed[0]!r} in {root} is not named like a slice. Expected names such as "
+            f"{_EXAMPLE} only. Move this file to another folder, or rename it if it is a slice."
+        )
+    return slices
+
+
+def _read_slices(root: Path, paired: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
+    """Read the wanted subjects into two float32 tensors, (N, 1, 64, 64).
+
+    All paired subjects are read, so that a damaged file is found at once, whichever part is opened.
+    """
+    images = {modality: torch.empty(len(wanted), 1, *IMAGE_SHAPE) for modality in MODALITIES}
+    row_of = {subject: row for row, subject in enumerate(wanted)}
+    for subject in paired:
+        for modality in MODALITIES:
+            image = _read_slice(root / f"{subject} - {modality}.pt")
+            if subject in row_of:
+                images[modality][row_of[subject], 0] = image
+    return images["T1"], images["T2"]
+
+
+def _read_slice(path: Path) -> Tensor:
+    """Read one file and make sure that it is a slice: (64, 64), float64, in [-1, 1]."""
+    try:
+        image = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # what a damaged file raises depends on where it is damaged
+        # PyTorch's own message proposes to load it unsafely, which must not be followed here.
+        raise _bad_file(
+            path,
+            f"cannot be read (it has {_size(path)} bytes)",
+            "a tensor saved by torch.save, about 33 kB",
+        ) from None
+    if not isinstance(image, Tensor):
+        raise _bad_file(path, f"holds a {type(image).__name__}", "a tensor")
+    if tuple(image.shape) != IMAGE_SHAPE:
+        raise _bad_file(path, f"has shape {tuple(image.shape)}", f"shape {IMAGE_SHAPE}")
+    if image.dtype != torch.float64:
+        raise _bad_file(path, f"has type {image.dtype}", "torch.float64")
+    image = image.detach()
+    n_bad = int((~image.isfinite()).sum())
+    if n_bad:
+        problem = f"has values that are NaN or infinite ({n_bad} of {image.numel()})"
+        raise _bad_file(path, problem, "finite values")
+    low, high = image.min().item(), image.max().item()
+    if low < -1 or high > 1:
+        raise _bad_file(path, f"has values from {low:.4g} to {high:.4g}", "the range [-1, 1]")
+    return image
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed since the folder was listed
+        return 0
+
+
+def _bad_file(path: Path, problem: str, expected: str) -> DataError:
+    return DataError(
+        f"{path.name!r} in {path.parent} {problem}. Expected {expected}. {_way_out(path.parent)}"
+    )
+
+
+def _way_out(root: Path) -> str:
+    """Say how to get sound slices, which depends on where the folder came from."""
+    given = os.environ.get("LABHELPERS_DATA")
+    if given and Path(given).expanduser().absolute() == root.absolute():
+        return (
+            "LABHELPERS_DATA names this folder: put a sound copy there, or unset the variable and "
+            "call fetch_ixi() again."
+        )
+    if root.name == PHANTOM_FOLDER:  # made here, so there is no digest that fetch_ixi could check
+        return "Delete this folder and call fetch_ixi() again, which makes it anew."
+    return (
+        "Call fetch_ixi() again (it checks its copy and repairs it by a fresh download) and open "
+        "the folder that it returns."
+    )

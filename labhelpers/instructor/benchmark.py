@@ -1,0 +1,161 @@
+"""Measure the lab against plainer ways of doing the same, side by side in one run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
+
+__all__ = ["benchmark_data", "main"]
+
+BATCH_SIZE = 40  # the training batch of the lab
+VARIANTS = ("memory", "files")
+
+
+class _FilesDataset(Dataset[dict[str, Tensor]]):
+    """The plain way: read two files for every item, in every epoch."""
+
+    def __init__(self, root: Path, subjects: list[str]) -> None:
+        self.root, self.subjects = root, subjects
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {modality: self._read(index, modality) for modality in ("T1", "T2")}
+
+    def _read(self, index: int, modality: str) -> Tensor:
+        path = self.root / f"{self.subjects[index]} - {modality}.pt"
+        return torch.load(path, weights_only=True).float().unsqueeze(0)  # (1, 64, 64)
+
+
+def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
+    """Compare ``IXIDataset`` with a dataset that reads two files per item and epoch.
+
+    The two take turns, epoch by epoch over the training part, so that a busy machine slows both.
+
+    Args:
+        root: folder of slices.
+        repeats: epochs of each; the medians are reported.
+
+    Returns:
+        Load time (s), time per epoch (s) of both, their ratio, the epochs after which loading has
+        paid for itself, and the growth of memory (MB) of both over one epoch from the start.
+    """
+    load_times = [_seconds(lambda: IXIDataset(root)) for _ in range(max(3, repeats // 2))]
+    dataset = IXIDataset(root)
+    loaders = {
+        "memory": _loader(dataset),
+        "files": _loader(_FilesDataset(root, dataset.subjects)),
+    }
+    epochs: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    for loader in loaders.values():  # one round to warm up: file cache, allocator
+        _run_epoch(loader)
+    for _ in range(repeats):
+        for variant, loader in loaders.items():
+            epochs[variant].append(_seconds(lambda loader=loader: _run_epoch(loader)))
+    load = statistics.median(load_times)
+    memory, files = (statistics.median(epochs[variant]) for variant in VARIANTS)
+    return {
+        "subjects": len(dataset),
+        "repeats": repeats,
+        "load_s": load,
+        "epoch_memory_s": memory,
+        "epoch_files_s": files,
+        "ratio": files / memory,
+        "epochs_to_break_even": load / (files - memory) if files > memory else float("inf"),
+        **{f"peak_{variant}_mb": _peak_in_new_process(root, variant) for variant in VARIANTS},
+    }
+
+
+def _loader(dataset: Dataset[dict[str, Tensor]]) -> DataLoader:
+    return DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
+
+
+def _run_epoch(loader: DataLoader) -> None:
+    for batch in loader:
+        batch["T1"], batch["T2"]
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _peak_in_new_process(root: Path, variant: str) -> float:
+    # A new process per variant: memory that one gave back would hide what the other takes.
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_memory, (root, variant))
+
+
+def _peak_memory(root: Path, variant: str) -> float:
+    """Measure the growth of this process (MB) while a dataset is opened and read once."""
+    process = psutil.Process()
+    subjects, _ = split_subjects(path.name.split(" - ")[0] for path in root.glob("sub-*.pt"))
+    _run_epoch(_loader(_FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
+    start = peak = process.memory_info().rss
+    stop = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not stop.wait(0.002):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    _run_epoch(_loader(IXIDataset(root) if variant == "memory" else _FilesDataset(root, subjects)))
+    stop.set()
+    watcher.join()
+    return (max(peak, process.memory_info().rss) - start) / 1e6
+
+
+def _print_data(result: dict[str, float]) -> None:
+    print(f"Data: training part, {result['subjects']} subjects, batches of {BATCH_SIZE}")
+    print(f"{'':24}{'in memory':>12}{'from files':>12}{'ratio':>9}")
+    print(
+        f"{'one epoch (ms)':24}{result['epoch_memory_s'] * 1e3:12.1f}"
+        f"{result['epoch_files_s'] * 1e3:12.1f}{result['ratio']:9.1f}"
+    )
+    print(f"{'opening (ms)':24}{result['load_s'] * 1e3:12.1f}{0:12.1f}")
+    print(
+        f"{'memory growth (MB)':24}{result['peak_memory_mb']:12.1f}{result['peak_files_mb']:12.1f}"
+    )
+    print(f"Opening pays for itself after {result['epochs_to_break_even']:.1f} epochs.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the benchmarks, print their tables and save all figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of slices (default: fetch_ixi())")
+    parser.add_argument("--repeats", type=int, default=9, help="epochs of each variant")
+    parser.add_argument("--output", type=Path, default=Path("build", "benchmark.json"))
+    options = parser.parse_args(arguments)
+    data = benchmark_data(options.data or fetch_ixi(), options.repeats)
+    _print_data(data)
+    machine = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps({"machine": machine, "data": data}, indent=2) + "\n")
+    print(f"Saved {options.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""A web server on 127.0.0.1 and small archives for it, used by test_download.py."""
+
+import io
+import socket
+import tarfile
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+
+FILES = {
+    f"sub-IXI{number:03d} - {modality}.pt": f"{number} {modality} ".encode() * 3000
+    for number in range(3)
+    for modality in ("T1", "T2")
+}
+
+
+def make_zip(files=FILES, folder="IXI-dataset-0c17/size64/"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in reversed(files):  # archives need not be sorted
+            archive.writestr(folder + name, files[name])
+    return buffer.getvalue()
+
+
+def make_tar(files=FILES, folder="./some/where/IXI-dataset/size64/", link=None):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(folder + name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        if link:
+            member = tarfile.TarInfo(folder + link)
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/hostname"
+            archive.addfile(member)
+    return buffer.getvalue()
+
+
+class Server:
+    """Answers from a table: bytes are served whole, ``("cut", bytes)`` only by half."""
+
+    def __init__(self):
+        self.answers, self.requests = {}, []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.requests.append(self.path)
+                answer = outer.answers.get(self.path)
+                if answer is None:
+                    self.send_error(404, "Not Found")
+                    return
+                cut = isinstance(answer, tuple)
+                body = answer[1] if cut else answer
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body[: len(body) // 2] if cut else body)
+
+            def log_message(self, *_):
+                pass
+
+        # Not an HTTPServer, which asks the name server for its own name: seconds on some machines.
+        self.http = ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.base = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+        self.thread.join()
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]

@@ -1,0 +1,390 @@
+"""Tests of labhelpers.data: the fixed split, the dataset, and what it says to bad folders."""
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from labhelpers import data
+from labhelpers.data import DataError, IXIDataset, is_simulated, split_subjects
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NAMES_577 = [f"sub-IXI{number:03d}" for number in range(577)]
+# SHA-256 of the 461 and the 116 names of NAMES_577, one a line. If these tests fail, the split has
+# changed: networks saved by students would be tested on their own training subjects.
+TRAIN_DIGEST = "67d8a9d535fe6242908bdfe497c7fda41af7a1511e3529bc68ef91e0031dd797"
+TEST_DIGEST = "ecbc797509c30103d43bc69a18175adbdbc727613b6aad6eb87196ee10726daf"
+# First and last of each part, made-up names and the real ones.
+ENDS_577 = ("sub-IXI266", "sub-IXI215", "sub-IXI402", "sub-IXI504")
+ENDS_REAL = ("sub-IXI305", "sub-IXI248", "sub-IXI452", "sub-IXI568")
+
+
+def make_slice(number: int) -> torch.Tensor:
+    image = torch.rand(64, 64, generator=torch.Generator().manual_seed(number)).double() * 2 - 1
+    image[0, 0], image[-1, -1] = -1, 1
+    return image
+
+
+def write_folder(folder: Path, subjects: list[str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, subject in enumerate(subjects):
+        torch.save(make_slice(2 * number), folder / f"{subject} - T1.pt")
+        torch.save(make_slice(2 * number + 1), folder / f"{subject} - T2.pt")
+    return folder
+
+
+def digest(names: list[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def message_of(root: Path, mode: str = "train") -> str:
+    with pytest.raises(DataError) as caught:
+        IXIDataset(root, mode)
+    return str(caught.value)
+
+
+@pytest.fixture(autouse=True)
+def no_given_folder(monkeypatch):
+    monkeypatch.delenv("LABHELPERS_DATA", raising=False)
+    monkeypatch.setattr(data, "_simulated_opened", False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "slices", NAMES_577[:10])
+
+
+def real_folder() -> Path | None:
+    candidates = [REPOSITORY.parent / "shared" / "ixi" / "size64"]
+    if given := os.environ.get("LABHELPERS_DATA"):
+        candidates.insert(0, Path(given))
+    for candidate in candidates:
+        names = list(candidate.glob("sub-IXI* - T?.pt"))
+        if len(names) == 1154 and candidate / "sub-IXI002 - T1.pt" in names:
+            return candidate
+    return None
+
+
+REAL_FOLDER = real_folder()  # now: the fixture above takes the variable away
+
+
+# --- The split ---
+
+
+def test_split_is_pinned():
+    train, test = split_subjects(NAMES_577)
+    assert (len(train), len(test)) == (461, 116)
+    assert sorted(train + test) == NAMES_577
+    assert (train[0], train[-1], test[0], test[-1]) == ENDS_577
+    assert (digest(train), digest(test)) == (TRAIN_DIGEST, TEST_DIGEST)
+
+
+def test_split_does_not_depend_on_order_or_repeats():
+    shuffled = random.Random(3).sample(NAMES_577, 577)
+    assert split_subjects(shuffled) == split_subjects(NAMES_577)
+    assert split_subjects(NAMES_577 + NAMES_577[:50]) == split_subjects(NAMES_577)
+
+
+def test_split_is_not_the_order_of_the_names():
+    train, _ = split_subjects(NAMES_577)
+    assert train != sorted(train)
+
+
+@pytest.mark.parametrize(("n", "n_train"), [(2, 1), (3, 2), (4, 3), (5, 4), (9, 7), (10, 8)])
+def test_split_rounds_down(n, n_train):
+    train, test = split_subjects(NAMES_577[:n])
+    assert (len(train), len(test)) == (n_train, n - n_train)
+
+
+def test_split_is_the_same_in_two_processes(folder):
+    script = (
+        "import sys; from labhelpers.data import IXIDataset;"
+        "print(*IXIDataset(sys.argv[1]).subjects, '/', *IXIDataset(sys.argv[1], 'test').subjects)"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(folder)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    answers = [run.communicate(timeout=120)[0] for run in runs]
+    here = [*IXIDataset(folder).subjects, "/", *IXIDataset(folder, "test").subjects]
+    assert [answer.split() for answer in answers] == [here, here]
+
+
+def test_split_does_not_depend_on_the_order_of_the_file_system(folder, monkeypatch):
+    expected = IXIDataset(folder).subjects
+    plain_listdir = os.listdir
+    orders = []
+
+    def shuffled(path):
+        names = random.Random(len(orders)).sample(plain_listdir(path), len(plain_listdir(path)))
+        orders.append(names)
+        return names
+
+    monkeypatch.setattr(os, "listdir", shuffled)
+    assert [IXIDataset(folder).subjects for _ in range(3)] == [expected] * 3
+    assert orders[0] != orders[1]
+
+
+def test_split_does_not_depend_on_the_order_of_copying(folder, tmp_path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in sorted(folder.iterdir(), reverse=True):
+        shutil.copy(path, copy / path.name)
+    for mode in ("train", "test"):
+        first, second = IXIDataset(folder, mode), IXIDataset(copy, mode)
+        assert first.subjects == second.subjects
+        assert torch.equal(first.t1, second.t1)
+
+
+def test_whole_set_gives_461_and_116(tmp_path):
+    """On the real slices where they are, else on as many made-up ones."""
+    root = REAL_FOLDER or write_folder(tmp_path / "slices", NAMES_577)
+    train, test = IXIDataset(root), IXIDataset(root, "test")
+    assert (len(train), len(test)) == (461, 116)
+    ends = (train.subjects[0], train.subjects[-1], test.subjects[0], test.subjects[-1])
+    assert ends == (ENDS_REAL if REAL_FOLDER else ENDS_577)
+    assert not set(train.subjects) & set(test.subjects)
+    for images in (train.t1, train.t2, test.t1, test.t2):
+        assert images.dtype == torch.float32
+        assert torch.all(images.amin((1, 2, 3)) == -1)
+        assert torch.all(images.amax((1, 2, 3)) == 1)
+    assert not is_simulated()
+
+
+# --- The dataset ---
+
+
+def test_items_are_the_files_of_their_subject(folder):
+    dataset = IXIDataset(str(folder), mode="test")
+    assert (len(dataset), dataset.mode, dataset.root) == (2, "test", folder)
+    for index, subject in enumerate(dataset.subjects):
+        number = NAMES_577.index(subject)
+        item = dataset[index]
+        assert list(item) == ["T1", "T2"]
+        for image, seed in ((item["T1"], 2 * number), (item["T2"], 2 * number + 1)):
+            assert image.dtype == torch.float32
+            assert torch.equal(image, make_slice(seed).float().unsqueeze(0))
+    with pytest.raises(IndexError):
+        dataset[2]
+    assert len(list(dataset)) == 2
+
+
+def test_changing_an_item_in_place_leaves_the_dataset_alone(folder):
+    dataset = IXIDataset(folder)
+    before = dataset.t2.clone()
+    total = dataset[0]["T2"]
+    total += dataset[1]["T2"]
+    assert torch.equal(dataset.t2, before)
+
+
+def test_works_in_a_data_loader(folder):
+    batches = list(DataLoader(IXIDataset(folder), batch_size=5))
+    assert [tuple(batch["T1"].shape) for batch in batches] == [(5, 1, 64, 64), (3, 1, 64, 64)]
+
+
+def test_hidden_files_are_left_aside(folder):
+    (folder / ".DS_Store").write_text("x")
+    (folder / "._sub-IXI001 - T1.pt").write_text("x")
+    (folder / "README.md").write_text("x")
+    assert len(IXIDataset(folder)) == 8
+
+
+def test_repr_tells_what_is_inside_and_not_where(folder):
+    dataset = IXIDataset(folder)
+    assert repr(dataset) == (
+        f"IXIDataset(train: 8 subjects from {dataset.subjects[0]} to {dataset.subjects[-1]}; "
+        "T1 and T2 (8, 1, 64, 64) float32, 0.3 MB)"
+    )
+
+
+def test_simulated_subjects_are_remembered(folder, tmp_path):
+    assert not IXIDataset(folder).simulated
+    assert not is_simulated()
+    phantom = write_folder(tmp_path / "phantom", ["sub-SIM000", "sub-SIM001"])
+    dataset = IXIDataset(phantom)
+    assert dataset.simulated
+    assert "SIMULATED" in repr(dataset)
+    assert not IXIDataset(folder).simulated
+    assert is_simulated()
+
+
+def test_from_tensors_keeps_type_size_and_order():
+    t1, t2 = torch.zeros(3, 1, 8, 6, dtype=torch.float64), torch.ones(3, 1, 8, 6).double()
+    dataset = IXIDataset.from_tensors(t1, t2, mode="test")
+    assert (len(dataset), dataset.mode, dataset.root) == (3, "test", None)
+    assert dataset.subjects == ["sub-000", "sub-001", "sub-002"]
+    assert dataset[2]["T2"].dtype == torch.float64
+    assert dataset[2]["T2"].shape == (1, 8, 6)
+    assert not is_simulated()
+    assert IXIDataset.from_tensors(t1, t2, ["sub-SIM1", "b", "c"]).simulated
+
+
+@pytest.mark.parametrize(
+    ("t1", "t2", "subjects", "words"),
+    [
+        (torch.zeros(3, 8, 8), torch.zeros(3, 8, 8), None, "(N, 1, H, W)"),
+        (torch.zeros(3, 1, 8, 8), torch.zeros(2, 1, 8, 8), None, "same shape"),
+        (torch.zeros(0, 1, 8, 8), torch.zeros(0, 1, 8, 8), None, "(0, 1, 8, 8)"),
+        (torch.zeros(3, 1, 8, 8).int(), torch.zeros(3, 1, 8, 8).int(), None, "torch.int32"),
+        (torch.zeros(3, 1, 8, 8), torch.zeros(3, 1, 8, 8).double(), None, "torch.float64"),
+        (torch.zeros(3, 1, 8, 8), torch.zeros(3, 1, 8, 8), ["a"], "1 subjects"),
+    ],
+)
+def test_from_tensors_refuses_what_does_not_fit(t1, t2, subjects, words):
+    with pytest.raises(DataError) as caught:
+        IXIDataset.from_tensors(t1, t2, subjects)
+    assert words in str(caught.value)
+
+
+# --- Bad folders ---
+
+
+def test_missing_partner_is_left_out_with_a_warning(folder):
+    (folder / "sub-IXI003 - T2.pt").unlink()
+    (folder / "sub-IXI007 - T1.pt").unlink()
+    with pytest.warns(UserWarning, match=r"sub-IXI003 \(no T2\), sub-IXI007 \(no T1\)") as caught:
+        dataset = IXIDataset(folder)
+    assert "8 subjects remain" in str(caught[0].message)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        test = IXIDataset(folder, "test")
+    kept = [name for name in NAMES_577[:10] if name not in ("sub-IXI003", "sub-IXI007")]
+    assert sorted(dataset.subjects + test.subjects) == kept
+
+
+def test_wrong_mode(folder):
+    assert "mode is 'validation'. Expected 'train' or 'test'" in message_of(folder, "validation")
+    with pytest.raises(DataError, match="mode is"):
+        IXIDataset.from_tensors(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8), mode="val")
+
+
+def test_no_folder(tmp_path):
+    message = message_of(tmp_path / "nowhere")
+    assert f"{tmp_path / 'nowhere'} does not exist" in message
+    assert "sub-IXI002 - T1.pt" in message
+    assert "fetch_ixi() again" in message
+
+
+def test_path_is_a_file(folder):
+    assert "sub-IXI001 - T1.pt is a file" in message_of(folder / "sub-IXI001 - T1.pt")
+
+
+def test_empty_folder(tmp_path):
+    assert f"The folder {tmp_path} is empty" in message_of(tmp_path)
+    (tmp_path / ".DS_Store").write_text("x")
+    assert f"The folder {tmp_path} is empty" in message_of(tmp_path)
+
+
+def test_folder_of_other_files(tmp_path):
+    (tmp_path / "b.txt").write_text("x")
+    (tmp_path / "a - T1.pt").write_text("x")
+    message = message_of(tmp_path)
+    assert "holds no slices: its first entry is 'a - T1.pt'" in message
+    assert "a space on each side of the dash" in message
+
+
+def test_slice_under_another_name_is_not_lost(folder):
+    (folder / "sub-IXI004 - T1.pt").rename(folder / "sub-IXI004-T1.pt")
+    message = message_of(folder)
+    assert "'sub-IXI004-T1.pt' in" in message
+    assert "rename it" in message
+
+
+def test_no_subject_with_both_files(tmp_path):
+    root = write_folder(tmp_path / "slices", NAMES_577[:3])
+    for path in root.glob("* - T2.pt"):
+        path.unlink()
+    assert "No subject" in message_of(root)
+    assert "the first is sub-IXI000 (no T2)" in message_of(root)
+
+
+def test_one_subject_cannot_be_split(tmp_path):
+    root = write_folder(tmp_path / "slices", NAMES_577[:1])
+    assert "Only one subject" in message_of(root)
+    assert "sub-IXI000" in message_of(root, "test")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:20_000])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def scribble(path):
+    path.write_text("<html>404</html>")
+
+
+def replace_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def save(make):
+    return lambda path: torch.save(make(), path)
+
+
+def with_value(value):
+    image = make_slice(0)
+    image[5, 7] = value
+    return image
+
+
+BAD_FILES = {
+    "truncated": (truncate, "cannot be read (it has 20000 bytes)"),
+    "empty file": (empty, "cannot be read (it has 0 bytes)"),
+    "web page": (scribble, "cannot be read (it has 16 bytes)"),
+    "folder": (replace_by_folder, "cannot be read (it has "),
+    "unsafe pickle": (save(lambda: Path("x")), "cannot be read (it has "),
+    "not a tensor": (save(lambda: {"image": make_slice(0)}), "holds a dict. Expected a tensor"),
+    "shape": (save(lambda: torch.zeros(1, 64, 64).double()), "has shape (1, 64, 64). Expected"),
+    "size": (save(lambda: torch.zeros(64, 63).double()), "has shape (64, 63). Expected"),
+    "float32": (save(lambda: make_slice(0).float()), "has type torch.float32. Expected"),
+    "integers": (save(lambda: make_slice(0).int()), "has type torch.int32. Expected"),
+    "nan": (save(lambda: with_value(torch.nan)), "has values that are NaN or infinite (1 of 4096)"),
+    "infinite": (
+        save(lambda: with_value(torch.inf)),
+        "has values that are NaN or infinite (1 of 4096)",
+    ),
+    "too high": (save(lambda: with_value(1.5)), "has values from -1 to 1.5. Expected the range"),
+    "too low": (save(lambda: with_value(-3)), "has values from -3 to 1. Expected the range"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+@pytest.mark.parametrize("mode", ["train", "test"])
+def test_bad_file_is_named_whichever_part_is_opened(folder, case, mode):
+    spoil, words = BAD_FILES[case]
+    for name in ("sub-IXI002 - T2.pt", "sub-IXI005 - T1.pt"):
+        spoil(folder / name)
+    message = message_of(folder, mode)
+    assert message.startswith(f"'sub-IXI002 - T2.pt' in {folder} {words}")
+    assert "Call fetch_ixi() again" in message
+    assert "weights_only" not in message
+
+
+def test_way_out_names_the_variable_that_led_here(folder, monkeypatch):
+    truncate(folder / "sub-IXI002 - T1.pt")
+    monkeypatch.setenv("LABHELPERS_DATA", str(folder))
+    assert "unset the variable" in message_of(folder)
+
+
+def test_way_out_of_a_damaged_phantom(tmp_path):
+    folder = write_folder(tmp_path / "phantom-64", ["sub-SIM000", "sub-SIM001"])
+    truncate(folder / "sub-SIM001 - T1.pt")
+    assert "Delete this folder and call fetch_ixi() again" in message_of(folder)

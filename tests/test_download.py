@@ -1,0 +1,387 @@
+"""Tests of labhelpers.download against a real server on loopback; none needs the network."""
+
+import io
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+import types
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pooch
+import pytest
+import torch
+from loopback import FILES, Server, free_port, make_tar, make_zip
+
+from labhelpers import download
+from labhelpers.download import DataError, Source, fetch_ixi, folder_digest, parse_slice_name
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = Server()
+    monkeypatch.setattr(
+        download,
+        "SOURCES",
+        (Source("first", f"{server.base}/a.zip"), Source("second", f"{server.base}/b.tar.gz")),
+    )
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def tiny_data(monkeypatch, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("expected")
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content)
+    monkeypatch.setattr(download, "DIGEST", folder_digest(folder))
+    monkeypatch.setattr(download, "N_FILES", len(FILES))
+    monkeypatch.setattr(download, "_unreachable", set())
+    monkeypatch.delenv("LABHELPERS_DATA", raising=False)
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def phantom_calls(monkeypatch):
+    """Replace the simulation by a stub that is quick and counts its calls."""
+    calls = []
+
+    def write_phantom(folder, n_subjects=577):
+        calls.append(folder)
+        folder.mkdir(exist_ok=True)
+        for number in range(n_subjects):
+            for modality in ("T1", "T2"):
+                (folder / f"sub-SIM{number:03d} - {modality}.pt").write_bytes(b"x")
+        return folder
+
+    stub = types.ModuleType("labhelpers.phantom")
+    stub.write_phantom = write_phantom
+    monkeypatch.setitem(sys.modules, "labhelpers.phantom", stub)
+    return calls
+
+
+@pytest.fixture(autouse=True)
+def nothing_on_stderr(capfd, monkeypatch):
+    # pooch took its standard error when it was imported, before capfd could stand in for it.
+    (handler,) = pooch.get_logger().handlers
+    monkeypatch.setattr(handler, "emit", lambda record: print(record.msg, file=sys.stderr))
+    yield
+    assert capfd.readouterr().err == ""
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def unreachable_sources():
+    return tuple(Source(name, f"http://127.0.0.1:{free_port()}/x") for name in ("first", "second"))
+
+
+# --- Names and digest ---
+
+
+def test_sources_are_pinned_and_public():
+    first, second = download.SOURCES
+    assert first.url.endswith("0c17fb18e60ccefb73d96a79fe01a280eb71b96a.zip")
+    assert "Easternwen/IXI-dataset" in first.url
+    assert second.url.startswith("https://aramislab.paris.inria.fr/")
+
+
+def test_slice_names():
+    assert parse_slice_name("sub-IXI002 - T2.pt") == ("sub-IXI002", "T2")
+    others = ["sub-IXI002-T1.pt", "sub-IXI002 - T3.pt", "sub-IXI002 - T1 (1).pt", ".DS_Store"]
+    others += ["._sub-IXI002 - T1.pt", "../sub-IXI002 - T1.pt", "sub-IXI002 - T1.pt\n"]
+    assert [name for name in others if parse_slice_name(name)] == []
+
+
+def test_folder_digest_follows_its_definition(tmp_path):
+    (tmp_path / "sub-B - T1.pt").write_bytes(b"b")
+    (tmp_path / "sub-A - T1.pt").write_bytes(b"a")
+    (tmp_path / ".DS_Store").write_bytes(b"c")
+    # sha256sum of the two lines, made by hand
+    assert folder_digest(tmp_path) == (
+        "da6907f8fb6644c51447a8bc135cbcc266b2e30aebf82d82232c030c45758bc7"
+    )
+    (tmp_path / "sub-A - T1.pt").write_bytes(b"A")
+    assert not folder_digest(tmp_path).startswith("da69")
+
+
+# --- LABHELPERS_DATA ---
+
+
+def test_given_folder_is_used_as_it_is(tmp_path, monkeypatch, server, capfd):
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name in FILES:
+        (folder / name).write_bytes(b"other slices: no digest is asked for")
+    monkeypatch.setenv("LABHELPERS_DATA", str(folder))
+    assert fetch_ixi(tmp_path / "cache") == folder
+    assert capfd.readouterr().out == ""
+    (folder / next(iter(FILES))).unlink()
+    assert fetch_ixi(tmp_path / "cache") == folder
+    assert "holds 5 slices (the whole IXI set: 6)" in capfd.readouterr().out
+    assert server.requests == []
+
+
+def test_given_folder_must_exist(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"nowhere, which does not exist.*unset it"):
+        fetch_ixi()
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("LABHELPERS_DATA", str(tmp_path / "file"))
+    with pytest.raises(DataError, match="which is a file"):
+        fetch_ixi()
+
+
+# --- Downloads that work ---
+
+
+def test_zip_is_unpacked_verified_and_kept(tmp_path, server, capfd, phantom_calls):
+    server.answers["/a.zip"] = make_zip()
+    level = pooch.get_logger().level
+    folder = fetch_ixi(tmp_path / "cache")
+    assert pooch.get_logger().level == level
+    assert folder == tmp_path / "cache" / "ixi-64"
+    assert contents(folder) == FILES
+    assert os.listdir(tmp_path / "cache") == ["ixi-64"]
+    out = capfd.readouterr().out
+    assert "CC BY-SA 3.0" in out
+    assert "6 slices verified" in out
+    assert fetch_ixi(tmp_path / "cache") == folder  # silent, from the cache
+    assert capfd.readouterr().out == ""
+    assert server.requests == ["/a.zip"]
+    assert phantom_calls == []
+
+
+def test_default_cache_is_the_users(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
+    server.answers["/a.zip"] = make_zip()
+    assert fetch_ixi() == tmp_path / "labhelpers" / "ixi-64"
+
+
+def test_second_source_after_404(tmp_path, server):
+    server.answers["/b.tar.gz"] = make_tar()
+    assert contents(fetch_ixi(tmp_path)) == FILES
+    assert server.requests == ["/a.zip", "/b.tar.gz"]
+
+
+@pytest.mark.parametrize("folder", ["", "size64/", "a/b/c/d/"])
+def test_slices_are_found_at_any_depth(tmp_path, server, folder):
+    server.answers["/a.zip"] = make_zip(folder=folder)
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+def test_only_size64_of_an_archive_with_several_sizes(tmp_path, server):
+    buffer = io.BytesIO(make_zip())
+    with zipfile.ZipFile(buffer, "a") as archive:
+        for name in FILES:
+            archive.writestr(f"IXI-dataset-0c17/size128/{name}", b"large")
+        archive.writestr("IXI-dataset-0c17/size128/sub-IXI900 - T1.pt", b"large")
+        archive.writestr("IXI-dataset-0c17/size64/readme.txt", b"text")
+        archive.writestr("__MACOSX/size64/._sub-IXI000 - T1.pt", b"fork")
+    server.answers["/a.zip"] = buffer.getvalue()
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+def test_no_member_leaves_the_target_folder(tmp_path, server):
+    files = {**FILES, "../../../evil - T1.pt": b"evil"}
+    buffer = io.BytesIO(make_zip(files))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("../../sub-IXI999 - T1.pt", b"evil")
+        archive.writestr(str(tmp_path / "sub-IXI998 - T1.pt"), b"evil")
+    server.answers["/a.zip"] = buffer.getvalue()
+    assert contents(fetch_ixi(tmp_path / "a" / "b")) == FILES
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in FILES]
+
+
+def test_links_in_a_tar_are_not_followed(tmp_path, server):
+    server.answers["/b.tar.gz"] = make_tar(link="sub-IXI777 - T1.pt")
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+# --- Downloads that fail ---
+
+
+def test_cut_download_repeated(tmp_path, server, capfd):
+    server.answers = {"/a.zip": ("cut", make_zip()), "/b.tar.gz": ("cut", make_tar())}
+    assert fetch_ixi(tmp_path) == tmp_path / "phantom-64"
+    assert os.listdir(tmp_path) == ["phantom-64"]  # nothing of the half archives is left
+    out = capfd.readouterr().out
+    assert out.count("the download was cut before its end") == 2
+    assert "SIMULATED DATA" in out
+    server.answers = {"/a.zip": make_zip()}  # same process: a cut is worth another try at once
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+def test_cut_download_goes_on_with_the_second_source(tmp_path, server):
+    server.answers = {"/a.zip": ("cut", make_zip()), "/b.tar.gz": make_tar()}
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+def test_wrong_digest_is_said_and_not_kept(tmp_path, server, capfd):
+    changed = {**FILES, "sub-IXI001 - T1.pt": b"other"}
+    server.answers = {"/a.zip": make_zip(changed), "/b.tar.gz": make_tar(changed)}
+    assert fetch_ixi(tmp_path).name == "phantom-64"
+    assert os.listdir(tmp_path) == ["phantom-64"]
+    out = capfd.readouterr().out
+    for name in ("first", "second"):
+        assert re.search(rf"{name} \(http://.*\): the 6 slices .* not the expected 6: digest", out)
+    assert "SIMULATED DATA" in out
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"<html>sign in</html>", "neither a zip nor a tar archive"),
+        (make_zip({"other.txt": b"x"}), "holds no slices"),
+        (make_zip({**FILES, "sub-IXI001 - T1.pt": bytes(1_000_001)}), "has 1000001 bytes"),
+        (make_tar()[:-40], "could not be used (EOFError"),
+        (None, "the server answered 404 Not Found"),
+    ],
+)
+def test_reason_of_a_failed_source_is_said(tmp_path, server, capfd, answer, words):
+    server.answers = {"/a.zip": answer, "/b.tar.gz": make_tar()}
+    shutil.rmtree(fetch_ixi(tmp_path))
+    server.answers = {"/a.zip": answer}
+    capfd.readouterr()
+    assert fetch_ixi(tmp_path).name == "phantom-64"
+    assert words in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "is a file"])
+def test_damaged_cache_is_mended(tmp_path, server, capfd, damage):
+    server.answers["/a.zip"] = make_zip()
+    folder = fetch_ixi(tmp_path)
+    if damage == "missing":
+        (folder / "sub-IXI001 - T1.pt").unlink()
+    elif damage == "changed":
+        (folder / "sub-IXI001 - T1.pt").write_bytes(b"half")
+    else:
+        shutil.rmtree(folder)
+        folder.write_text("x")
+    capfd.readouterr()
+    assert contents(fetch_ixi(tmp_path)) == FILES
+    assert "damaged or incomplete: getting them again" in capfd.readouterr().out
+    assert os.listdir(tmp_path) == ["ixi-64"]
+
+
+def test_file_of_a_file_manager_does_not_spoil_the_cache(tmp_path, server):
+    server.answers["/a.zip"] = make_zip()
+    (fetch_ixi(tmp_path) / ".DS_Store").write_text("x")
+    fetch_ixi(tmp_path)
+    assert len(server.requests) == 1
+
+
+def test_several_at_once_end_with_one_sound_folder(tmp_path, server):
+    server.answers["/a.zip"] = make_zip()
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(fetch_ixi, [tmp_path] * 4))
+    assert folders == [tmp_path / "ixi-64"] * 4
+    assert contents(tmp_path / "ixi-64") == FILES
+    assert os.listdir(tmp_path) == ["ixi-64"]
+
+
+def test_interruption_leaves_nothing(tmp_path, server, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    server.answers["/a.zip"] = make_zip()
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "_unpack", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_ixi(tmp_path)
+    assert os.listdir(tmp_path) == []
+    assert contents(fetch_ixi(tmp_path)) == FILES
+
+
+def test_leftovers_of_killed_downloads_are_removed(tmp_path, server):
+    server.answers["/a.zip"] = make_zip()
+    old, new = tmp_path / ".ixi-64-old", tmp_path / ".ixi-64-new"
+    for leftover in (old, new):
+        leftover.mkdir()
+        (leftover / "archive").write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    fetch_ixi(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".ixi-64-new", "ixi-64"]
+
+
+def test_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DataError, match="Name another one"):
+        fetch_ixi(tmp_path / "file")
+
+
+# --- No network ---
+
+
+def test_no_network_gives_the_phantom_and_waits_once(tmp_path, monkeypatch, capfd, phantom_calls):
+    monkeypatch.setattr(download, "SOURCES", unreachable_sources())
+    start = time.perf_counter()
+    folder = fetch_ixi(tmp_path)
+    assert time.perf_counter() - start < 10
+    assert folder == tmp_path / "phantom-64"
+    assert len(os.listdir(folder)) == 6
+    out = capfd.readouterr().out
+    assert out.count("no answer (no network, or the server is down)") == 2
+    assert "SIMULATED DATA" in out
+    assert "show no real person" in out
+
+    def no_more(*_):
+        raise AssertionError("tried again in the same process")
+
+    monkeypatch.setattr(download, "_download_from", no_more)
+    assert fetch_ixi(tmp_path) == folder
+    out = capfd.readouterr().out
+    assert "when this kernel last tried" in out
+    assert "SIMULATED DATA" in out
+    assert phantom_calls == [folder] * 2  # which keeps a sound folder
+
+
+def test_silent_server_is_given_up(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(download, "_TIMEOUT", (0.2, 0.2))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
+        monkeypatch.setattr(download, "SOURCES", (Source("silent", url),))
+        assert fetch_ixi(tmp_path).name == "phantom-64"
+    assert "silent (http" in capfd.readouterr().out
+
+
+# --- Output ---
+
+
+def test_progress_bar_goes_to_standard_output(tmp_path, server, monkeypatch, capfd):
+    monkeypatch.setattr(download, "_has_reader", lambda: True)
+    server.answers["/a.zip"] = make_zip()
+    fetch_ixi(tmp_path)
+    assert "B/s" in capfd.readouterr().out
+
+
+def test_no_progress_bar_while_nbgrader_runs(monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert not download._has_reader()
+    monkeypatch.delenv("NBGRADER_EXECUTION")
+    assert download._has_reader()
+
+
+def test_fetched_slices_open_as_a_dataset(tmp_path, server, monkeypatch):
+    from labhelpers.data import IXIDataset
+
+    files = {}
+    for number, name in enumerate(FILES):
+        buffer = io.BytesIO()
+        torch.save(torch.linspace(-1, 1, 4096).double().roll(number).view(64, 64), buffer)
+        files[name] = buffer.getvalue()
+    expected = tmp_path / "expected"
+    expected.mkdir()
+    for name, content in files.items():
+        Path(expected, name).write_bytes(content)
+    monkeypatch.setattr(download, "DIGEST", folder_digest(expected))
+    server.answers["/a.zip"] = make_zip(files)
+    assert len(IXIDataset(fetch_ixi(tmp_path / "cache"))) == 2
