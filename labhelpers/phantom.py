@@ -1,0 +1,399 @@
+"""Simulated pairs of brain slices: the data when none can be fetched, and the lesson on contrast.
+
+Three steps: the signal of each tissue, a random anatomy, the scanner's own faults. Sources:
+    Tissue constants at 1.5 T: the BrainWeb simulator. Collins et al., "Design and construction of a
+    realistic digital brain phantom", IEEE Trans. Med. Imaging 17(3), 1998; Kwan, Evans and Pike,
+    "MRI simulation-based evaluation of image-processing and classification methods", ibid. 18(11),
+    1999. Bone, empty there: Du and Bydder, "Qualitative and quantitative ultrashort-TE MRI of
+    cortical bone", NMR Biomed. 26(5), 2013.
+    Signal equations: Haacke et al., "Magnetic Resonance Imaging: Physical Principles and Sequence
+    Design", Wiley, 1999. Rician noise: Gudbjartsson and Patz, Magn. Reson. Med. 34(6), 1995.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+__all__ = [
+    "T1_WEIGHTED",
+    "T2_WEIGHTED",
+    "TISSUES",
+    "Tissue",
+    "gradient_echo_signal",
+    "signal_table",
+    "simulate_pair",
+    "spin_echo_signal",
+    "write_phantom",
+]
+
+Array = NDArray[np.float64]
+
+
+# --- 1. Contrast: what a scanner measures in each tissue ------------------------------------------
+@dataclass(frozen=True)
+class Tissue:
+    """What decides the brightness of a tissue: relaxation times in ms, and how many protons."""
+
+    t1: float  # time to recover along the main field after a pulse
+    t2: float  # time to lose the signal in a spin echo
+    t2_star: float  # the same without the refocusing pulse, so in a gradient echo
+    pd: float  # proton density relative to water, in [0, 1]
+
+
+TISSUES: Mapping[str, Tissue] = {
+    "CSF": Tissue(t1=2569, t2=329, t2_star=58, pd=1.00),
+    "grey matter": Tissue(t1=833, t2=83, t2_star=69, pd=0.86),
+    "white matter": Tissue(t1=500, t2=70, t2_star=61, pd=0.77),
+    "fat": Tissue(t1=350, t2=70, t2_star=58, pd=1.00),
+    "muscle and skin": Tissue(t1=900, t2=47, t2_star=30, pd=1.00),
+    "bone": Tissue(t1=200, t2=0.4, t2_star=0.4, pd=0.20),
+}
+"""Tissue constants at 1.5 T; the module says where they are from."""
+
+# Protocols. T1-w, a gradient echo: the short TR leaves little time to recover. T2-w, a spin echo:
+# all recover, then only a long T2 survives the TE.
+T1_WEIGHTED: Mapping[str, float] = {"tr": 18.0, "te": 10.0, "flip_angle": 30.0}
+T2_WEIGHTED: Mapping[str, float] = {"tr": 5000.0, "te": 120.0}
+
+
+def spin_echo_signal(tissue: Tissue, tr: ArrayLike, te: ArrayLike) -> Array:
+    """Signal of a tissue in a spin-echo sequence: PD · (1 − exp(−TR / T1)) · exp(−TE / T2).
+
+    Used in notebook 1, where it explains why CSF changes sides between T1-w and T2-w.
+
+    Args:
+        tissue: The tissue's constants.
+        tr: Repetition time in ms; a number or an array.
+        te: Echo time in ms, short beside TR; a number or an array.
+
+    Returns:
+        The signal in `[0, 1]`, of the broadcast shape of `tr` and `te`.
+    """
+    recovered = 1 - np.exp(-np.asarray(tr, dtype=float) / tissue.t1)
+    return tissue.pd * recovered * np.exp(-np.asarray(te, dtype=float) / tissue.t2)
+
+
+def gradient_echo_signal(
+    tissue: Tissue, tr: ArrayLike, te: ArrayLike, flip_angle: ArrayLike
+) -> Array:
+    """Signal of a tissue in a spoiled gradient-echo sequence, as most T1-w brain images are made.
+
+    PD · sin α · (1 − E) / (1 − E cos α) · exp(−TE / T2*), E = exp(−TR / T1); for notebook 1.
+
+    Args:
+        tissue: The tissue's constants.
+        tr: Repetition time in ms; a number or an array.
+        te: Echo time in ms; a number or an array.
+        flip_angle: Flip angle α in degrees; a number or an array.
+
+    Returns:
+        The signal in `[0, 1]`, of the broadcast shape of the three.
+    """
+    alpha = np.deg2rad(np.asarray(flip_angle, dtype=float))
+    e1 = np.exp(-np.asarray(tr, dtype=float) / tissue.t1)
+    steady = np.sin(alpha) * (1 - e1) / (1 - e1 * np.cos(alpha))
+    return tissue.pd * steady * np.exp(-np.asarray(te, dtype=float) / tissue.t2_star)
+
+
+def signal_table() -> pd.DataFrame:
+    """Constants and signals of every tissue, for the lesson (notebook 1).
+
+    Returns:
+        One row per tissue; columns `T1 (ms)`, `T2 (ms)`, `T2* (ms)`, `PD`, `T1-w`, `T2-w`. The last
+        two are signals under `T1_WEIGHTED` and `T2_WEIGHTED`, the brightest tissue being 1.
+    """
+    table = pd.DataFrame([vars(tissue) for tissue in TISSUES.values()], index=list(TISSUES))
+    table = table.set_axis(["T1 (ms)", "T2 (ms)", "T2* (ms)", "PD"], axis=1).rename_axis("tissue")
+    t1w = [float(gradient_echo_signal(tissue, **T1_WEIGHTED)) for tissue in TISSUES.values()]
+    t2w = [float(spin_echo_signal(tissue, **T2_WEIGHTED)) for tissue in TISSUES.values()]
+    return table.assign(**{"T1-w": np.divide(t1w, max(t1w)), "T2-w": np.divide(t2w, max(t2w))})
+
+
+# --- 2. Anatomy: how much of which tissue is in each voxel ----------------------------------------
+# Lengths are millimetres. x runs from left to right, y from back to front, (0, 0) is mid-head: an
+# axial slice through the bodies of the lateral ventricles, one voxel of 64 x 64 being 3.75 mm.
+
+_FIELD_OF_VIEW = 240.0
+_SUPERSAMPLING = 2  # finer points per voxel side: their average makes the partial volume
+_HALF_WIDTH, _HALF_LENGTH = 79.0, 95.5
+
+# From the skin inwards: tissues with their shares, thickness, spread between people, unevenness.
+_LAYERS: tuple[tuple[dict[str, float], float, float, float], ...] = (
+    ({"muscle and skin": 1.0}, 1.8, 0.15, 0.10),
+    ({"fat": 0.85, "muscle and skin": 0.15}, 3.2, 0.25, 0.15),
+    ({"bone": 0.9, "muscle and skin": 0.1}, 2.2, 0.15, 0.15),
+    ({"bone": 0.6, "fat": 0.4}, 2.2, 0.35, 0.20),  # marrow between the two plates of the skull
+    ({"bone": 0.95, "CSF": 0.05}, 2.6, 0.15, 0.15),
+)
+
+# How T1, T2 and PD vary between people: mean and spread of the log of a factor. Fat is brighter in
+# trains of refocusing pulses (Henkelman et al., J. Magn. Reson. Imaging 2(5), 1992) and near coils.
+_VARIATION = {name: ((0, 0, 0), (0.04, 0.04, 0.02)) for name in TISSUES}
+_VARIATION["fat"] = ((0, 0.2, -0.05), (0.04, 0.2, 0.12))
+
+# Deep grey nuclei of one side, each a stroke: x, y, half-width of both ends, largest share of grey.
+_NUCLEI = (
+    ((11.0, 26.0, 3.0), (14.5, 15.0, 4.0), 0.90),  # head of the caudate
+    ((14.5, 12.0, 3.0), (19.0, -8.0, 1.5), 0.75),  # body of the caudate
+    ((11.0, -3.0, 6.0), (14.0, -12.0, 5.0), 0.60),  # thalamus
+    ((27.0, 14.0, 4.0), (29.0, -3.0, 3.5), 0.60),  # putamen
+)
+
+# Centre line of one lateral ventricle, front to back: x, y, half-width.
+_FRONT_HORN = ((13.0, 32.0, 1.8), (8.0, 24.0, 4.4), (4.4, 12.0, 4.4))
+_VENTRICLE = (*_FRONT_HORN, (5.2, 2.0, 4.0), (11.0, -10.0, 4.2), (19.5, -22.0, 2.4))
+
+
+@dataclass(frozen=True)
+class _Head:
+    """One person's head on the fine grid; arrays are `(n, n)` where nothing else is said."""
+
+    x: Array  # its own coordinates
+    y: Array
+    axis: Array  # `(n,)`: the scanner's coordinates, those of the smooth random fields
+    age: float  # in [0, 1]: opens the ventricles, the sulci and the space around the brain together
+    shares: Array  # `(6, n, n)` in the order of `TISSUES`; what they leave is air
+
+    def paint(self, mixture: Mapping[str, float], distance: Array, opacity: ArrayLike = 1) -> None:
+        """Cover what lies where `distance` is negative with a mixture of tissues."""
+        cover = opacity * np.clip(0.5 - distance / (self.axis[1] - self.axis[0]), 0, 1)
+        self.shares[:] *= 1 - cover
+        for name, share in mixture.items():
+            self.shares[list(TISSUES).index(name)] += share * cover
+
+
+def _waves(rng: Generator, axis: Array, length: float) -> Array:
+    """A smooth random field of variance 1, `(n, n)`: four plane waves about `length` long."""
+    angle, phase = rng.uniform(0, np.pi, 4), rng.uniform(0, 2 * np.pi, 4)
+    k = 2 * np.pi / (length * rng.uniform(0.75, 1.5, 4))
+    along_x = np.exp(1j * np.outer(k * np.cos(angle), axis))
+    along_y = np.exp(1j * (np.outer(k * np.sin(angle), axis) + phase[:, None]))
+    return np.einsum("ki,kj->ij", along_x, along_y).real / np.sqrt(2)
+
+
+def _capsule(x: Array, y: Array, start: Sequence[float], end: Sequence[float]) -> Array:
+    """Signed distance to a stroke from `start` to `end`, each (x, y, half-width)."""
+    (x0, y0, r0), (x1, y1, r1) = start, end
+    dx, dy = x1 - x0, y1 - y0
+    t = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
+    return np.hypot(x - x0 - t * dx, y - y0 - t * dy) - r0 - t * (r1 - r0)
+
+
+def _sulci(
+    rng: Generator, along: Array, depth: Array, stretch: ArrayLike, spans: ArrayLike, width: float
+) -> Array:
+    """Signed distance to the nearest of a row of sulci: furrows that go down from a surface.
+
+    `along` and `depth` say where a point is under the surface; `stretch` is the length of a unit of
+    `along`, which shrinks with depth if the surface is round. `spans` are the parts of the surface
+    with furrows, `(n, 2)` and ascending, `width` is their mean half-width where they open.
+    """
+    rows = [start + np.cumsum(11 * rng.uniform(0.6, 1.4, 60)) for start, _ in np.asarray(spans)]
+    opens = np.concatenate([row[row < stop] for row, (_, stop) in zip(rows, spans, strict=True)])
+    n = len(opens)
+    deep, half_width = rng.lognormal(2.4, 0.4, n), width * rng.uniform(0.3, 1.7, n)
+    slant, fork = rng.normal(0, 0.25, n), rng.uniform(0, 1.1, n) * (rng.random(n) < 0.5)
+    nearest = np.searchsorted((opens[1:] + opens[:-1]) / 2, along)
+    distance = np.full_like(along, np.inf)
+    for neighbour in (-1, 0, 1):  # a slanting furrow reaches under its neighbour
+        i = np.clip(nearest + neighbour, 0, n - 1)
+        aside = np.abs((along - opens[i]) * stretch - slant[i] * depth)
+        aside = np.abs(aside - fork[i] * np.maximum(depth - 0.55 * deep[i], 0))
+        taper = 1 - 0.75 * np.clip(depth / deep[i], 0, 1)
+        below = np.maximum(depth - deep[i], 0)
+        distance = np.minimum(distance, np.hypot(aside, below) - half_width[i] * taper)
+    return distance
+
+
+def _paint_scalp_and_skull(rng: Generator, head: _Head) -> Array:
+    """Paint layer on layer from the skin to the fluid inside the skull; return the depth below."""
+    v = head.y / _HALF_LENGTH
+    u = head.x / (_HALF_WIDTH * (1 - 0.09 * v))  # narrower at the forehead
+    radius = np.hypot(head.x, head.y)
+    depth = radius / ((np.abs(u) ** 2.1 + np.abs(v) ** 2.1) ** (1 / 2.1)) - radius
+    for mixture, thickness, spread, unevenness in _LAYERS:
+        head.paint(mixture, -depth)
+        uneven = np.clip(1 + unevenness * _waves(rng, head.axis, 130), 0.5, 1.4)
+        depth = depth - thickness * rng.lognormal(0, spread) * uneven
+    head.paint({"CSF": 1.0}, -depth)
+    room = np.clip(0.6 + 0.4 * v + 0.5 * _waves(rng, head.axis, 110), 0.1, 2)  # most in front
+    return depth - (0.3 + 3.0 * head.age) * room
+
+
+def _paint_cortex(rng: Generator, head: _Head, depth: Array) -> None:
+    """Paint a grey ribbon along the surface and down every sulcus, and white matter inside it."""
+    x, y, axis = head.x, head.y, head.axis
+    width = 0.45 + 1.7 * head.age
+    wiggle = 2.2 * _waves(rng, axis, 28)
+    # Furrows of the outer surface; length along it is measured on a circle.
+    circle = 65.0
+    along, stretch = np.arctan2(x, y) * circle + wiggle, np.hypot(x, y) / circle
+    pia = np.minimum(depth, _sulci(rng, along, depth, stretch, [(-circle * 3, circle * 3)], width))
+    # The fissure between the hemispheres, in front of the corpus callosum and behind it, and the
+    # furrows that open into it on either side.
+    middle = x - 1.2 * _waves(rng, axis, 60)
+    front, back = rng.normal(42, 2.5), rng.normal(-30, 3)
+    callosum = np.maximum(0, np.minimum(front - y, y - back))
+    pia = np.minimum(pia, np.hypot(middle, callosum) - (0.2 + 0.9 * head.age))
+    for side in (-1, 1):
+        spans = [(-76, back - 3), (front, 78)]
+        furrows = _sulci(rng, y + wiggle, side * middle, 1.0, spans, 0.8 * width)
+        pia = np.minimum(pia, np.where(side * middle > -1, furrows, np.inf))
+    cortex = 3.3 * rng.lognormal(0, 0.08) * (1 + 0.12 * _waves(rng, axis, 50))
+    head.paint({"grey matter": 1.0}, -pia)
+    head.paint({"white matter": 1.0}, cortex - pia)
+    grey = np.clip(0.08 + 0.09 * _waves(rng, axis, 26), 0, 1)  # white matter is not all of a kind
+    head.paint({"grey matter": 1.0}, cortex - pia, grey)
+
+
+def _paint_deep_structures(rng: Generator, head: _Head) -> None:
+    """Paint the deep grey nuclei, then the ventricles, which push them outwards as they grow."""
+    opening = min(2.0, (0.5 + 1.2 * head.age) * rng.lognormal(0, 0.25))
+    height = rng.beta(1.2, 2.0)  # the lower the slice, the more of the nuclei it holds
+    bend, length = rng.normal(0, (0.8, 0, 0), np.shape(_VENTRICLE)), rng.normal(1, 0.07)
+    for side in (-1, 1):
+        size = opening * rng.lognormal(0, 0.08)
+        spread = 0.75 + 0.25 * size
+        x, y = side * head.x, head.y
+        for start, end, grey in _NUCLEI:
+            nucleus = _capsule(x - 2 - 6 * (spread - 1), y, start, end)
+            head.paint({"grey matter": 1.0}, nucleus / 3, grey * height)  # / 3: a soft edge
+        nodes = np.multiply(_VENTRICLE, (spread, length, size)) + bend
+        ventricle = np.min([_capsule(x, y, *ends) for ends in pairwise(nodes)], axis=0)
+        head.paint({"CSF": 1.0}, np.maximum(ventricle, 0.7 - x))  # 0.7: the septum between them
+
+
+def _anatomy(rng: Generator, size: int) -> Array:
+    """Tissue shares of one person, `(6, n, n)` on the fine grid; no two heads are quite alike."""
+    n = size * _SUPERSAMPLING
+    axis = ((np.arange(n) + 0.5) / n - 0.5) * _FIELD_OF_VIEW
+    x, y = np.meshgrid(axis - rng.normal(0, 1.5), axis - rng.normal(0, 1.5), indexing="ij")
+    turn = np.deg2rad(rng.normal(0, 1.3))
+    x, y = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+    x = x / rng.normal(1, 0.018) + 1.3 * _waves(rng, axis, 130)  # the waves make it lopsided
+    y = y / rng.normal(1, 0.012) + 1.3 * _waves(rng, axis, 130)
+    head = _Head(x, y, axis, rng.beta(1.3, 2.2), shares=np.zeros((len(TISSUES), n, n)))
+    depth = _paint_scalp_and_skull(rng, head)
+    _paint_cortex(rng, head, depth)
+    _paint_deep_structures(rng, head)
+    return head.shares
+
+
+# --- 3. Scanner: from tissue shares to an image ---------------------------------------------------
+def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: float) -> Tensor:
+    """Image of tissue shares: blur (in voxels), uneven coil, Rician noise, scaled to [-1, 1]."""
+    size = shares.shape[-1] // _SUPERSAMPLING
+    voxels, points = np.arange(size) + 0.5, np.arange(0.5, shares.shape[-1]) / _SUPERSAMPLING
+    # One Gaussian per voxel: partial volume and blur, in one product along each axis. (einsum, not
+    # @: a threaded BLAS is far slower on matrices as small as these.)
+    voxel = np.exp(-np.minimum(((voxels[:, None] - points) / blur) ** 2 / 2, 30))
+    voxel /= voxel.sum(axis=1, keepdims=True)
+    rows = np.einsum("xi,ij->xj", voxel, np.einsum("k,kij->ij", signals, shares))
+    image = np.einsum("xj,yj->xy", rows, voxel)
+    axis = voxels / size - 0.5
+    image = image * np.exp(0.06 * _waves(rng, axis, 1.0) + coil * np.add.outer(axis**2, axis**2))
+    sigma = rng.uniform(0.002, 0.005) * image.max()
+    real, imaginary = rng.normal(0, sigma, (2, size, size))
+    image = np.hypot(image + real, imaginary)  # a magnitude: the noise is Rician
+    image = (image - image.min()) / (image.max() - image.min())
+    return torch.from_numpy(2 * image - 1)
+
+
+def simulate_pair(subject: int, size: int = 64) -> tuple[Tensor, Tensor]:
+    """Simulate the T1-w and the T2-w slice of one person; used wherever the real data is missing.
+
+    Args:
+        subject: The person, 0 or more; the same number gives the same pair everywhere.
+        size: Voxels per side, 16 or more. Another size shows the same anatomy, otherwise scanned.
+
+    Returns:
+        T1-w and T2-w image, each a float64 tensor `(size, size)` that spans exactly `[-1, 1]`. The
+        first axis is x (left to right), the second y (back to front): show with
+        `imshow(t.T, origin="lower")`.
+
+    Raises:
+        ValueError: If `subject` is negative or `size` too small.
+    """
+    if subject < 0 or size < 16:
+        got = f"subject is {subject} and size {size}, expected subject >= 0 and size >= 16"
+        raise ValueError(f"{got}: number the subjects from 0 and leave the size at 64.")
+    rng = np.random.default_rng([1, subject])  # another first number: another population
+    shares = _anatomy(rng, size)
+    own = []
+    for name, tissue in TISSUES.items():
+        t1, t2, pd_ = rng.lognormal(*_VARIATION[name])
+        own.append(replace(tissue, t1=tissue.t1 * t1, t2=tissue.t2 * t2, pd=tissue.pd * pd_))
+    flip, te = rng.normal(T1_WEIGHTED["flip_angle"], 1.5), rng.normal(T2_WEIGHTED["te"], 8)
+    t1w = np.array([gradient_echo_signal(t, **{**T1_WEIGHTED, "flip_angle": flip}) for t in own])
+    t2w = np.array([spin_echo_signal(t, **{**T2_WEIGHTED, "te": te}) for t in own])
+    return (
+        _acquire(rng, shares, t1w, blur=rng.uniform(0.40, 0.50), coil=rng.normal(0.3, 0.5)),
+        _acquire(rng, shares, t2w, blur=rng.uniform(0.42, 0.55), coil=rng.normal(0.0, 0.4)),
+    )
+
+
+def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:
+    """Write simulated pairs in the file format of the real data, `sub-SIM000 - T1.pt` and so on.
+
+    The folder appears complete or not at all; one that is already there and up to date is kept.
+
+    Args:
+        folder: Where to; its parent is created if need be.
+        n_subjects: Number of pairs, by default as many as the real data has.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If `n_subjects` is less than 1.
+        FileExistsError: If the folder holds anything that is not a simulated image.
+    """
+    if n_subjects < 1:
+        raise ValueError(f"n_subjects is {n_subjects}, expected 1 or more: ask for a pair or more.")
+    folder = Path(folder)
+    if _is_up_to_date(folder, n_subjects):
+        return folder
+    foreign = [p.name for p in folder.glob("[!.]*") if not p.match("sub-SIM* - T[12].pt")]
+    if foreign:
+        unlike = f"{folder} holds {foreign[0]!r}, expected nothing but simulated images: "
+        raise FileExistsError(unlike + "give a new folder, or empty this one.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
+        (new := Path(scratch, "new")).mkdir()
+        for subject in range(n_subjects):
+            for path, image in zip(_paths(new, subject), simulate_pair(subject), strict=True):
+                torch.save(image, path)
+        if _is_up_to_date(folder, n_subjects):  # another process was faster
+            return folder
+        if folder.exists():
+            os.replace(folder, Path(scratch, "old"))
+        os.replace(new, folder)
+    return folder
+
+
+def _paths(folder: Path, subject: int) -> tuple[Path, Path]:
+    return folder / f"sub-SIM{subject:03d} - T1.pt", folder / f"sub-SIM{subject:03d} - T2.pt"
+
+
+def _is_up_to_date(folder: Path, n_subjects: int) -> bool:
+    """Whether the folder holds just these pairs, none cut short, as this version simulates them."""
+    wanted = {path for subject in range(n_subjects) for path in _paths(folder, subject)}
+    if set(folder.glob("[!.]*")) != wanted or any(path.stat().st_size < 8 * 64**2 for path in wanted):
+        return False
+    try:
+        first = [torch.load(path, weights_only=True) for path in _paths(folder, 0)]
+        return all(map(torch.allclose, first, simulate_pair(0)))
+    except Exception:  # damaged, whatever the damage: write it again
+        return False

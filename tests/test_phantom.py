@@ -1,0 +1,256 @@
+"""The simulated pairs: same everywhere, right contrast, hard as the real data, safely written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labhelpers import phantom
+from labhelpers.phantom import (
+    T1_WEIGHTED,
+    T2_WEIGHTED,
+    TISSUES,
+    Tissue,
+    gradient_echo_signal,
+    signal_table,
+    simulate_pair,
+    spin_echo_signal,
+    write_phantom,
+)
+
+
+@pytest.fixture(scope="module")
+def population():
+    """T1-w and T2-w slices of 60 subjects, each `(60, 64, 64)`."""
+    t1, t2 = zip(*(simulate_pair(subject) for subject in range(60)), strict=True)
+    return torch.stack(t1), torch.stack(t2)
+
+
+def in_folder(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- Signals --------------------------------------------------------------------------------------
+
+
+def test_signal_equations_give_values_worked_out_by_hand():
+    tissue = Tissue(t1=1000, t2=100, t2_star=50, pd=0.8)
+    # One T1 of recovery and one T2 of decay.
+    assert spin_echo_signal(tissue, 1000, 100) == pytest.approx(0.8 * 0.6321206 * 0.3678794)
+    # After 90 degrees nothing is left along the field, so the gradient echo recovers likewise.
+    assert gradient_echo_signal(tissue, 1000, 50, 90) == pytest.approx(0.8 * 0.6321206 * 0.3678794)
+    # sin 60 (1 - 1/2) / (1 - 1/2 * 1/2) with E = 1/2.
+    half_life = 1000 * np.log(2)
+    expected = 0.8 * np.sqrt(3) / 2 * 0.5 / 0.75
+    assert gradient_echo_signal(tissue, half_life, 0, 60) == pytest.approx(expected)
+
+
+def test_signals_take_arrays_of_times():
+    times = np.linspace(0, 200, 5)
+    decay = spin_echo_signal(TISSUES["white matter"], 5000, times)
+    assert decay.shape == (5,)
+    assert np.all(np.diff(decay) < 0)
+
+
+def test_csf_is_the_darkest_of_the_brain_in_t1w_and_the_brightest_in_t2w():
+    order = ("CSF", "grey matter", "white matter")
+    t1w = [gradient_echo_signal(TISSUES[name], **T1_WEIGHTED) for name in order]
+    t2w = [spin_echo_signal(TISSUES[name], **T2_WEIGHTED) for name in order]
+    assert t1w[0] < t1w[1] < t1w[2]
+    assert t2w[0] > t2w[1] > t2w[2]
+
+
+def test_signal_table_has_a_row_per_tissue_and_signals_relative_to_the_brightest():
+    table = signal_table()
+    assert list(table.index) == list(TISSUES)
+    assert list(table.columns) == ["T1 (ms)", "T2 (ms)", "T2* (ms)", "PD", "T1-w", "T2-w"]
+    assert table.loc["CSF", ["T1 (ms)", "T2 (ms)", "T2* (ms)", "PD"]].tolist() == [2569, 329, 58, 1]
+    assert table["T1-w"].idxmax() == "fat"
+    assert table["T2-w"].idxmax() == "CSF"
+    assert table[["T1-w", "T2-w"]].max().tolist() == [1, 1]
+
+
+def test_t2_star_is_never_above_t2():
+    assert all(tissue.t2_star <= tissue.t2 for tissue in TISSUES.values())
+
+
+# --- Pairs ----------------------------------------------------------------------------------------
+
+
+def test_a_subject_is_the_same_every_time():
+    torch.testing.assert_close(simulate_pair(7), simulate_pair(7), rtol=0, atol=0)
+
+
+def test_subject_0_is_pinned():
+    t1, t2 = simulate_pair(0)
+    found = [t1.mean(), t1.std(), t2.mean(), t2.std()]
+    assert [float(x) for x in found] == pytest.approx(
+        [-0.41697938, 0.72729865, -0.71623442, 0.40435619], abs=1e-6
+    )
+
+
+def test_pairs_span_exactly_minus_one_to_one(population):
+    for images in population:
+        assert images.dtype == torch.float64
+        assert images.shape == (60, 64, 64)
+        assert torch.equal(images.amin((1, 2)), -torch.ones(60, dtype=torch.float64))
+        assert torch.equal(images.amax((1, 2)), torch.ones(60, dtype=torch.float64))
+
+
+def test_no_two_subjects_are_alike(population):
+    for images in population:
+        distances = torch.pdist(images.flatten(1), p=1) / 64**2
+        assert distances.min() > 0.03
+
+
+def test_ventricles_are_dark_in_t1w_and_bright_in_t2w_of_everyone(population):
+    t1, t2 = population
+    middle, white_matter = (slice(24, 40), slice(24, 44)), (slice(17, 23), slice(28, 38))
+    for one_t1, one_t2 in zip(t1, t2, strict=True):
+        ventricles = one_t2[middle] > 0.5
+        assert ventricles.sum() >= 5
+        assert one_t1[middle][ventricles].mean() < one_t1[white_matter].median() - 0.15
+        assert one_t2[white_matter].median() < 0
+
+
+def test_ventricles_come_in_all_sizes(population):
+    sizes = (population[1][:, 24:40, 24:44] > 0.3).sum((1, 2)).double()
+    assert torch.quantile(sizes, 0.95) > 2 * torch.quantile(sizes, 0.05)
+
+
+def test_the_head_lies_as_in_the_real_slices(population):
+    mean = population[0].mean(0)
+    across, along = (mean > -0.5).any(1).nonzero(), (mean > -0.5).any(0).nonzero()
+    # x is the first axis: the head is 42 voxels wide and 51 long.
+    assert 39 <= across.max() - across.min() <= 44
+    assert 48 <= along.max() - along.min() <= 53
+    assert mean[:4].max() < -0.9
+
+
+def test_baselines_rank_as_on_the_real_data(population):
+    t1, t2 = population
+    known, new = slice(0, 45), slice(45, 60)
+    bins = ((t1 + 1) * 50).long().clamp(0, 99)
+    total = torch.zeros(100, dtype=t2.dtype).index_add(0, bins[known].ravel(), t2[known].ravel())
+    lookup = total / torch.bincount(bins[known].ravel(), minlength=100).clamp(min=1)
+    guesses = {
+        "mean image": t2[known].mean(0).expand_as(t2[new]),
+        "lookup": lookup[bins[new]],
+        "T1 unchanged": t1[new],
+    }
+    error = {name: (guess - t2[new]).abs().mean().item() for name, guess in guesses.items()}
+    # On the real data: 0.073, 0.094 and 0.298.
+    assert 0.06 < error["mean image"] < 0.09
+    assert error["mean image"] + 0.01 < error["lookup"] < 0.13
+    assert 0.25 < error["T1 unchanged"] < 0.35
+
+
+def test_other_sizes_show_the_same_anatomy():
+    small, large = simulate_pair(3)[0], simulate_pair(3, size=128)[0]
+    assert large.shape == (128, 128)
+    shrunk = torch.nn.functional.avg_pool2d(large[None], 2)[0]
+    assert torch.corrcoef(torch.stack([small.ravel(), shrunk.ravel()]))[0, 1] > 0.98
+
+
+@pytest.mark.parametrize(("subject", "size"), [(-1, 64), (0, 8)])
+def test_bad_numbers_are_refused(subject, size):
+    with pytest.raises(ValueError, match=r"expected subject >= 0 and size >= 16"):
+        simulate_pair(subject, size)
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def test_written_files_read_back_as_the_pairs(tmp_path):
+    folder = write_phantom(tmp_path / "new" / "phantom", n_subjects=2)
+    assert folder == tmp_path / "new" / "phantom"
+    assert in_folder(folder) == [
+        "sub-SIM000 - T1.pt",
+        "sub-SIM000 - T2.pt",
+        "sub-SIM001 - T1.pt",
+        "sub-SIM001 - T2.pt",
+    ]
+    assert in_folder(folder.parent) == ["phantom"]
+    for subject in range(2):
+        for modality, image in zip(("T1", "T2"), simulate_pair(subject), strict=True):
+            path = folder / f"sub-SIM{subject:03d} - {modality}.pt"
+            read = torch.load(path, weights_only=True)
+            torch.testing.assert_close(read, image, rtol=0, atol=0)
+            assert path.stat().st_size < 40_000  # one image, not the storage of a larger array
+
+
+def test_a_complete_folder_is_kept(tmp_path, monkeypatch):
+    folder = write_phantom(tmp_path / "phantom", n_subjects=2)
+    monkeypatch.setattr(torch, "save", lambda *_: pytest.fail("wrote again"))
+    assert write_phantom(folder, n_subjects=2) == folder
+
+
+def damage_missing(folder):
+    (folder / "sub-SIM001 - T2.pt").unlink()
+
+
+def damage_cut_short(folder):
+    path = folder / "sub-SIM001 - T1.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def damage_unreadable(folder):
+    (folder / "sub-SIM000 - T1.pt").write_bytes(bytes(40_000))
+
+
+def damage_outdated(folder):
+    torch.save(torch.zeros(64, 64, dtype=torch.float64), folder / "sub-SIM000 - T2.pt")
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_missing, damage_cut_short, damage_unreadable, damage_outdated]
+)
+def test_a_damaged_or_outdated_folder_is_written_again(tmp_path, damage):
+    folder = write_phantom(tmp_path / "phantom", n_subjects=2)
+    damage(folder)
+    write_phantom(folder, n_subjects=2)
+    assert len(in_folder(folder)) == 4
+    for subject in range(2):
+        for modality, image in zip(("T1", "T2"), simulate_pair(subject), strict=True):
+            path = folder / f"sub-SIM{subject:03d} - {modality}.pt"
+            assert torch.equal(torch.load(path, weights_only=True), image)
+    assert in_folder(tmp_path) == ["phantom"]
+
+
+def test_a_larger_population_replaces_a_smaller_one(tmp_path):
+    folder = write_phantom(tmp_path / "phantom", n_subjects=1)
+    assert len(in_folder(write_phantom(folder, n_subjects=2))) == 4
+
+
+def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupted(subject):
+        if subject == 1:
+            raise KeyboardInterrupt
+        return simulate_pair(subject)
+
+    monkeypatch.setattr(phantom, "simulate_pair", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_phantom(tmp_path / "phantom", n_subjects=2)
+    assert in_folder(tmp_path) == []
+
+
+def test_files_of_others_are_left_alone(tmp_path):
+    (tmp_path / "sub-IXI002 - T1.pt").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"sub-IXI002 - T1\.pt.*give a new folder"):
+        write_phantom(tmp_path, n_subjects=1)
+    assert in_folder(tmp_path) == ["sub-IXI002 - T1.pt"]
+    assert (tmp_path / "sub-IXI002 - T1.pt").read_text() == "precious"
+
+
+def test_no_subjects_is_an_error(tmp_path):
+    with pytest.raises(ValueError, match="expected 1 or more"):
+        write_phantom(tmp_path / "phantom", n_subjects=0)
+
+
+def test_hidden_files_of_the_system_do_no_harm(tmp_path):
+    folder = write_phantom(tmp_path / "phantom", n_subjects=2)
+    (folder / ".DS_Store").touch()
+    (folder / "sub-SIM001 - T1.pt").unlink()
+    write_phantom(folder, n_subjects=2)
+    assert (folder / "sub-SIM001 - T1.pt").exists()
