@@ -362,8 +362,7 @@ def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:
     """
     if n_subjects < 1:
         raise ValueError(f"n_subjects is {n_subjects}, expected 1 or more: ask for a pair or more.")
-    folder = Path(folder)
-    if _is_up_to_date(folder, n_subjects):
+    if _is_up_to_date(folder := Path(folder), n_subjects):
         return folder
     foreign = [p.name for p in folder.glob("[!.]*") if not p.match("sub-SIM* - T[12].pt")]
     if foreign:
@@ -390,7 +389,8 @@ def _paths(folder: Path, subject: int) -> tuple[Path, Path]:
 def _is_up_to_date(folder: Path, n_subjects: int) -> bool:
     """Whether the folder holds just these pairs, none cut short, as this version simulates them."""
     wanted = {path for subject in range(n_subjects) for path in _paths(folder, subject)}
-    if set(folder.glob("[!.]*")) != wanted or any(path.stat().st_size < 8 * 64**2 for path in wanted):
+    found = set(folder.glob("[!.]*"))
+    if found != wanted or any(path.stat().st_size < 8 * 64**2 for path in wanted):
         return False
     try:
         first = [torch.load(path, weights_only=True) for path in _paths(folder, 0)]
