@@ -1,0 +1,192 @@
+"""Probes of the networks: the same numbers go in, whatever the layers are called.
+
+Fixed weights are given to the parameters in the order in which the forward pass first uses them.
+So attribute names, the order of definition, given or own layers and functional calls make no
+difference; only what is computed does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+from torch.overrides import TorchFunctionMode
+
+from labhelpers.checks.numbers import fill, hashed
+from labhelpers.checks.probing import Case, Observer, Setting
+
+__all__ = ["discriminator", "discriminator_cycle", "generator_unet"]
+
+
+def generator_unet(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Try the generator with one channel and with several."""
+    in_channels, out_channels = setting.pick((2, 3), (3, 2))
+
+    def default(observer: Observer) -> None:
+        _try(answer(), [1], setting, observer)
+
+    def channels(observer: Observer) -> None:
+        network = answer(in_channels=in_channels, out_channels=out_channels)
+        _try(network, [in_channels], setting, observer, brief=True)
+
+    yield Case("default channels", default)
+    yield Case(f"in_channels={in_channels}, out_channels={out_channels}", channels)
+
+
+def discriminator(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Try the discriminator of an image and its condition."""
+    yield from _discriminators(answer, setting, n_inputs=2)
+
+
+def discriminator_cycle(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Try the discriminator of an image alone."""
+    yield from _discriminators(answer, setting, n_inputs=1)
+
+
+def _discriminators(answer: Any, setting: Setting, n_inputs: int) -> Iterator[Case]:
+    in_channels = setting.pick(2, 3)
+
+    def default(observer: Observer) -> None:
+        _try(answer(), [1] * n_inputs, setting, observer)
+
+    def channels(observer: Observer) -> None:
+        _try(answer(in_channels=in_channels), [in_channels] * n_inputs, setting, observer)
+
+    yield Case("default channels", default)
+    yield Case(f"in_channels={in_channels}", channels)
+
+
+def _try(
+    network: Any, channels: Sequence[int], setting: Setting, observer: Observer, brief: bool = False
+) -> None:
+    """Look at what a new network computes, forwards and backwards.
+
+    Args:
+        network: What the student's class returned.
+        channels: Number of channels of each input.
+        setting: Seeds and number type.
+        observer: Takes what was seen.
+        brief: Leave out the second batch and the evaluation mode, for a large network.
+    """
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"Expected a network (an nn.Module), got a {type(network).__name__}.")
+    lazy = any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters())
+    if not lazy:
+        observer("parameters", _count(network))
+    network.to(setting.dtype)
+    inputs = _inputs(1, channels, setting)
+    used = _parameters_in_order_of_use(network, inputs, observer)
+    if lazy:  # lazy layers get their size from the first batch
+        observer("parameters", _count(network))
+
+    own = list(network.parameters())
+    own_ids = {id(parameter) for parameter in own}
+    used_ids = {id(parameter) for parameter in used}
+    observer("registered", used_ids <= own_ids)
+    unused = [parameter for parameter in own if id(parameter) not in used_ids]
+    fill([p for p in used if id(p) in own_ids] + unused, setting.seed(300))
+
+    batch = setting.pick(2, 3) if not brief else 1
+    inputs = [x.requires_grad_() for x in _inputs(batch, channels, setting)]
+    output = network(*inputs)
+    observer("shape", f"{tuple(output.shape)} from a batch of {batch}")
+    observer("range", bool(output.detach().abs().max() <= 1))
+    observer("values", output.reshape(-1))
+    _look_at_gradients(network, inputs, output, observer)
+    if not brief:
+        with torch.no_grad():
+            network.eval()
+            observer("evaluation", network(*_inputs(1, channels, setting)).reshape(-1))
+
+
+def _look_at_gradients(
+    network: nn.Module, inputs: list[Tensor], output: Tensor, observer: Observer
+) -> None:
+    if not output.requires_grad:
+        observer("input-gradient", "none: the output is cut off from the inputs and the weights")
+        observer("gradients", "none of the weights gets a gradient")
+        return
+    network.zero_grad()
+    (output * hashed(output.shape, 400, output.dtype)).sum().backward()
+    nothing = "no gradient"
+    observer("input-gradient", [nothing if x.grad is None else x.grad for x in inputs])
+    gradients = [parameter.grad for parameter in network.parameters()]
+    without = sum(gradient is None for gradient in gradients)
+    told = f"{without} weight tensors without a gradient"
+    observer("gradients", told if gradients else "there are no weights")
+
+
+def _inputs(batch: int, channels: Sequence[int], setting: Setting) -> list[Tensor]:
+    return [
+        hashed((batch, n, 64, 64), setting.seed(500 + 40 * k + batch), setting.dtype)
+        for k, n in enumerate(channels)
+    ]
+
+
+def _count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _parameters_in_order_of_use(
+    network: nn.Module, inputs: list[Tensor], observer: Observer
+) -> list[nn.Parameter]:
+    """Run a forward pass; note which parameter is used when, and each layer's shapes."""
+    trace: list[str] = []
+
+    def entering(layer: nn.Module, arguments: tuple) -> None:
+        shapes = ", ".join(str(tuple(x.shape)) for x in arguments if isinstance(x, Tensor))
+        trace.append(f"{type(layer).__name__}: {shapes} -> stopped here")
+        observer("trace", trace)
+
+    def leaving(layer: nn.Module, arguments: tuple, output: Any) -> None:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        trace[-1] = trace[-1].replace("stopped here", str(shape))
+        observer("trace", trace)
+
+    leaves = [layer for layer in network.modules() if not list(layer.children())]
+    hooks = [layer.register_forward_pre_hook(entering) for layer in leaves]
+    hooks += [layer.register_forward_hook(leaving) for layer in leaves]
+    mode = _FirstUse()
+    try:
+        with mode:
+            network(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return mode.parameters
+
+
+class _FirstUse(TorchFunctionMode):
+    """Lists the parameters in the order in which any function first computes with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parameters: list[nn.Parameter] = []
+        self._seen: set[int] = set()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor):  # asking for a size is no use
+            parameters = [
+                x for x in _flat((*args, *kwargs.values())) if isinstance(x, nn.Parameter)
+            ]
+            # The weight before the bias, however they are passed.
+            for parameter in sorted(parameters, key=lambda p: -p.ndim):
+                if id(parameter) not in self._seen:
+                    self._seen.add(id(parameter))
+                    self.parameters.append(parameter)
+        return result
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flat(value)
+        else:
+            yield value

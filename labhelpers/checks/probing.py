@@ -1,0 +1,170 @@
+"""Run an answer on the probes of its exercise and write down what it did, as plain JSON values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from labhelpers.checks import guard
+from labhelpers.checks.numbers import observe
+
+__all__ = ["Case", "Observer", "Probe", "Setting", "probe", "unpacked"]
+
+TIME_LIMIT = 20.0
+
+#: `observer(item, value)` writes down what an item of the report looks at.
+Observer = Callable[[str, Any], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the probes of one run differ.
+
+    Attributes:
+        hidden: Whether to use other seeds, sizes and channel counts than the visible check.
+        dtype: Type of inputs and weights.
+        own_losses: Whether a step calls the student's own losses instead of stand-ins.
+    """
+
+    hidden: bool = False
+    dtype: torch.dtype = torch.float64
+    own_losses: bool = False
+
+    def pick(self, visible: Any, hidden: Any) -> Any:
+        """Choose between the value of the visible check and the hidden one's."""
+        return hidden if self.hidden else visible
+
+    def seed(self, number: int) -> int:
+        """Return a seed that the other variant does not use."""
+        return number + self.pick(0, 5_000)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One situation in which the answer is tried.
+
+    Attributes:
+        label: What is special about it, as the report says it.
+        act: Tries the answer and tells an observer what it did. Every look at what the answer
+            returned belongs in here, where an evil object can do no harm.
+    """
+
+    label: str
+    act: Callable[[Observer], object]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The probe of one exercise.
+
+    Attributes:
+        cases: Makes the cases for an answer and a setting.
+        calls_losses: Whether the exercise may call losses written in earlier cells. Such an answer
+            is run twice, with stand-ins for these losses and without.
+    """
+
+    cases: Callable[[Any, Setting], Iterable[Case]]
+    calls_losses: bool = False
+
+
+def unpacked(returned: Any, *names: str) -> Sequence[Any]:
+    """Return the parts of what an answer returned.
+
+    Raises:
+        TypeError: If it is not a tuple or list of as many parts as there are names.
+    """
+    if not isinstance(returned, (tuple, list)) or len(returned) != len(names):
+        is_series = isinstance(returned, (tuple, list))
+        got = f"{len(returned)} values" if is_series else f"a {type(returned).__name__}"
+        raise TypeError(
+            f"Expected {len(names)} values to be returned ({', '.join(names)}), got {got}."
+        )
+    return returned
+
+
+def probe(
+    exercise: str, answer: object, variant: str = "visible", time_limit: float = TIME_LIMIT
+) -> dict[str, Any]:
+    """Run an answer and return the record of what it did.
+
+    The record holds nothing but strings, numbers, truth values, lists and dictionaries, so that it
+    survives JSON and the verdict can be made from it elsewhere:
+    `{"exercise", "variant", "runs": [{"observed": {item: {label: observation}}, "errors": {label:
+    error}, "trace": [...], "tolerance"}], "printed", "warnings"}`.
+
+    Args:
+        exercise: Its id, such as `"generator-step"`.
+        answer: The student's function or class.
+        variant: `"visible"`, or `"hidden"` for the probes used when grading.
+        time_limit: Seconds after which the student's code is stopped, in each case.
+    """
+    from labhelpers.checks.exercises import PROBES  # they import this module
+
+    if variant not in ("visible", "hidden"):
+        raise ValueError(f"variant is {variant!r}. Expected 'visible' or 'hidden'.")
+    the_probe = PROBES[exercise]
+    hidden = variant == "hidden"
+    settings = [Setting(hidden)]
+    if the_probe.calls_losses:
+        settings.append(Setting(hidden, own_losses=True))
+
+    runs, printed, warned = [], "", []
+    for setting in settings:
+        outcome, run = _run(the_probe, answer, setting, time_limit)
+        kinds = {error["kind"] for error in run["errors"].values()}
+        if kinds == {"exception"}:
+            # Code that works in float32 only is right, too: that is what the lab's data have. It
+            # comes first, so that a complaint about float64 is not what the student reads.
+            runs.append(
+                _run(the_probe, answer, replace(setting, dtype=torch.float32), time_limit)[1]
+            )
+        runs.append(run)
+        printed = printed or outcome.printed
+        warned = warned or outcome.warnings
+        if "too long" in kinds:
+            break
+    return {
+        "exercise": exercise,
+        "variant": variant,
+        "runs": runs,
+        "printed": printed,
+        "warnings": warned,
+    }
+
+
+def _run(
+    the_probe: Probe, answer: object, setting: Setting, time_limit: float
+) -> tuple[guard.Outcome, dict[str, Any]]:
+    """Try all cases in one setting; one that fails does not hide the others."""
+    observed: dict[str, dict[str, Any]] = {}
+    errors: dict[str, dict[str, str]] = {}
+    traces: dict[str, list[str]] = {}
+    total = guard.Outcome()
+    for case in the_probe.cases(answer, setting):
+
+        def observer(item: str, value: Any, label: str = case.label) -> None:
+            if item == "trace":
+                traces[label] = list(value)
+            else:
+                observed.setdefault(item, {})[label] = observe(value)
+
+        def act(case: Case = case, observer: Observer = observer) -> None:
+            case.act(observer)
+
+        outcome = guard.run(act, time_limit)
+        total.printed = total.printed or outcome.printed
+        total.warnings = total.warnings or outcome.warnings
+        if outcome.error:
+            errors[case.label] = outcome.error
+            if outcome.error["kind"] != "exception":
+                break
+    of_interest = [*errors, *traces]  # the first case that failed, else the first of all
+    return total, {
+        "observed": observed,
+        "errors": errors,
+        "trace": traces.get(of_interest[0], []) if of_interest else [],
+        "tolerance": 1e-4 if setting.dtype is torch.float64 else 1e-3,
+    }

@@ -1,0 +1,155 @@
+"""What a student reads after a check: plain text anywhere, HTML where there is a front end."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+__all__ = ["Item", "Report", "show"]
+
+_HEADLINES = {
+    "right": "all right",
+    "partly": "partly right",
+    "wrong": "not right yet",
+    "not attempted": "not attempted yet",
+}
+_COLOURS = {"right": "#1b7837", "partly": "#a6611a", "wrong": "#a50026", "not attempted": "#555"}
+_SIGNS = {"right": "[ok]", "wrong": "[no]", "open": "[--]"}
+_SIGN_COLOURS = {"right": _COLOURS["right"], "wrong": _COLOURS["wrong"], "open": "#555"}
+_LEGEND = "[--] is judged once the rest is right"
+_WIDTH = 92
+_INDENT = " " * 6
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that was looked at.
+
+    Attributes:
+        name: Its key in the table of items.
+        checks: What a right answer does, in a sentence.
+        outcome: `"right"`, `"wrong"`, or `"open"`: not reached, or without meaning as long as
+            something else is wrong.
+        details: Pairs of a word and a text: where, expected, got, likely cause.
+    """
+
+    name: str
+    checks: str
+    outcome: str
+    details: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of a check.
+
+    Attributes:
+        exercise: Its id.
+        status: `"right"`, `"partly"`, `"wrong"` or `"not attempted"`.
+        score: Points earned, from 0 to `points`.
+        points: Points to earn.
+        items: All that was looked at; empty if the exercise was not attempted.
+        notes: Pairs of a word and a text about the whole: hints, errors, warnings, output.
+        mistake: Id of the known mistake that was recognised, if any.
+        variant: `"visible"` or `"hidden"`, which probes were used.
+    """
+
+    exercise: str
+    status: str
+    score: float
+    points: float
+    items: list[Item] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    mistake: str | None = None
+    variant: str = "visible"
+
+    @property
+    def headline(self) -> str:
+        """Exercise, verdict and points in one line."""
+        points = f"{self.score:g} of {self.points:g} point{'' if self.points == 1 else 's'}"
+        hidden = " (hidden tests)" if self.variant == "hidden" else ""
+        return f"{self.exercise}{hidden}: {_HEADLINES[self.status]}, {points}"
+
+    @property
+    def text(self) -> str:
+        """The report as plain text."""
+        lines = [self.headline]
+        for word, text in self.notes:
+            lines += _entry(word, text, indent="")
+        for item in self.items:
+            line = f"{_SIGNS[item.outcome]} {item.checks}"
+            lines += textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 5)
+            for word, text in item.details:
+                lines += _entry(word, text)
+        if any(item.outcome == "open" for item in self.items):
+            lines.append(_LEGEND)
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        """Return the report as plain text."""
+        return self.text
+
+    def _repr_html_(self) -> str:
+        colour = _COLOURS[self.status]
+        rows = "".join(
+            f"<div style='margin:0.3em 0'><code style='color:{_SIGN_COLOURS[item.outcome]}'>"
+            f"{_SIGNS[item.outcome]}</code> {escape(item.checks)}{_definitions(item.details)}</div>"
+            for item in self.items
+        )
+        legend = any(item.outcome == "open" for item in self.items)
+        return (
+            f"<div style='border-left:0.3em solid {colour};padding:0 0.8em'>"
+            f"<div style='color:{colour}'><b>{escape(self.headline)}</b></div>"
+            f"{_definitions(self.notes)}{rows}{f'<i>{_LEGEND}</i>' if legend else ''}</div>"
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what is worth counting over a class, as plain JSON values."""
+        return {
+            "exercise": self.exercise,
+            "variant": self.variant,
+            "status": self.status,
+            "score": self.score,
+            "points": self.points,
+            "failed": [item.name for item in self.items if item.outcome != "right"],
+            "mistake": self.mistake,
+        }
+
+
+def _entry(word: str, text: str, indent: str = _INDENT) -> list[str]:
+    """Lay out a word and its text, which keeps its own line breaks."""
+    start = f"{indent}{word:<10}"
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        first = start if not lines else " " * len(start)
+        lines += textwrap.wrap(
+            line, _WIDTH, initial_indent=first, subsequent_indent=" " * len(start)
+        ) or [first.rstrip()]
+    return lines
+
+
+def _definitions(entries: list[tuple[str, str]]) -> str:
+    rows = "".join(
+        f"<tr><td style='text-align:left;vertical-align:top'><i>{escape(word)}</i></td>"
+        f"<td style='text-align:left;white-space:pre-wrap'>{escape(text)}</td></tr>"
+        for word, text in entries
+    )
+    return f"<table style='margin-left:1em'>{rows}</table>" if rows else ""
+
+
+def show(report: Report) -> None:
+    """Display a report in a notebook, with its record in the metadata of the output; else print."""
+    # Only a program that runs in a kernel has loaded IPython's kernel.
+    if "ipykernel" in sys.modules:
+        from IPython import get_ipython
+        from IPython.display import display
+
+        if getattr(get_ipython(), "kernel", None) is not None:
+            both = {"text/plain": report.text, "text/html": report._repr_html_()}
+            display(both, raw=True, metadata={"labhelpers": report.as_record()})
+            return
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(report.text.encode(encoding, errors="replace").decode(encoding))

@@ -1,0 +1,177 @@
+import json
+
+import pytest
+import torch
+from checking import EXERCISES, LIMIT, Answer, answers, exercises, judge, load, untouched
+
+from labhelpers import checks
+from labhelpers.checks import probe, verdict
+from labhelpers.checks.exercises import PROBES, WRITTEN_AS
+from labhelpers.checks.judging import EXPECTED_FILE
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("variant", ["visible", "hidden"])
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_reference_solutions_earn_all_points(exercise: str, variant: str) -> None:
+    report = judge(exercise, load(exercise), variant, points=3)
+    assert (report.status, report.score) == ("right", 3), report.text
+    assert not report.notes
+
+
+@pytest.mark.parametrize("variant", ["visible", "hidden"])
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_untouched_exercises_are_not_attempted(exercise: str, variant: str) -> None:
+    report = judge(exercise, untouched(exercise), variant)
+    assert (report.status, report.score) == ("not attempted", 0)
+    tests = " (hidden tests)" if variant == "hidden" else ""
+    assert report.headline == f"{exercise}{tests}: not attempted yet, 0 of 3 points"
+
+
+@pytest.mark.parametrize("answer", answers("right"), ids=str)
+def test_right_answers_written_differently_earn_all_points(answer: Answer) -> None:
+    for variant in ("visible", "hidden"):
+        report = judge(answer.exercise, load(answer.exercise, answer.source), variant)
+        assert (report.status, report.score) == ("right", 3), f"{variant}\n{report.text}"
+
+
+@pytest.mark.parametrize("answer", answers("wrong"), ids=str)
+def test_wrong_answers_lose_points_and_learn_why(answer: Answer) -> None:
+    report = judge(answer.exercise, load(answer.exercise, answer.source))
+    assert report.status in ("partly", "wrong"), report.text
+    assert report.score < 3
+    assert any(word in report.text for word in ("likely", "hint", "stopped"))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_each_exercise_has_several_answers_of_both_kinds(exercise: str) -> None:
+    for kind in ("right", "wrong"):
+        assert len([a for a in answers(kind) if a.exercise == exercise]) >= 4
+
+
+@pytest.mark.parametrize(
+    ("exercise", "name", "at_most"),
+    [
+        ("generator-unet", "constant of the right shape and number of weights", 0),
+        ("generator-unet", "layers made in forward", 0),
+        ("generator-unet", "layers in a plain list", 1.5),
+        ("discriminator", "layers replaced in forward", 1.5),
+        ("discriminator-cycle", "one layer of the right size, all else constant", 1.5),
+        ("mean-image", "zeros of the right shape", 0),
+        ("cgan-generator-loss", "no graph", 1.5),
+        ("cgan-discriminator-loss", "no graph", 1.5),
+        ("cyclegan-generator-loss", "no graph", 1.5),
+        ("cyclegan-step", "nothing trained", 1.5),
+        ("generator-step", "no step", 1.5),
+    ],
+)
+def test_answers_that_only_look_right_earn_little(exercise: str, name: str, at_most: float) -> None:
+    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == (exercise, name))
+    assert judge(exercise, load(exercise, answer.source)).score <= at_most
+
+
+def test_most_of_a_right_answer_earns_most_of_the_points() -> None:
+    number = next(a for a in answers("wrong") if a.name == "returns a number")
+    report = judge("generator-step", load("generator-step", number.source), points=10)
+    assert report.status == "partly"
+    assert report.score == 9
+
+
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_the_record_survives_json_and_the_verdict_needs_nothing_else(exercise: str) -> None:
+    record = probe(exercise, load(exercise), "visible", LIMIT)
+    text = json.dumps(record, allow_nan=False)
+    assert json.loads(text) == record
+    assert verdict(exercise, json.loads(text), 3).score == 3
+
+
+def test_a_record_that_was_tampered_with_earns_nothing() -> None:
+    record = probe("generator-step", load("generator-step"), "visible", LIMIT)
+    for run in record["runs"]:
+        run["observed"] = {
+            item: {key: {"shape": [], "numbers": ["x", None]} for key in cases}
+            for item, cases in run["observed"].items()
+        }
+    report = verdict("generator-step", record, 3)
+    assert (report.status, report.score) == ("wrong", 0)
+
+
+def test_there_is_a_check_for_every_exercise(capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(EXERCISES) == set(PROBES) == exercises().keys() & set(EXERCISES)
+    for exercise in EXERCISES:
+        check = getattr(checks, exercise.replace("-", "_"))
+        assert WRITTEN_AS[exercise] in check.__doc__
+        assert check.__name__ in checks.__all__
+    score = checks.mean_image(load("mean-image"), points=2)
+    assert type(score) is float
+    assert score == 2.0
+    assert capsys.readouterr().out.startswith("mean-image: all right, 2 of 2 points\n[ok] ")
+
+
+def test_a_known_mistake_gets_a_nudge_then_a_hint(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "_failures", type(checks._failures)())
+    wrong = next(a for a in answers("wrong") if a.name == "gradients never cleared")
+    step = load("generator-step", wrong.source)
+    said = []
+    for _ in range(2):
+        assert 0 < checks.generator_step(step, points=3) < 3
+        said.append(capsys.readouterr().out)
+    assert "left over from the first one?" in said[0]
+    assert "adds each new gradient" in " ".join(said[1].split())
+    checks.generator_step(step, points=3, variant="hidden")
+    hidden = capsys.readouterr().out
+    assert "Gradients accumulate" in hidden
+    assert "expected" not in hidden
+
+
+def test_hidden_probes_do_not_show_their_numbers() -> None:
+    for answer in answers("wrong"):
+        if answer.exercise in ("intensity-lookup", "cgan-generator-loss", "cgan-step"):
+            report = judge(answer.exercise, load(answer.exercise, answer.source), "hidden")
+            words = {word for item in report.items for word, _ in item.details}
+            assert words <= {"likely"}
+
+
+def test_parameter_counts_are_those_of_the_lab() -> None:
+    stored = json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))
+    counts = {
+        exercise: stored[exercise]["visible"]["reference"]["parameters"]["default channels"]
+        for exercise in ("generator-unet", "discriminator", "discriminator-cycle")
+    }
+    assert list(counts.values()) == [13_611_073, 1_550_913, 1_558_017]
+
+
+@pytest.mark.parametrize("exercise", ["cgan-step", "cyclegan-step"])
+def test_a_step_leaves_the_losses_of_the_student_in_place(exercise: str) -> None:
+    step = load(exercise)
+    name = exercise.replace("-step", "_generator_loss")
+    before = step.__globals__[name]
+    judge(exercise, step)
+    assert step.__globals__[name] is before
+    del step.__globals__[name]  # a student who never ran that cell
+    assert judge(exercise, step).status == "right"
+    assert name not in step.__globals__
+
+
+def test_no_solution_is_stored_with_the_checks() -> None:
+    package = EXPECTED_FILE.parent
+    shipped = "\n".join(
+        path.read_text(encoding="utf-8") for path in package.iterdir() if path.is_file()
+    )
+    for exercise in EXERCISES:
+        solution = exercises()[exercise].source
+        for region in solution.split("### BEGIN SOLUTION")[1:]:
+            for line in region.split("### END SOLUTION")[0].splitlines():
+                if len(line.strip()) > 25:
+                    assert line.strip() not in shipped

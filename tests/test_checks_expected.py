@@ -1,0 +1,120 @@
+import copy
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from labhelpers.checks.judging import EXPECTED_FILE, changed
+from labhelpers.checks.numbers import hashed, observe, same, tell
+from labhelpers.instructor import expected
+from labhelpers.instructor.expected import BuildError, differences, rewritten
+from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
+
+
+def test_the_stored_numbers_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert expected.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_the_file_is_small() -> None:
+    assert EXPECTED_FILE.stat().st_size < 300_000
+
+
+def test_a_stale_number_a_stale_text_and_a_missing_item_are_found() -> None:
+    stored = json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))
+    assert differences(stored, copy.deepcopy(stored)) == []
+
+    other = copy.deepcopy(stored)
+    other["generator-step"]["items"]["loss"]["likely"] = "something else"
+    loss = other["generator-step"]["visible"]["reference"]["loss"]
+    label = next(iter(loss))
+    loss[label]["numbers"][0] *= 1 + 1e-5
+    del other["cgan-step"]["hidden"]["reference"]["form"]
+    assert differences(stored, other) == [
+        place
+        for place in differences(stored, other)
+        if place.startswith(
+            (
+                "/cgan-step/hidden/reference/form",
+                "/generator-step/items/loss/likely",
+                "/generator-step/visible/reference/loss",
+            )
+        )
+    ]
+    assert len(differences(stored, other)) == 3
+
+
+def test_a_change_must_fit_the_solution() -> None:
+    exercise = Exercise("toy", Path("toy.ipynb"), "a = 1\nb = 1\n", "")
+    assert rewritten(exercise, [{"replace": [["a = 1", "a = 2"]]}]) == ("a = 2\nb = 1\n", "")
+    for old in ("= 1", "c"):
+        with pytest.raises(BuildError, match="Expected exactly once"):
+            rewritten(exercise, [{"replace": [[old, "?"]]}])
+
+
+def test_changes_add_replace_and_remove_observations() -> None:
+    reference = {"loss": {"a": 1, "b": 2}, "form": {"a": "x"}}
+    changes = {"loss": {"a": 5, "b": None}}
+    assert changed(reference, changes) == {"loss": {"a": 5}, "form": {"a": "x"}}
+    assert reference == {"loss": {"a": 1, "b": 2}, "form": {"a": "x"}}
+
+
+def test_a_mistake_that_no_probe_sees_is_refused() -> None:
+    exercise = read_exercises()["mean-image"]
+    nothing = {"replace": [["dim=0", "dim=(0,)"]], "nudge": "", "hint": "", "concept": ""}
+    items = {"values": {"checks": "", "weight": 1, "likely": ""}}
+    with pytest.raises(BuildError, match="makes no difference"):
+        expected._entry(exercise, items, {}, {"same": nothing})
+
+
+def test_exercises_bring_the_code_that_they_rely_on() -> None:
+    found = read_exercises()
+    step = found["cgan-step"]
+    assert "def cgan_generator_loss" in step.preamble
+    assert "class Discriminator" not in step.preamble
+    assert "checks" not in step.preamble
+    assert callable(run_source(step.source, step.preamble)["cgan_step"])
+
+
+def test_a_missing_exercise_or_notebook_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="No notebooks in"):
+        read_exercises(tmp_path)
+    shutil.copytree(NOTEBOOKS / "2-generator", tmp_path / "2-generator")
+    with pytest.raises(BuildError, match="no solution cell for cgan-discriminator-loss"):
+        expected.build(tmp_path)
+
+
+def test_hashed_numbers_are_the_same_for_ever() -> None:
+    numbers = hashed((3,), seed=1)
+    torch.testing.assert_close(numbers, torch.tensor(FIRST, dtype=torch.float64), rtol=0, atol=0)
+    many = hashed((300, 400), seed=5)
+    assert many.abs().max() < 1
+    assert abs(many.mean()) < 0.01
+    assert abs(many.std() - 3**-0.5) < 0.01
+
+
+FIRST = [-0.1193066459962202, -0.0020795224989702543, -0.026072151362718232]
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (3, 1, 20, 20)])
+def test_observations_notice_one_changed_number_but_not_float32(shape: tuple[int, ...]) -> None:
+    tensor = hashed(shape, seed=9)
+    seen = observe(tensor)
+    assert same(observe(tensor.float().double()), seen)
+    other = tensor.clone()
+    other.view(-1)[-1] += 0.5
+    assert not same(observe(other), seen)
+    assert not same(observe(tensor[None]), seen)
+    assert not same(observe(tensor * float("nan")), seen)
+    assert not same("text", seen)
+
+
+def test_observations_in_words() -> None:
+    assert tell(observe(torch.tensor(0.25))) == "0.25"
+    assert tell(observe([1.5, float("inf")])) == "[1.5, inf]"
+    assert tell(observe(torch.zeros(2, 40))) == "shape (2, 40), all 0"
+    assert tell(observe(torch.zeros(2, 1))) == "[0, 0] of shape (2, 1)"
+    assert tell(True) == "yes"
+    assert tell(13_611_073) == "13,611,073"
+    assert tell(list(range(20))).endswith("… (20 in all)]")
