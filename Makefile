@@ -1,0 +1,76 @@
+# The commands of the lab. `make help` lists them.
+
+PYTHON ?= python3
+PRESET ?= quick
+
+ifeq ($(OS),Windows_NT)
+    BIN := .venv/Scripts
+else
+    BIN := .venv/bin
+endif
+PY := $(BIN)/python
+INSTALLED := .venv/installed
+WORKFLOWS := $(wildcard .github/workflows/*.yml)
+
+# nbgrader starts programs by name; they are those of our environment.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# $(call part,NAME,COMMAND) runs a part of `make test` and prints the time it took.
+define part
+	@echo "==> $(1)"
+	@start=$$(date +%s); $(2) || exit 1; echo "<== $(1): $$(( $$(date +%s) - start )) s"
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test release validate jupyter formgrader benchmark expected lint format clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv (several minutes the first time) ..."
+	@$(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
+	@$(PY) -m labhelpers.instructor.lab
+
+test: $(INSTALLED) ## lint, unit tests, notebooks under nbval, nbgrader round trip
+	$(call part,lint,$(MAKE) --no-print-directory lint)
+	$(call part,unit tests,$(PY) -m pytest -q -m "not slow")
+	$(call part,notebooks,$(PY) -m labhelpers.instructor.validate --preset quick)
+	$(call part,release and grading,$(PY) -m pytest -q -m slow)
+
+release: $(INSTALLED) ## student version and solution, as folders and zips under build/
+	@$(PY) -m labhelpers.instructor.release
+
+validate: $(INSTALLED) ## run all notebooks under nbval; PRESET=full trains for real
+	@$(PY) -m labhelpers.instructor.validate --preset $(PRESET)
+
+jupyter: $(INSTALLED) ## open JupyterLab on the student version
+	@test -d build/student || $(PY) -m labhelpers.instructor.release --student-only
+	@$(PY) -m jupyterlab --notebook-dir build/student
+
+formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
+	@$(PY) -m jupyterlab
+
+benchmark: $(INSTALLED) ## measure speed
+	@$(PY) -m labhelpers.instructor.benchmark
+
+expected: $(INSTALLED) ## compute anew the numbers that the checks compare with
+	@$(PY) -m labhelpers.instructor.expected
+
+lint: $(INSTALLED) ## check code, notebooks and workflows
+	@$(PY) -m ruff format --check
+	@$(PY) -m ruff check
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
+	@$(BIN)/zizmor --offline --quiet .github/workflows
+
+format: $(INSTALLED) ## format code and notebooks
+	@$(PY) -m ruff check --fix
+	@$(PY) -m ruff format
+
+clean: ## remove everything that was generated, the environment stays
+	@rm -rf build .pytest_cache .ruff_cache

@@ -1,0 +1,84 @@
+"""nbgrader's configuration: one assignment per notebook, generated folders under build/."""
+
+from pathlib import Path
+
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbgrader import preprocessors
+
+from labhelpers.instructor.preprocessors import (
+    FillInSource,
+    HideTracebacks,
+    PrepareForStudents,
+    RemoveMarkers,
+    RunElsewhere,
+)
+
+c = get_config()
+root = Path(__file__).resolve().parent
+# SQLite creates the gradebook but not its folder, nbgrader files in the exchange but not its root.
+(root / "build" / "exchange").mkdir(parents=True, exist_ok=True)
+
+# Folders. Slashes on every system: nbgrader uses these names in regular expressions, too.
+c.CourseDirectory.course_id = "brain-mri-synthesis"
+c.CourseDirectory.root = str(root)
+c.CourseDirectory.db_url = f"sqlite:///{root / 'build' / 'gradebook.db'}"
+c.CourseDirectory.source_directory = "notebooks"
+c.CourseDirectory.source_with_tests_directory = "build/source_with_tests"
+c.CourseDirectory.release_directory = "build/release"
+c.CourseDirectory.solution_directory = "build/solved"
+c.CourseDirectory.submitted_directory = "build/submitted"
+c.CourseDirectory.autograded_directory = "build/autograded"
+c.CourseDirectory.feedback_directory = "build/feedback"
+# What a notebook makes when it runs is neither released nor part of the feedback.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "images", "results"]
+c.ExportPlugin.to = "build/grades.csv"
+c.Exchange.root = str(root / "build" / "exchange")
+c.Exchange.cache = str(root / "build" / "cache")
+
+# What a student finds in place of the solution. The checks know this message.
+c.ClearSolutions.code_stub = {
+    "python": '# Your code here\nraise NotImplementedError("not written yet")'
+}
+c.ClearSolutions.text_stub = "*Your answer here.*"
+
+# Running notebooks. A folder handed in beside a notebook must not shadow the installed package.
+c.Execute.timeout = 300
+c.Execute.startup_timeout = 120
+c.Execute.extra_arguments = [
+    "--InteractiveShellApp.ignore_cwd=True",
+    "--IPKernelApp.log_level=40",  # errors only: the kernel's own notices are not for graders
+]
+c.Execute.record_timing = False  # else no two versions would be the same
+c.RunElsewhere.folder = "build/run"
+
+c.GenerateAssignment.preprocessors = [
+    preprocessors.IncludeHeaderFooter,
+    FillInSource,
+    PrepareForStudents,
+    preprocessors.LockCells,
+    preprocessors.ClearSolutions,
+    preprocessors.ClearOutput,
+    preprocessors.CheckCellMetadata,
+    preprocessors.ComputeChecksums,
+    preprocessors.SaveCells,
+    preprocessors.ClearHiddenTests,
+    preprocessors.ClearMarkScheme,
+    preprocessors.ComputeChecksums,
+    preprocessors.CheckCellMetadata,
+]
+c.GenerateSolution.preprocessors = [
+    preprocessors.IncludeHeaderFooter,
+    preprocessors.ClearOutput,
+    preprocessors.ClearHiddenTests,
+    preprocessors.ClearMarkScheme,
+    FillInSource,
+    RunElsewhere,
+    preprocessors.Execute,
+    RemoveMarkers,
+]
+c.GenerateFeedback.preprocessors = [
+    preprocessors.GetGrades,
+    preprocessors.ClearHiddenTests,
+    HideTracebacks,
+    CSSHTMLHeaderPreprocessor,
+]

@@ -1,0 +1,42 @@
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy import write_toy_course
+
+from labhelpers.instructor.course import REPOSITORY
+from labhelpers.instructor.release import build_student
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_public_repository() -> Iterator[None]:
+    """Continuous integration tells the notebooks where they come from; here nothing does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LAB_REPOSITORY", "LAB_REF", "GITHUB_REPOSITORY", "GITHUB_REF_NAME"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the course outside the working tree, with its student version."""
+    root = tmp_path_factory.mktemp("course")
+    made_by_runs = shutil.ignore_patterns("images", "results", ".ipynb_checkpoints")
+    shutil.copytree(REPOSITORY / "notebooks", root / "notebooks", ignore=made_by_runs)
+    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+    build_student(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = write_toy_course(tmp_path_factory.mktemp("template"))
+    build_student(root)
+    return root
+
+
+@pytest.fixture
+def toy_course(toy_template: Path, tmp_path: Path) -> Path:
+    """A course of one small notebook, `toy`, with its student version, to be changed at will."""
+    return shutil.copytree(toy_template, tmp_path / "course")

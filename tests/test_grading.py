@@ -1,0 +1,183 @@
+import copy
+import html
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbgrader.api import Gradebook
+from nbgrader.converters import GenerateFeedback
+from nbgrader.utils import is_grade, is_solution
+
+from labhelpers.instructor.course import CourseError, assignments, convert, open_course
+from labhelpers.instructor.grade import (
+    MODEL,
+    UNTOUCHED,
+    autograde,
+    grade_samples,
+    hand_in,
+    read_scores,
+    total_scores,
+)
+from labhelpers.instructor.lab import score_problems
+
+NAMES = assignments()
+
+
+def exercises(root: Path, name: str) -> list[tuple[str, float]]:
+    """The code exercises of a notebook and their points, in order."""
+    notebook = nbformat.read(root / "notebooks" / name / f"{name}.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    solutions = [cell.metadata.nbgrader.grade_id for cell in code if is_solution(cell)]
+    points = [cell.metadata.nbgrader.points for cell in code if is_grade(cell)]
+    return list(zip(solutions, points, strict=True))
+
+
+def feedback(root: Path, student: str, assignment: str) -> str:
+    """The text of the feedback page, as a student reads it."""
+    convert(open_course(root), GenerateFeedback, assignment, student)
+    page = root / "build" / "feedback" / student / assignment / f"{assignment}.html"
+    return html.unescape(re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8")))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_model_gets_all_points_and_untouched_none(course):
+    scores = grade_samples(course)
+    totals = total_scores(scores)["score"]
+    for name in NAMES:
+        points = sum(points for _, points in exercises(course, name))
+        assert totals[(MODEL, name)] == points
+        assert totals[(UNTOUCHED, name)] == 0
+
+    written = scores[scores["written"]]
+    assert len(written) == 2 * len(NAMES)
+    assert written.loc[MODEL, "needs_manual_grade"].all()
+    # nbgrader gives an unchanged answer its zero; nobody has to read it.
+    assert not written.loc[UNTOUCHED, "needs_manual_grade"].any()
+    assert not scores[~scores["written"]]["needs_manual_grade"].any()
+    assert score_problems(scores) == []
+
+    api = open_course(course)
+    for name in NAMES:  # what the formgrader lists
+        assert api.get_submission(name, MODEL)["needs_manual_grade"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("position", [0, -1], ids=["first", "last"])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_right_exercise_gets_just_its_points(course, name, position):
+    solved, points = exercises(course, name)[position]
+    student = f"only-{solved}"
+    hand_in(student, name, [solved], course)
+    api = open_course(course)
+    autograde(api, student, name)
+    scores = read_scores(api).loc[(student, name), "score"]
+    assert scores[f"check-{solved}"] == points
+    assert scores.sum() == points
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES[:1])
+def test_feedback_shows_the_report_but_no_hidden_test(course, name):
+    hand_in("curious", name, (), course)
+    autograde(open_course(course), "curious", name)
+    text = feedback(course, "curious", name)
+    assert "not attempted" in text.lower()
+    assert 'variant="hidden"' not in text
+    assert "HIDDEN TESTS" not in text
+
+
+def test_feedback_on_a_crash_quotes_no_hidden_test(toy_course):
+    path = hand_in("crash", "toy", root=toy_course)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].source = "def double(x):\n    return 6 if x == 3 else 1 / 0"
+    nbformat.write(notebook, path)
+    api = open_course(toy_course)
+    autograde(api, "crash", "toy")
+    assert read_scores(api).loc[("crash", "toy", "check-double"), "score"] == 0
+    text = feedback(toy_course, "crash", "toy")
+    assert "ZeroDivisionError: division by zero" in text
+    assert "secret_probe" not in text
+
+
+def test_a_folder_handed_in_does_not_shadow_labhelpers(toy_course):
+    path = hand_in("shadow", "toy", (), root=toy_course)
+    (path.parent / "labhelpers").mkdir()
+    (path.parent / "labhelpers" / "__init__.py").write_text("shadowed = True\n")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[2].source = (
+        "import labhelpers\ndef double(x):\n"
+        "    return 2 * x if hasattr(labhelpers, 'shadowed') else 0"
+    )
+    nbformat.write(notebook, path)
+    api = open_course(toy_course)
+    autograde(api, "shadow", "toy")
+    assert total_scores(read_scores(api)).loc[("shadow", "toy"), "score"] == 0
+
+
+def test_a_manual_score_survives_grading_again(toy_course):
+    hand_in("reader", "toy", root=toy_course)
+    api = open_course(toy_course)
+    autograde(api, "reader", "toy")
+    with Gradebook(api.coursedir.db_url) as gradebook:
+        gradebook.find_grade("written-double", "toy", "toy", "reader").manual_score = 1.5
+        gradebook.db.commit()
+    autograde(api, "reader", "toy")
+    scores = read_scores(api).loc[("reader", "toy"), "score"]
+    assert scores["written-double"] == 1.5 and scores["check-double"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "toy.ipynb is not a notebook"),
+        ("<html></html>", "toy.ipynb is not a notebook"),
+        ("{}", "toy.ipynb is not a notebook"),
+    ],
+    ids=["empty", "html", "no-cells"],
+)
+def test_what_is_no_notebook_is_named(toy_course, text, message):
+    hand_in("ann", "toy", root=toy_course).write_text(text)
+    with pytest.raises(CourseError, match=f"'ann': .*{message}"):
+        autograde(open_course(toy_course), "ann", "toy")
+
+
+def test_a_renamed_notebook_is_named(toy_course):
+    path = hand_in("ann", "toy", root=toy_course)
+    path.rename(path.with_name("toy (1).ipynb"))
+    with pytest.raises(CourseError, match=r"no toy\.ipynb; .* holds toy \(1\)\.ipynb"):
+        autograde(open_course(toy_course), "ann", "toy")
+
+
+def test_a_copied_cell_is_named(toy_course):
+    path = hand_in("ann", "toy", root=toy_course)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(copy.deepcopy(notebook.cells[2]))
+    notebook.cells[-1].id = "another"
+    nbformat.write(notebook, path)
+    with pytest.raises(CourseError, match="more than one cell named double"):
+        autograde(open_course(toy_course), "ann", "toy")
+
+
+def test_an_unknown_exercise_is_refused(toy_course):
+    with pytest.raises(CourseError, match=r"no exercise tripel; it has double, written-double"):
+        hand_in("ann", "toy", ["tripel"], toy_course)
+
+
+def test_wrong_sample_scores_are_reported(toy_course):
+    scores = grade_samples(toy_course)
+    assert score_problems(scores) == []
+    scores.loc[(MODEL, "toy", "check-double"), "score"] = 1.0
+    scores.loc[(UNTOUCHED, "toy", "check-double"), "score"] = 0.5
+    scores.loc[(MODEL, "toy", "written-double"), "needs_manual_grade"] = False
+    assert score_problems(scores) == [
+        f"toy: the {MODEL} submission gets 1 of 2 points, not 2.",
+        f"toy: the {UNTOUCHED} submission gets 0.5 of 2 points, not 0.",
+        "toy: written-double of the model answer does not wait for a person.",
+    ]
+
+
+def test_a_folder_without_a_course_is_refused(tmp_path):
+    with pytest.raises(CourseError, match=r"holds no nbgrader_config\.py"):
+        open_course(tmp_path)

@@ -1,0 +1,219 @@
+import ast
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_locked, is_solution
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from labhelpers import checks
+from labhelpers.instructor.course import REPOSITORY
+from labhelpers.instructor.preprocessors import remove_markers
+
+EXERCISES = {
+    "1-data-exploration": {
+        "make-dataloaders": 2,
+        "intensity-statistics": 2,
+        "mean-image": 2,
+        "intensity-lookup": 2,
+        "written-lookup": 2,
+    },
+    "2-generator": {"generator-unet": 5, "generator-step": 3, "written-metrics": 2},
+    "3-cgan": {
+        "discriminator": 2,
+        "cgan-generator-loss": 2,
+        "cgan-discriminator-loss": 2,
+        "cgan-step": 2,
+        "written-cgan": 2,
+    },
+    "4-cyclegan": {
+        "discriminator-cycle": 2,
+        "cyclegan-generator-loss": 2,
+        "cyclegan-discriminator-loss": 2,
+        "cyclegan-step": 2,
+        "written-cyclegan": 2,
+    },
+}
+TAGS = {"needs-answer", "nbval-check-output", "nbval-ignore-output"}
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def source_path(name: str) -> Path:
+    return REPOSITORY / "notebooks" / name / f"{name}.ipynb"
+
+
+def source(name: str) -> NotebookNode:
+    return nbformat.read(source_path(name), as_version=4)
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def project_files() -> list[Path]:
+    """Every file that is in the repository, or would be after `git add --all`."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    names = [name for name in listed.stdout.split("\0") if name]
+    assert len(names) > 20
+    return [REPOSITORY / name for name in names if (REPOSITORY / name).is_file()]
+
+
+def test_the_notebooks_are_those_of_the_course():
+    found = {path.relative_to(REPOSITORY) for path in (REPOSITORY / "notebooks").glob("**/*.ipynb")}
+    found = {path for path in found if ".ipynb_checkpoints" not in path.parts}
+    assert found == {source_path(name).relative_to(REPOSITORY) for name in EXERCISES}
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_source_notebooks_hold_no_outputs(name):
+    for cell in source(name).cells:
+        if cell.cell_type == "code":
+            assert cell.outputs == [] and cell.execution_count is None
+            assert "execution" not in cell.metadata
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_source_notebooks_are_written_as_jupyter_writes_them(name):
+    text = source_path(name).read_text(encoding="utf-8")
+    assert text == nbformat.writes(nbformat.reads(text, as_version=4)) + "\n"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_exercises_and_points(name):
+    cells = source(name).cells
+    points = {grade_id(cell): cell.metadata.nbgrader.points for cell in cells if is_grade(cell)}
+    expected = {
+        key if key.startswith("written-") else f"check-{key}": value
+        for key, value in EXERCISES[name].items()
+    }
+    assert points == expected
+    assert sum(points.values()) == 10
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_each_exercise_has_its_check_right_under_it(name):
+    cells = source(name).cells
+    solutions = [place for place, cell in enumerate(cells) if is_solution(cell)]
+    assert [grade_id(cells[place]) for place in solutions] == list(EXERCISES[name])
+    for place in solutions:
+        exercise, below = cells[place], cells[place + 1]
+        assert "### BEGIN SOLUTION" in exercise.source
+        if exercise.cell_type == "markdown":
+            assert is_grade(exercise)
+            continue
+        assert not is_grade(exercise) and not is_locked(exercise)
+        assert grade_id(below) == f"check-{grade_id(exercise)}"
+        assert is_locked(below) and not is_solution(below)
+        function = grade_id(exercise).replace("-", "_")
+        assert hasattr(checks, function)
+        calls = re.findall(rf"checks\.{function}\([^()]*?points=(\d+)", below.source)
+        assert calls == [str(below.metadata.nbgrader.points)] * 2, "visible and hidden"
+        assert below.source.count("BEGIN HIDDEN TESTS") == 1
+        assert below.source.splitlines()[-1] == "score"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_cells_are_well_formed(name):
+    notebook = source(name)
+    nbformat.validate(notebook)
+    ids = [grade_id(cell) for cell in notebook.cells if grade_id(cell)]
+    assert len(ids) == len(set(ids))
+    for cell in notebook.cells:
+        assert set(cell.metadata.get("tags", [])) <= TAGS
+        if "nbgrader" in cell.metadata:
+            assert cell.metadata.nbgrader.schema_version == 3
+    first_code = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    assert grade_id(first_code) == "setup" and is_locked(first_code)
+    assert first_code.source.count("{{LABHELPERS_SOURCE}}") == 1
+
+
+def test_recap_cells_repeat_the_solutions():
+    solutions = {
+        grade_id(cell): remove_markers(cell.source)
+        for name in EXERCISES
+        for cell in source(name).cells
+        if is_solution(cell)
+    }
+    recaps = [
+        (name, grade_id(cell).removeprefix("recap-"), cell)
+        for name in EXERCISES
+        for cell in source(name).cells
+        if (grade_id(cell) or "").startswith("recap-")
+    ]
+    assert {exercise for _, exercise, _ in recaps} >= {"make-dataloaders", "generator-unet"}
+    for name, exercise, cell in recaps:
+        assert cell.source == solutions[exercise], f"{cell.id} of {name} is not the solution"
+        assert is_locked(cell)
+        assert exercise not in EXERCISES[name], "no notebook gives its own solution away"
+
+
+def test_conda_environment_is_in_step_with_pyproject():
+    ours = {}
+    for text in metadata.requires("labhelpers"):
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        ours[CONDA_NAMES.get(name, name)] = str(requirement.specifier)
+    python = metadata.metadata("labhelpers")["Requires-Python"]
+    ours |= {"python": python, "pip": ""}
+
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge"]
+    conda = {}
+    for text in environment["dependencies"]:
+        requirement = Requirement(text)
+        conda[requirement.name] = str(requirement.specifier)
+    assert conda == ours
+
+
+def test_nothing_generated_and_no_data_is_in_the_repository():
+    for path in project_files():
+        assert path.suffix not in {".pt", ".db", ".zip", ".whl", ".html"}, path
+        assert path.relative_to(REPOSITORY).parts[0] not in {"build", ".venv"}, path
+        assert not {"images", "results", "__pycache__"} & set(path.parts), path
+        assert path.stat().st_size < 1_000_000, path
+
+
+def test_modules_are_short():
+    long = {
+        path.name: count
+        for path in project_files()
+        if path.suffix == ".py" and (count := len(path.read_text().splitlines())) >= 400
+    }
+    assert long == {}
+
+
+def test_public_names_are_listed_and_exist():
+    for path in project_files():
+        if path.suffix == ".py" and REPOSITORY / "tests" not in path.parents:
+            tree = ast.parse(path.read_text())
+            assigned = {
+                target.id: node.value
+                for node in tree.body
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            if path.name not in {"__init__.py", "nbgrader_config.py"}:
+                assert "__all__" in assigned, path
+
+
+def test_no_repository_is_named_in_workflows_or_notebooks():
+    places = [*(REPOSITORY / ".github").rglob("*.yml"), *map(source_path, EXERCISES)]
+    assert len(places) > len(EXERCISES) + 3
+    for path in places:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"git\+https|colab\.research\.google\.com/github", text), path
+
+
+def test_pre_commit_needs_nothing_from_elsewhere():
+    config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = {hook["id"] for hook in config["repos"][0]["hooks"]}
+    assert {"strip-outputs", "ruff-check", "ruff-format"} <= hooks

@@ -1,0 +1,165 @@
+import ast
+import re
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade, is_solution
+from toy import toy_notebook, write_source
+
+import labhelpers
+from labhelpers.instructor.course import CourseError, assignments
+from labhelpers.instructor.release import build_solution, build_student
+
+MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
+NAMES = assignments()
+
+
+def read(path: Path) -> NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def source(root: Path, name: str) -> NotebookNode:
+    return read(root / "notebooks" / name / f"{name}.ipynb")
+
+
+def student(root: Path, name: str) -> NotebookNode:
+    return read(root / "build" / "student" / f"{name}.ipynb")
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def secret_lines(notebook: NotebookNode) -> set[str]:
+    """All lines of solution regions and hidden tests, without their indentation.
+
+    Lines without any letter or digit, such as a closing bracket, tell nothing.
+    """
+    lines, inside = set(), False
+    for cell in notebook.cells:
+        for line in cell.source.split("\n"):
+            if MARKER.search(line):
+                inside = "BEGIN" in line
+            elif inside and re.search(r"\w", line):
+                lines.add(line.strip())
+    assert not inside
+    return lines
+
+
+def lines_of(notebook: NotebookNode) -> set[str]:
+    return {line.strip() for cell in notebook.cells for line in cell.source.split("\n")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_of_a_solution_or_hidden_test_reaches_the_students(course, name):
+    secrets = secret_lines(source(course, name))
+    assert len(secrets) > 20
+    assert not secrets & lines_of(student(course, name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_code_cell_parses(course, name):
+    for cell in code_cells(student(course, name)):
+        ast.parse(TransformerManager().transform_cell(cell.source))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_student_version_has_stubs_and_no_outputs(course, name):
+    cells = code_cells(student(course, name))
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+    stubs = [cell for cell in cells if is_solution(cell)]
+    assert len(stubs) >= 2
+    for cell in stubs:
+        assert 'raise NotImplementedError("not written yet")' in cell.source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_that_need_an_answer_may_fail(course, name):
+    for cell in code_cells(student(course, name)):
+        tags = cell.metadata.get("tags", [])
+        assert ("needs-answer" in tags) == ("raises-exception" in tags)
+        assert not (is_grade(cell) and tags), "a check never raises"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_student_version_keeps_every_cell(course, name):
+    assert [cell.id for cell in student(course, name).cells] == [
+        cell.id for cell in source(course, name).cells
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fresh_machine_installs_the_wheel_beside_the_notebook(course, name):
+    setup = code_cells(student(course, name))[0].source
+    wheel = re.search(r"^ *%pip install --quiet \./(labhelpers-.+\.whl)$", setup, re.MULTILINE)
+    assert wheel and (course / "build" / "student" / wheel[1]).exists()
+    assert "colab" not in student(course, name).cells[0].source.lower()
+
+
+def test_a_published_version_installs_from_its_repository(toy_course, monkeypatch):
+    monkeypatch.setenv("LAB_REPOSITORY", "someone/some-lab")
+    monkeypatch.setenv("LAB_REF", "v1.2")
+    build_student(toy_course)
+    notebook = student(toy_course, "toy")
+    setup = code_cells(notebook)[0].source
+    assert "    %pip install --quiet git+https://github.com/someone/some-lab@v1.2" in setup
+    target = "https://colab.research.google.com/github/someone/some-lab/blob/student/toy.ipynb"
+    assert f"]({target})" in notebook.cells[0].source
+
+
+def test_the_students_wheel_has_the_checks_but_not_the_instructors_part(course):
+    (wheel,) = (course / "build" / "student").glob("*.whl")
+    assert wheel.name.startswith(f"labhelpers-{labhelpers.__version__}-")
+    names = zipfile.ZipFile(wheel).namelist()
+    packaged = {Path(name).relative_to("labhelpers") for name in names if name.endswith(".py")}
+    package = Path(labhelpers.__file__).parent
+    written = {path.relative_to(package) for path in package.rglob("*.py")}
+    assert packaged == {path for path in written if path.parts[0] != "instructor"}
+    data = {path.relative_to(package) for path in package.rglob("*.json")}
+    assert data <= {Path(name).relative_to("labhelpers") for name in names if "info" not in name}
+
+
+def test_the_zip_holds_the_folder_and_is_the_same_every_time(toy_course):
+    folder = toy_course / "build" / "student"
+    first = (toy_course / "build" / "student.zip").read_bytes()
+    with zipfile.ZipFile(toy_course / "build" / "student.zip") as archive:
+        assert archive.namelist() == sorted(f"student/{path.name}" for path in folder.iterdir())
+        assert archive.read("student/toy.ipynb") == (folder / "toy.ipynb").read_bytes()
+    build_student(toy_course)
+    assert (toy_course / "build" / "student.zip").read_bytes() == first
+
+
+def test_the_solution_is_executed_and_free_of_markers_and_hidden_tests(toy_course):
+    seconds = build_solution(toy_course)
+    assert list(seconds) == ["toy"]
+    notebook = read(toy_course / "build" / "solution" / "toy.ipynb")
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert "return 2 * x" in text and "One point for a reason." in text
+    assert "secret_probe" not in text and not MARKER.search(text)
+    assert "{{LABHELPERS_SOURCE}}" not in text
+    (check,) = [cell for cell in notebook.cells if is_grade(cell) and cell.cell_type == "code"]
+    assert check.outputs[0].data["text/plain"] == "2.0"
+    assert (toy_course / "build" / "solution.zip").exists()
+    made = {path.name for path in (toy_course / "notebooks" / "toy").iterdir()}
+    assert made == {"toy.ipynb"}, "running the solution leaves the source folder alone"
+
+
+def test_a_solution_that_fails_is_not_published(toy_course):
+    notebook = toy_notebook()
+    notebook.cells[2].source = notebook.cells[2].source.replace("2 * x", "1 / 0")
+    write_source(toy_course, notebook)
+    with pytest.raises(CourseError, match=r"cell 'use': ZeroDivisionError"):
+        build_solution(toy_course)
+    assert not (toy_course / "build" / "solution.zip").exists()
+
+
+def test_a_broken_source_is_named_with_the_reason(toy_course):
+    notebook = toy_notebook()
+    notebook.cells[2].source = notebook.cells[2].source.replace("### END SOLUTION", "")
+    write_source(toy_course, notebook)
+    with pytest.raises(CourseError, match=r"GenerateAssignment failed on 'toy':\n.*end solution"):
+        build_student(toy_course)
