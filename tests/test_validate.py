@@ -1,9 +1,12 @@
 import subprocess
 import sys
 
+import pytest
 from toy import toy_notebook, write_source
 
 from labhelpers.instructor.validate import EXPECTED_OUTPUTS
+
+pytestmark = pytest.mark.slow
 
 RUN = "import sys; from pathlib import Path; from labhelpers.instructor.validate import validate; "
 
