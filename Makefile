@@ -22,7 +22,7 @@ define part
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test release validate jupyter formgrader benchmark expected lint format clean
+.PHONY: help lab test release validate jupyter formgrader benchmark expected picture lint format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -61,6 +61,11 @@ benchmark: $(INSTALLED) ## measure speed
 
 expected: $(INSTALLED) ## compute anew the numbers that the checks compare with
 	@$(PY) -m labhelpers.instructor.expected
+
+picture: $(INSTALLED) ## draw the README's picture, from the phantom
+	@$(PY) -c "from labhelpers import data, phantom, plots; \
+	  pairs = data.IXIDataset(phantom.write_phantom('build/phantom-30', 30)); \
+	  plots.show_pairs(pairs, subjects=6).save('.github/phantom-pairs.png')"
 
 lint: $(INSTALLED) ## check code, notebooks and workflows
 	@$(PY) -m ruff format --check
