@@ -77,5 +77,6 @@ format: $(INSTALLED) ## format code and notebooks
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 
-clean: ## remove everything that was generated, the environment stays
-	@rm -rf build .pytest_cache .ruff_cache
+clean: ## remove what can be made again; submissions, grades and the environment stay
+	@rm -rf build/release build/student* build/solution* build/solved build/run build/validate \
+	  build/phantom-30 .pytest_cache .ruff_cache
