@@ -28,6 +28,8 @@ import pooch
 import requests
 from tqdm import tqdm
 
+from labhelpers.environment import has_reader
+
 __all__ = ["DataError", "fetch_ixi", "folder_digest", "parse_slice_name"]
 
 
@@ -226,7 +228,7 @@ def _save_url(url: str, output_file: str, _: object) -> None:
         requests.get(url, stream=True, timeout=_TIMEOUT) as response,
         open(output_file, "wb") as target,
         tqdm(
-            unit="B", unit_scale=True, leave=False, file=sys.stdout, disable=not _has_reader()
+            unit="B", unit_scale=True, leave=False, file=sys.stdout, disable=not has_reader()
         ) as bar,
     ):
         response.raise_for_status()
@@ -302,15 +304,6 @@ def _remove_leftovers(cache: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - leftover.stat().st_mtime > 24 * 3600:
                 shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _has_reader() -> bool:
-    """Tell whether somebody may watch a progress bar: in a terminal or a notebook."""
-    if "NBGRADER_EXECUTION" in os.environ:  # set while nbgrader runs a notebook
-        return False
-    ipython = sys.modules.get("IPython")
-    in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
-    return in_notebook or sys.stdout.isatty()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """Result tables that one notebook saves and a later one shows, and the reference figures."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ import torch
 from torch import nn
 
 from labhelpers.data import is_simulated
+from labhelpers.environment import is_graded
 
 __all__ = ["REFERENCE", "load_generator", "results_table", "save_result"]
 
@@ -36,13 +36,9 @@ _TITLES = {
 }
 
 
-def _is_graded() -> bool:
-    return bool(os.environ.get("NBGRADER_EXECUTION"))
-
-
 def _folder() -> Path:
     """Return the folder shared by the four notebooks, beside their own folders or in this one."""
-    if _is_graded():
+    if is_graded():
         return Path("results")  # a submission keeps to itself
     here = Path.cwd()
     in_assignment_folder = (here / f"{here.name}.ipynb").exists()
@@ -71,7 +67,7 @@ def save_result(
     row = {f"{metric} {split}": metrics.loc[metric, split] for metric, split in _COLUMNS}
     table = pd.DataFrame([row | {"data": data, "recipe": recipe}])
     table.to_csv(folder / f"{method}.csv", index=False)
-    if generator is not None and not _is_graded():  # 54 MB for each notebook of a class
+    if generator is not None and not is_graded():  # 54 MB for each notebook of a class
         torch.save(generator.state_dict(), folder / f"{method}.pt")
 
 

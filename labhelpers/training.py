@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, RandomSampler, Subset
 from tqdm.auto import tqdm
 
 from labhelpers import plots
+from labhelpers.environment import has_reader, is_graded
 
 __all__ = [
     "PRESETS",
@@ -60,10 +61,10 @@ PRESETS = {
 
 
 def choose_preset(name: str | None = None) -> Preset:
-    """Return the preset: the given one, else that of `LABHELPERS_PRESET`, else `full`.
+    """Return the preset: that of `LABHELPERS_PRESET`, else the given one, else `full`.
 
     Grading and validation with nbgrader never train for long: there it is `quick`, whatever the
-    notebook asks for. Used in the section "Set-up" of notebooks 2 to 4.
+    notebook and the environment ask for. Used in the section "Set-up" of notebooks 2 to 4.
 
     Args:
         name: `quick`, `full`, or None to let the environment decide.
@@ -71,9 +72,7 @@ def choose_preset(name: str | None = None) -> Preset:
     Raises:
         ValueError: If there is no such preset.
     """
-    if os.environ.get("NBGRADER_EXECUTION"):
-        name = "quick"
-    name = os.environ.get("LABHELPERS_PRESET") or name or "full"
+    name = "quick" if is_graded() else os.environ.get("LABHELPERS_PRESET") or name or "full"
     if name not in PRESETS:
         raise ValueError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
     preset = PRESETS[name]
@@ -252,8 +251,5 @@ def load_history(method: str) -> pd.DataFrame:
 
 def _progress_bar(total: int) -> tqdm:
     """Return a bar with the time left: a widget in a notebook, a line in a terminal, else none."""
-    in_notebook = "ipykernel" in sys.modules
-    # None lets tqdm decide: no bar where the output is not a terminal.
-    hidden = bool(os.environ.get("NBGRADER_EXECUTION")) or (False if in_notebook else None)
     # Never stderr: a grader takes any text there for a failure.
-    return tqdm(total=total, unit="batch", leave=False, file=sys.stdout, disable=hidden)
+    return tqdm(total=total, unit="batch", leave=False, file=sys.stdout, disable=not has_reader())

@@ -356,18 +356,10 @@ def test_silent_server_is_given_up(tmp_path, monkeypatch, capfd):
 
 
 def test_progress_bar_goes_to_standard_output(tmp_path, server, monkeypatch, capfd):
-    monkeypatch.setattr(download, "_has_reader", lambda: True)
+    monkeypatch.setattr(download, "has_reader", lambda: True)
     server.answers["/a.zip"] = make_zip()
     fetch_ixi(tmp_path)
     assert "B/s" in capfd.readouterr().out
-
-
-def test_no_progress_bar_while_nbgrader_runs(monkeypatch):
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert not download._has_reader()
-    monkeypatch.delenv("NBGRADER_EXECUTION")
-    assert download._has_reader()
 
 
 def test_fetched_slices_open_as_a_dataset(tmp_path, server, monkeypatch):
