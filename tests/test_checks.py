@@ -144,7 +144,7 @@ def test_hidden_probes_do_not_show_their_numbers() -> None:
 
 
 def test_parameter_counts_are_those_of_the_lab() -> None:
-    stored = json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))
+    stored = json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))["exercises"]
     counts = {
         exercise: stored[exercise]["visible"]["reference"]["parameters"]["default channels"]
         for exercise in ("generator-unet", "discriminator", "discriminator-cycle")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from labhelpers.checks.judging import EXPECTED_FILE, changed
+from labhelpers.checks.comparison import changed
+from labhelpers.checks.judging import EXPECTED_FILE
 from labhelpers.checks.numbers import hashed, observe, same, tell
 from labhelpers.instructor import expected
 from labhelpers.instructor.expected import BuildError, differences, rewritten

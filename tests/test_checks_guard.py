@@ -115,8 +115,10 @@ class DiscriminatorCycle(nn.Module):
         return self.second(self.first(x))
 """
     text = judge("discriminator-cycle", load("discriminator-cycle", source)).text
-    assert "Conv2d: (1, 1, 64, 64) -> (1, 64, 32, 32)" in text
-    assert "Conv2d: (1, 64, 32, 32) -> stopped here" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "1 Conv2d 1→64, 3×3 (2, 1, 64, 64) -> (2, 64, 32, 32) as expected" in lines
+    assert "2 Conv2d 128→1, 3×3 (2, 64, 32, 32) -> stopped here got" in lines
+    assert "Conv2d 64→128, 3×3 (2, 64, 32, 32) -> (2, 128, 16, 16) expected" in lines
 
 
 def test_code_that_runs_for_ever_is_stopped() -> None:

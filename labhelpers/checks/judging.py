@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from labhelpers.checks.numbers import same, tell
-from labhelpers.checks.report import Item, Report
+from labhelpers.checks.comparison import Comparison, accepted_ways, first_difference
+from labhelpers.checks.layers import layer_table
+from labhelpers.checks.numbers import tell
+from labhelpers.checks.recognition import known_mistakes
+from labhelpers.checks.report import Item, Report, Table
 
-__all__ = ["EXPECTED_FILE", "Observed", "changed", "verdict"]
+__all__ = ["EXPECTED_FILE", "verdict"]
 
-#: Items, and the numbers of right answers and known mistakes; made by the build step.
+#: Texts of the reports, and the numbers of right answers and known mistakes; made by the build
+#: step.
 EXPECTED_FILE = Path(__file__).with_name("expected.json")
-
-Observed = dict[str, dict[str, Any]]  # item -> case -> observation
-
-_ABSENT = None  # what a list of changes says of an observation that is not made at all
 
 
 def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt: int = 1) -> Report:
@@ -32,7 +31,7 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
         attempt: How often the answer has failed so far, this time included; known mistakes get a
             clearer hint from the second time on.
     """
-    expected = _expected()[exercise]
+    expected = _expected()["exercises"][exercise]
     variant = record["variant"]
     hidden = variant == "hidden"
     if _is_untouched(record):
@@ -43,23 +42,27 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
     numbers = expected[variant]
     best = max(
         (
-            _Comparison(expected["items"], run, accepted)
+            Comparison(expected["items"], run, way)
             for run in record["runs"]
-            for accepted in _accepted(numbers)
+            for _, way in accepted_ways(numbers)
         ),
-        key=_Comparison.share,
+        key=Comparison.share,
     )
     right = best.is_right()
     score = float(points if right else min(round(points * best.share(), 2), points))
     status = "right" if right else "partly" if score > 0 else "wrong"
-    mistake = None if right else _known_mistake(numbers, record["runs"])
-    notes = [] if right else _failure_notes(best, hidden)
-    if mistake:
-        notes.append(_hint(expected["mistakes"][mistake], hidden, attempt))
+    matches = [] if right else known_mistakes(expected["items"], numbers, record["runs"])
+    mistakes = tuple(match.mistake for match in matches)
+    notes = [] if right else _errors(best, hidden, explain=not matches)
+    notes += [_hint(expected["mistakes"][name], hidden, attempt) for name in mistakes]
     notes += _remarks(record)
-    # A recognised mistake has its own hint; guesses beside it would only distract.
-    items = [_item(name, best, hidden, guess=mistake is None) for name in expected["items"]]
-    return Report(exercise, status, score, points, items, notes, mistake, variant)
+    # A recognised mistake has its own hint; guesses and tables beside it would only distract.
+    items = [
+        _item(name, best, hidden, guess=not any(match.explains(name) for match in matches))
+        for name in expected["items"]
+    ]
+    table = None if right or hidden or matches else _first_layer_that_differs(best, numbers)
+    return Report(exercise, status, score, points, items, notes, table, mistakes, variant)
 
 
 @lru_cache(maxsize=1)
@@ -70,102 +73,13 @@ def _expected() -> dict[str, Any]:
 def _is_untouched(record: dict[str, Any]) -> bool:
     """Tell whether nothing ever happened but the error of the empty exercise."""
     return all(
-        not run["observed"]
-        and {error["kind"] for error in run["errors"].values()} == {"not written"}
+        {error["kind"] for error in run["errors"].values()} == {"not written"}
+        and set(run["observed"]) <= {"error"}
         for run in record["runs"]
     )
 
 
-def _accepted(numbers: dict[str, Any]) -> Iterator[Observed]:
-    """Yield what each accepted way to answer gives."""
-    yield numbers["reference"]
-    for changes in numbers["accepted"].values():
-        yield changed(numbers["reference"], changes)
-
-
-def changed(reference: Observed, changes: Observed) -> Observed:
-    """Apply a list of changes to observations; None takes one away."""
-    result = {item: dict(cases) for item, cases in reference.items()}
-    for item, cases in changes.items():
-        result.setdefault(item, {}).update(cases)
-    return {
-        item: {label: seen for label, seen in cases.items() if seen is not _ABSENT}
-        for item, cases in result.items()
-    }
-
-
-@dataclass(frozen=True)
-class _Comparison:
-    """One run of an answer beside one accepted way to answer."""
-
-    items: dict[str, Any]
-    run: dict[str, Any]
-    expected: Observed
-
-    def observed(self, name: str, label: str) -> Any:
-        return self.run["observed"].get(name, {}).get(label)
-
-    def passes(self, name: str, label: str) -> bool:
-        """Tell whether an item is right in a case, or in all if it has no such case."""
-        cases = self.expected[name]
-        labels = [label] if label in cases else list(cases)
-        return all(
-            _agrees(self.observed(name, one), cases[one], self.run["tolerance"]) for one in labels
-        )
-
-    def counts(self, name: str, label: str) -> bool:
-        """Tell whether all that an item needs is right in a case."""
-        return all(self.passes(other, label) for other in self.items[name].get("needs", ()))
-
-    def credit(self, name: str) -> float:
-        """Return the share of its cases in which an item is right and counts."""
-        labels = self.expected[name]
-        return sum(self.passes(name, x) and self.counts(name, x) for x in labels) / len(labels)
-
-    def share(self) -> float:
-        """Return the share of the points that the run is worth."""
-        weights = {name: entry["weight"] for name, entry in self.items.items()}
-        earned = sum(weight * self.credit(name) for name, weight in weights.items())
-        return earned / sum(weights.values())
-
-    def is_right(self) -> bool:
-        return all(self.passes(name, label) for name in self.items for label in self.expected[name])
-
-    def case_to_explain(self, name: str) -> str | None:
-        """Return the first case in which an item fails for a reason of its own."""
-        for label in self.expected[name]:
-            if self.passes(name, label) or self.observed(name, label) is None:
-                continue
-            needs = self.items[name].get("needs", ())
-            failed_too = [x for x in needs if not self.passes(x, label)]
-            if all(self.observed(x, label) is None for x in failed_too):
-                return label
-        return None
-
-
-def _agrees(observed: Any, expected: Any, tolerance: float) -> bool:
-    try:
-        return same(observed, expected, tolerance)
-    except (ArithmeticError, KeyError, TypeError, ValueError):  # a record that was tampered with
-        return False
-
-
-def _known_mistake(numbers: dict[str, Any], runs: list[dict[str, Any]]) -> str | None:
-    """Return the known mistake that gives exactly what was observed."""
-    for name, changes in numbers["mistakes"].items():
-        expected = changed(numbers["reference"], changes)
-        for run in runs:
-            observed = {item: run["observed"].get(item, {}) for item in expected}
-            if all(
-                observed[item].keys() == cases.keys()
-                and all(_agrees(observed[item][x], cases[x], run["tolerance"]) for x in cases)
-                for item, cases in expected.items()
-            ):
-                return name
-    return None
-
-
-def _item(name: str, best: _Comparison, hidden: bool, guess: bool) -> Item:
+def _item(name: str, best: Comparison, hidden: bool, guess: bool) -> Item:
     entry = best.items[name]
     label = best.case_to_explain(name)
     if label is None:
@@ -174,23 +88,13 @@ def _item(name: str, best: _Comparison, hidden: bool, guess: bool) -> Item:
         return Item(name, entry["checks"], "open" if is_open else "right")
     details = []
     if not hidden:
-        expected, got = _first_difference(
+        expected, got = first_difference(
             best.expected[name][label], best.observed(name, label), best.run["tolerance"]
         )
         details = [("tried", label), ("expected", _told(expected)), ("got", _told(got))]
     if guess:
         details.append(("likely", entry["likely"]))
     return Item(name, entry["checks"], "wrong", details)
-
-
-def _first_difference(expected: Any, got: Any, tolerance: float) -> tuple[Any, Any]:
-    """Go down to the first tensor that differs, in lists of tensors."""
-    both_lists = isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got)
-    if both_lists and any(isinstance(element, (dict, list)) for element in expected):
-        for one, other in zip(expected, got, strict=True):
-            if not _agrees(other, one, tolerance):
-                return _first_difference(one, other, tolerance)
-    return expected, got
 
 
 def _told(observation: Any) -> str:
@@ -206,14 +110,21 @@ def _hint(known: dict[str, str], hidden: bool, attempt: int) -> tuple[str, str]:
     return "hint", known["nudge"] if attempt < 2 else known["hint"]
 
 
-def _failure_notes(best: _Comparison, hidden: bool) -> list[tuple[str, str]]:
-    """Tell what stopped the code, each thing once, and how the shapes changed in a network."""
+def _first_layer_that_differs(best: Comparison, numbers: dict[str, Any]) -> Table | None:
+    """Return the layers of a network down to the first that differs, in the first case that has."""
+    for label, expected in numbers.get("traces", {}).items():
+        trace = best.run["traces"].get(label)
+        if trace and (table := layer_table(trace, expected, best.run["tolerance"])):
+            return table
+    return None
+
+
+def _errors(best: Comparison, hidden: bool, explain: bool) -> list[tuple[str, str]]:
+    """Tell what stopped the code, each thing once, and what such an error usually means."""
     errors = best.run["errors"].values()
     notes = [("stopped", text) for text in dict.fromkeys(_error_text(e, hidden) for e in errors)]
-    wrong_shape = "shape" in best.items and best.case_to_explain("shape") is not None
-    if best.run["trace"] and not hidden and (errors or wrong_shape):
-        steps = [f"{number:2} {step}" for number, step in enumerate(best.run["trace"], start=1)]
-        notes.append(("layers", "\n".join(steps)))
+    if explain:
+        notes += [("meaning", text) for text in dict.fromkeys(map(_meaning, errors)) if text]
     return notes
 
 
@@ -228,6 +139,15 @@ def _error_text(error: dict[str, str], hidden: bool) -> str:
     if error["line"] or error["kind"] == "too long":
         return f"{text}\n{error['line']}".strip()
     return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"
+
+
+def _meaning(error: dict[str, str]) -> str:
+    """Say what an error usually means, "" if the table of errors does not know it."""
+    if error["kind"] != "exception":
+        return ""
+    text = f"{error['type']}: {error['message']}"
+    known = (entry["means"] for entry in _expected()["errors"] if re.search(entry["match"], text))
+    return next(known, "")
 
 
 def _remarks(record: dict[str, Any]) -> list[tuple[str, str]]:

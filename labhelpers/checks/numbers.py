@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["fill", "hashed", "observe", "same", "tell"]
+__all__ = ["compact", "fill", "hashed", "observe", "same", "tell"]
 
 Observation = Any  # a plain value, or {"shape": [...], "numbers": [...], "range": [low, high]}
 
@@ -98,6 +98,16 @@ def _observe_tensor(tensor: Tensor) -> Observation:
         "numbers": [_plain(float(x)) for x in (flat.mean(), spread, *projections)],
         "range": [_plain(float(flat.min())), _plain(float(flat.max()))],
     }
+
+
+def compact(observation: Observation) -> Observation:
+    """Keep of an observation what comparing needs, with six digits; it can no longer be told."""
+    if _is_numeric(observation):
+        numbers = [x if isinstance(x, str) else float(f"{x:.6g}") for x in observation["numbers"]]
+        return {"shape": observation["shape"], "numbers": numbers}
+    if isinstance(observation, list):
+        return [compact(element) for element in observation]
+    return observation
 
 
 def _direction(size: int, k: int) -> Tensor:

@@ -13,25 +13,32 @@ import torch
 from torch import Tensor
 
 from labhelpers.checks.probing import Case, Observer, Setting, unpacked
-from labhelpers.checks.stand_ins import make_dataset, subject_numbers, write_folder
+from labhelpers.checks.stand_ins import (
+    make_dataset,
+    split_numbers,
+    subject_numbers,
+    write_folder,
+)
 
 __all__ = ["intensity_lookup", "intensity_statistics", "make_dataloaders", "mean_image"]
 
+_MIXED = -1
 _MOST_BATCHES = 200  # more than any loader of the folder has; ends a loader that never ends
 
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Make loaders with a batch size and without, and read two epochs of each."""
+    """Make loaders with a batch size and without, and read them to the end."""
     n_subjects = setting.pick(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
     batch_size = setting.pick(8, 7)
 
     def try_with(observer: Observer, **options: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_folder(Path(folder), n_subjects, setting.seed(100))
+            train, test = split_numbers(n_subjects)
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
-            _look_at_test(test_loader, observer)
-            _look_at_train(train_loader, observer)
+            _look_at_test(test_loader, train, test, observer)
+            _look_at_train(train_loader, train, test, observer)
 
     def with_batch_size(observer: Observer) -> None:
         try_with(observer, batch_size=batch_size)
@@ -40,28 +47,63 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
     yield Case("default batch size", try_with)
 
 
-def _look_at_train(loader: Iterable[dict[str, Tensor]], observer: Observer) -> None:
-    first, second = _read(loader), _read(loader)
-    observer("train-batches", [len(batch) for batch in first])
-    observer("train-subjects", [sorted(chain(*epoch)) for epoch in (first, second)])
-    # Reading in order of the data set is no shuffle either, but then both epochs are the same.
-    observer("train-shuffled", list(chain(*first)) != list(chain(*second)))
-
-
-def _look_at_test(loader: Iterable[dict[str, Tensor]], observer: Observer) -> None:
+def _look_at_train(
+    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], observer: Observer
+) -> None:
     batches = _read(loader)
+    epochs = [list(chain(*epoch)) for epoch in (batches, _read(loader), _read(loader))]
+    first = epochs[0]
+    observer("train-batches", [len(batch) for batch in batches])
+    observer("train-subjects", [_who(epoch, train, test) for epoch in epochs])
+    if len(set(map(tuple, epochs))) == len(epochs):
+        order = "another order in every epoch"
+    elif first in (train[: len(first)], test[: len(first)]):
+        order = "the order of the data set in every epoch"
+    else:
+        order = "a shuffled order that comes back"
+    observer("train-shuffled", order)
+
+
+def _look_at_test(
+    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], observer: Observer
+) -> None:
+    batches = _read(loader)
+    subjects = list(chain(*batches))
     observer("test-batches", [len(batch) for batch in batches])
-    observer("test-order", list(chain(*batches)))
+    in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
+    order = "in the order of the data set" if in_order else "in another order"
+    observer("test-order", f"{_who(subjects, train, test)}, {order}")
     batch = next(iter(loader))
     observer("images", [_plain_tensor(batch[modality]).double() for modality in ("T1", "T2")])
 
 
+def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
+    """Say which subjects a loader showed in an epoch, whatever the order."""
+    if _MIXED in subjects:
+        return "T1 and T2 of different subjects"
+    parts = {"training subjects": train, "test subjects": test, "subjects": train + test}
+    for name, part in parts.items():
+        if set(subjects) <= set(part):
+            if len(set(subjects)) < len(subjects):
+                return f"{name}, some of them more than once"
+            if len(subjects) == len(part):
+                return f"all {name}, once each"
+            return f"{len(subjects)} of the {len(part)} {name}, once each"
+    return "subjects that are not in the folder"
+
+
 def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[int]]:
-    """List the subjects of each batch; a pair of two different subjects counts as -1."""
+    """List the subjects of each batch; a pair of two different subjects counts as `_MIXED`."""
     batches = []
     for batch in islice(iter(loader), _MOST_BATCHES):
-        t1, t2 = (subject_numbers(_plain_tensor(batch[modality])) for modality in ("T1", "T2"))
-        batches.append([a if a == b else -1 for a, b in zip(t1, t2, strict=True)])
+        t1, t2 = (_plain_tensor(batch[modality]) for modality in ("T1", "T2"))
+        if t1.ndim != 4 or t2.ndim != 4:
+            raise TypeError(
+                "Expected batches with T1 and T2 of shape (N, 1, 64, 64), "
+                f"got {tuple(t1.shape)} and {tuple(t2.shape)}."
+            )
+        pairs = zip(subject_numbers(t1), subject_numbers(t2), strict=True)
+        batches.append([a if a == b else _MIXED for a, b in pairs])
     return batches
 
 
@@ -81,7 +123,7 @@ def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
             cells = [table.loc[modality, column] for modality in ("T1", "T2")]
             observer(column, torch.tensor([float(cell) for cell in cells], dtype=torch.float64))
 
-    yield from _on_datasets(answer, setting, look)
+    yield from _on_datasets(answer, setting, look, larger=True)
 
 
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -91,7 +133,7 @@ def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
         observer("shape", _kind(image))
         observer("values", _plain_tensor(image).reshape(-1).double())
 
-    yield from _on_datasets(answer, setting, look)
+    yield from _on_datasets(answer, setting, look, larger=True)
 
 
 def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -117,19 +159,41 @@ def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
 
 
 def _on_datasets(
-    answer: Callable[[Any], Any], setting: Setting, look: Callable[[Any, Observer], None]
+    answer: Callable[[Any], Any],
+    setting: Setting,
+    look: Callable[[Any, Observer], None],
+    larger: bool = False,
 ) -> Iterator[Case]:
-    """Call the answer on two data sets, look at the result, then at the data set itself."""
-    for n_subjects, seed in setting.pick(((7, 20), (3, 21)), ((5, 22), (8, 23))):
+    """Call the answer on three data sets, look at the result, then at the data set itself.
 
-        def act(observer: Observer, n_subjects: int = n_subjects, seed: int = seed) -> None:
-            dataset = make_dataset(n_subjects, seed, setting.dtype)
+    Args:
+        answer: Function of a data set.
+        setting: Sizes, seeds and number type.
+        look: Tells an observer about what the answer returned.
+        larger: Take one data set of more subjects than two batches hold, so that a mean of the
+            means of batches shows. Their number is a prime: no size of batches divides it.
+    """
+    few, many = setting.pick((7, 83), (5, 89))
+    data_sets = {
+        f"{few} subjects": (few, 20, True),
+        f"{many if larger else 3} subjects": (many if larger else 3, 21, True),
+        "no subject reaches -1 or 1": (4, 24, False),
+    }
+    for label, (n_subjects, seed, extremes) in data_sets.items():
+
+        def act(
+            observer: Observer,
+            n_subjects: int = n_subjects,
+            seed: int = seed,
+            extremes: bool = extremes,
+        ) -> None:
+            dataset = make_dataset(n_subjects, setting.seed(seed), setting.dtype, extremes)
             before = dataset.t1.clone(), dataset.t2.clone()
             look(answer(dataset), observer)
             after = dataset.t1, dataset.t2
             observer("untouched", all(map(torch.equal, before, after)))
 
-        yield Case(f"{n_subjects} subjects", act)
+        yield Case(label, act)
 
 
 def _kind(value: Any) -> str:

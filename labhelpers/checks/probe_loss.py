@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labhelpers.checks.probing import Case, Observer, Setting, unpacked
+from labhelpers.checks.probing import CLUE, Case, Observer, Setting, unpacked
 from labhelpers.checks.stand_ins import (
     PairDiscriminator,
     SingleDiscriminator,
@@ -40,6 +40,8 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         observer(f"value-{suffix}", value_of(loss))
         observer("form", form_of(loss))
         observer(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
+        through = _gradients(loss, list(discriminator.parameters()))
+        observer(f"{CLUE}discriminator", any(map(_arrives, through)))
 
     yield from _weightings(act, setting, "lambda_pixel")
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.overrides import TorchFunctionMode
 
+from labhelpers.checks.layers import LayerWatch, output_entry
 from labhelpers.checks.numbers import fill, hashed
-from labhelpers.checks.probing import Case, Observer, Setting
+from labhelpers.checks.probing import CLUE, Case, Observer, Setting
 
 __all__ = ["discriminator", "discriminator_cycle", "generator_unet"]
 
@@ -77,21 +77,23 @@ def _try(
     if not lazy:
         observer("parameters", _count(network))
     network.to(setting.dtype)
-    inputs = _inputs(1, channels, setting)
-    used = _parameters_in_order_of_use(network, inputs, observer)
+    batch = 1 if brief else setting.pick(2, 3)
+    used = _watched(network, _inputs(batch, channels, setting), observer)[1]
     if lazy:  # lazy layers get their size from the first batch
         observer("parameters", _count(network))
 
     own = list(network.parameters())
     own_ids = {id(parameter) for parameter in own}
     used_ids = {id(parameter) for parameter in used}
-    observer("registered", used_ids <= own_ids)
+    observer("registered", _belonging(len(used_ids & own_ids), len(used_ids)))
+    if not used_ids <= own_ids:  # kept where PyTorch does not find them, or made anew?
+        twice = [network(*_inputs(1, channels, setting)) for _ in range(2)]
+        observer(f"{CLUE}repeatable", torch.equal(*twice))
     unused = [parameter for parameter in own if id(parameter) not in used_ids]
     fill([p for p in used if id(p) in own_ids] + unused, setting.seed(300))
 
-    batch = setting.pick(2, 3) if not brief else 1
     inputs = [x.requires_grad_() for x in _inputs(batch, channels, setting)]
-    output = network(*inputs)
+    output, _ = _watched(network, inputs, observer, numbers=True)
     observer("shape", f"{tuple(output.shape)} from a batch of {batch}")
     observer("range", bool(output.detach().abs().max() <= 1))
     observer("values", output.reshape(-1))
@@ -100,6 +102,14 @@ def _try(
         with torch.no_grad():
             network.eval()
             observer("evaluation", network(*_inputs(1, channels, setting)).reshape(-1))
+
+
+def _belonging(own: int, used: int) -> str:
+    if used == 0:
+        return "no weight is used"
+    if own == 0:
+        return "none of them"
+    return "all of them" if own == used else "some of them"
 
 
 def _look_at_gradients(
@@ -130,63 +140,27 @@ def _count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _parameters_in_order_of_use(
-    network: nn.Module, inputs: list[Tensor], observer: Observer
-) -> list[nn.Parameter]:
-    """Run a forward pass; note which parameter is used when, and each layer's shapes."""
-    trace: list[str] = []
+def _watched(
+    network: nn.Module, inputs: list[Tensor], observer: Observer, numbers: bool = False
+) -> tuple[Tensor, list[nn.Parameter]]:
+    """Run a forward pass; return its output and the parameters in the order of their first use.
 
-    def entering(layer: nn.Module, arguments: tuple) -> None:
-        shapes = ", ".join(str(tuple(x.shape)) for x in arguments if isinstance(x, Tensor))
-        trace.append(f"{type(layer).__name__}: {shapes} -> stopped here")
-        observer("trace", trace)
+    What the layers did is written down as the trace, also if the pass stops half-way.
 
-    def leaving(layer: nn.Module, arguments: tuple, output: Any) -> None:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        trace[-1] = trace[-1].replace("stopped here", str(shape))
-        observer("trace", trace)
-
-    leaves = [layer for layer in network.modules() if not list(layer.children())]
-    hooks = [layer.register_forward_pre_hook(entering) for layer in leaves]
-    hooks += [layer.register_forward_hook(leaving) for layer in leaves]
-    mode = _FirstUse()
+    Args:
+        network: The network.
+        inputs: What it is called with.
+        observer: Takes the trace.
+        numbers: Whether to write down what arrives at each layer, too.
+    """
+    watch = LayerWatch(numbers)
     try:
-        with mode:
-            network(*inputs)
+        with watch:
+            output = network(*inputs)
     finally:
-        for hook in hooks:
-            hook.remove()
-    return mode.parameters
-
-
-class _FirstUse(TorchFunctionMode):
-    """Lists the parameters in the order in which any function first computes with them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parameters: list[nn.Parameter] = []
-        self._seen: set[int] = set()
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        if isinstance(result, Tensor):  # asking for a size is no use
-            parameters = [
-                x for x in _flat((*args, *kwargs.values())) if isinstance(x, nn.Parameter)
-            ]
-            # The weight before the bias, however they are passed.
-            for parameter in sorted(parameters, key=lambda p: -p.ndim):
-                if id(parameter) not in self._seen:
-                    self._seen.add(id(parameter))
-                    self.parameters.append(parameter)
-        return result
-
-
-def _flat(values: Any) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, (list, tuple)):
-            yield from _flat(value)
-        else:
-            yield value
+        observer("trace", watch.trace)
+    if not isinstance(output, Tensor):
+        name = type(output).__name__
+        raise TypeError(f"Expected forward to return a tensor, got a {name}.")
+    observer("trace", [*watch.trace, output_entry(output, numbers)])
+    return output, watch.parameters

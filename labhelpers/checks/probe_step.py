@@ -15,11 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 
 from labhelpers.checks import stand_ins
 from labhelpers.checks.probe_loss import form_of, value_of
-from labhelpers.checks.probing import Case, Observer, Setting, unpacked
+from labhelpers.checks.probing import CLUE, Case, Observer, Setting, unpacked
 from labhelpers.checks.stand_ins import (
     Criterion,
     PairDiscriminator,
@@ -40,9 +40,10 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         def act(observer: Observer, lr: float = lr) -> None:
             generator = SmallGenerator(setting.seed(70), setting.dtype)
             optimizer = SGD(generator.parameters(), lr=lr)
-            change = _watch(generator)
+            change, events = _watch(generator), _count_events("generator", generator, optimizer)
 
             loss = answer(generator, optimizer, Criterion(), *_batch(1, setting))
+            observer(f"{CLUE}events", events())
             observer("loss", value_of(loss))
             observer("form", form_of(loss))
             observer("weights", change())
@@ -69,7 +70,13 @@ def cgan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             batch = _batch(number, setting)
             return answer(generator, discriminator, *optimizers, *batch, **weights)
 
-        _look_at_two_steps(step, _watch(generator), _watch(discriminator), observer)
+        events = [
+            _count_events(name, network, optimizer)
+            for name, network, optimizer in zip(
+                ("generator", "discriminator"), (generator, discriminator), optimizers, strict=True
+            )
+        ]
+        _look_at_two_steps(step, _watch(generator), _watch(discriminator), events, observer)
 
     yield from _weighted_cases(act, answer, losses, setting, "lambda_pixel")
 
@@ -95,7 +102,14 @@ def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             batch = _batch(number, setting)
             return answer(generators, discriminators, *optimizers, *batch, **weights)
 
-        _look_at_two_steps(step, _watch(*generators), _watch(*discriminators), observer)
+        events = [
+            _count_events(name, network, optimizer)
+            for name, networks, optimizer in zip(
+                ("generator", "discriminator"), (generators, discriminators), optimizers, strict=True
+            )
+            for network in networks
+        ]
+        _look_at_two_steps(step, _watch(*generators), _watch(*discriminators), events, observer)
 
     yield from _weighted_cases(act, answer, losses, setting, "lambda_cycle")
 
@@ -122,10 +136,13 @@ def _look_at_two_steps(
     step: Callable[[int], Any],
     generator_change: Callable[[], list[Tensor]],
     discriminator_change: Callable[[], list[Tensor]],
+    events: list[Callable[[], str]],
     observer: Observer,
 ) -> None:
     names = "generator's loss", "discriminator's loss"
-    loss_generator, loss_discriminator = unpacked(step(1), *names)
+    returned = step(1)
+    observer(f"{CLUE}events", [event() for event in events])
+    loss_generator, loss_discriminator = unpacked(returned, *names)
     observer("generator-loss", value_of(loss_generator))
     observer("discriminator-loss", value_of(loss_discriminator))
     observer("form", [form_of(loss_generator), form_of(loss_discriminator)])
@@ -154,6 +171,21 @@ def _watch(*networks: nn.Module) -> Callable[[], list[Tensor]]:
 
     start = weights()
     return lambda: [now - before for now, before in zip(weights(), start, strict=True)]
+
+
+def _count_events(name: str, network: nn.Module, optimizer: Optimizer) -> Callable[[], str]:
+    """Return a function that tells how often a gradient came and the optimizer stepped since now.
+
+    Right answers differ in it, with a frozen discriminator for example; it tells wrong ones apart.
+    """
+    counts = {"gradients": 0, "steps": 0}
+
+    def count(event: str) -> None:
+        counts[event] += 1
+
+    next(network.parameters()).register_hook(lambda gradient: count("gradients"))
+    optimizer.register_step_post_hook(lambda *_: count("steps"))
+    return lambda: f"{name}: {counts['gradients']} gradients, {counts['steps']} steps"
 
 
 @contextmanager

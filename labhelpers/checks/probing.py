@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +12,15 @@ import torch
 from labhelpers.checks import guard
 from labhelpers.checks.numbers import observe
 
-__all__ = ["Case", "Observer", "Probe", "Setting", "probe", "unpacked"]
+__all__ = ["CLUE", "ERROR", "Case", "Observer", "Probe", "Setting", "probe", "unpacked"]
 
 TIME_LIMIT = 20.0
+_SIGNATURE_LENGTH = 150
+
+#: Observations that no item looks at, which help to recognise a mistake: the error that stopped a
+#: case, and all whose name begins with `CLUE`, in which right answers may differ from each other.
+ERROR = "error"
+CLUE = "clue-"
 
 #: `observer(item, value)` writes down what an item of the report looks at.
 Observer = Callable[[str, Any], None]
@@ -86,36 +93,40 @@ def unpacked(returned: Any, *names: str) -> Sequence[Any]:
 
 
 def probe(
-    exercise: str, answer: object, variant: str = "visible", time_limit: float = TIME_LIMIT
+    exercise: str,
+    answer: object,
+    variant: str = "visible",
+    time_limit: float = TIME_LIMIT,
+    dtype: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
     """Run an answer and return the record of what it did.
 
     The record holds nothing but strings, numbers, truth values, lists and dictionaries, so that it
     survives JSON and the verdict can be made from it elsewhere:
     `{"exercise", "variant", "runs": [{"observed": {item: {label: observation}}, "errors": {label:
-    error}, "trace": [...], "tolerance"}], "printed", "warnings"}`.
+    error}, "traces": {label: [entry of a layer]}, "tolerance"}], "printed", "warnings"}`.
 
     Args:
         exercise: Its id, such as `"generator-step"`.
         answer: The student's function or class.
         variant: `"visible"`, or `"hidden"` for the probes used when grading.
         time_limit: Seconds after which the student's code is stopped, in each case.
+        dtype: Type of the inputs and weights. Code that fails in float64 is tried in float32, too.
     """
     from labhelpers.checks.exercises import PROBES  # they import this module
 
     if variant not in ("visible", "hidden"):
         raise ValueError(f"variant is {variant!r}. Expected 'visible' or 'hidden'.")
     the_probe = PROBES[exercise]
-    hidden = variant == "hidden"
-    settings = [Setting(hidden)]
+    settings = [Setting(hidden=variant == "hidden", dtype=dtype)]
     if the_probe.calls_losses:
-        settings.append(Setting(hidden, own_losses=True))
+        settings.append(replace(settings[0], own_losses=True))
 
     runs, printed, warned = [], "", []
     for setting in settings:
         outcome, run = _run(the_probe, answer, setting, time_limit)
         kinds = {error["kind"] for error in run["errors"].values()}
-        if kinds == {"exception"}:
+        if kinds == {"exception"} and dtype is not torch.float32:
             # Code that works in float32 only is right, too: that is what the lab's data have. It
             # comes first, so that a complaint about float64 is not what the student reads.
             runs.append(
@@ -159,12 +170,18 @@ def _run(
         total.warnings = total.warnings or outcome.warnings
         if outcome.error:
             errors[case.label] = outcome.error
+            observer(ERROR, _signature(outcome.error))
             if outcome.error["kind"] != "exception":
                 break
-    of_interest = [*errors, *traces]  # the first case that failed, else the first of all
     return total, {
         "observed": observed,
         "errors": errors,
-        "trace": traces.get(of_interest[0], []) if of_interest else [],
+        "traces": traces,
         "tolerance": 1e-4 if setting.dtype is torch.float64 else 1e-3,
     }
+
+
+def _signature(error: dict[str, str]) -> str:
+    """Say what kind of error it is, in words that do not depend on the names in the code."""
+    message = re.sub(r"'[^']*'|\"[^\"]*\"", "…", error["message"])
+    return f"{error['type']}: {message[:_SIGNATURE_LENGTH]}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-__all__ = ["Item", "Report", "show"]
+__all__ = ["Item", "Report", "Table", "show"]
 
 _HEADLINES = {
     "right": "all right",
@@ -43,6 +43,31 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A small table of text in a report.
+
+    Attributes:
+        name: What it shows, in a word.
+        header: Titles of the columns; empty where a column needs none.
+        rows: As many texts in each row as there are columns. The last row is what matters most.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    @property
+    def lines(self) -> list[str]:
+        """The table as lines of plain text, with aligned columns."""
+        columns = zip(self.header, *self.rows, strict=True)
+        widths = [max(map(len, column)) for column in columns]
+        return [
+            "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in (self.header, *self.rows)
+        ]
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of a check.
 
@@ -53,7 +78,8 @@ class Report:
         points: Points to earn.
         items: All that was looked at; empty if the exercise was not attempted.
         notes: Pairs of a word and a text about the whole: hints, errors, warnings, output.
-        mistake: Id of the known mistake that was recognised, if any.
+        table: What the answer did beside what was expected, step by step, where this helps.
+        mistakes: Ids of the known mistakes that were recognised.
         variant: `"visible"` or `"hidden"`, which probes were used.
     """
 
@@ -63,7 +89,8 @@ class Report:
     points: float
     items: list[Item] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
-    mistake: str | None = None
+    table: Table | None = None
+    mistakes: tuple[str, ...] = ()
     variant: str = "visible"
 
     @property
@@ -84,6 +111,8 @@ class Report:
             lines += textwrap.wrap(line, _WIDTH, subsequent_indent=" " * 5)
             for word, text in item.details:
                 lines += _entry(word, text)
+        if self.table:
+            lines += [f"{self.table.name}:", *("  " + line for line in self.table.lines)]
         if any(item.outcome == "open" for item in self.items):
             lines.append(_LEGEND)
         return "\n".join(lines)
@@ -103,7 +132,8 @@ class Report:
         return (
             f"<div style='border-left:0.3em solid {colour};padding:0 0.8em'>"
             f"<div style='color:{colour}'><b>{escape(self.headline)}</b></div>"
-            f"{_definitions(self.notes)}{rows}{f'<i>{_LEGEND}</i>' if legend else ''}</div>"
+            f"{_definitions(self.notes)}{rows}{_as_html(self.table)}"
+            f"{f'<i>{_LEGEND}</i>' if legend else ''}</div>"
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -115,7 +145,7 @@ class Report:
             "score": self.score,
             "points": self.points,
             "failed": [item.name for item in self.items if item.outcome != "right"],
-            "mistake": self.mistake,
+            "mistakes": list(self.mistakes),
         }
 
 
@@ -138,6 +168,23 @@ def _definitions(entries: list[tuple[str, str]]) -> str:
         for word, text in entries
     )
     return f"<table style='margin-left:1em'>{rows}</table>" if rows else ""
+
+
+def _as_html(table: Table | None) -> str:
+    if table is None:
+        return ""
+    header, *lines = (
+        "".join(
+            f"<{cell} style='text-align:left;white-space:nowrap'>{escape(text)}</{cell}>"
+            for text in row
+        )
+        for cell, row in [("th", table.header), *(("td", row) for row in table.rows)]
+    )
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f"<div style='margin-top:0.5em'><i>{escape(table.name)}</i></div>"
+        f"<table style='margin-left:1em'><tr>{header}</tr>{body}</table>"
+    )
 
 
 def show(report: Report) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from labhelpers.checks.numbers import fill, hashed
-from labhelpers.data import IXIDataset
+from labhelpers.data import IXIDataset, split_subjects
 
 __all__ = [
     "Criterion",
@@ -26,6 +26,7 @@ __all__ = [
     "generator_loss_of_pair",
     "images",
     "make_dataset",
+    "split_numbers",
     "subject_numbers",
     "write_folder",
 ]
@@ -33,6 +34,7 @@ __all__ = [
 # Voxels take values -1 + 2 m / GRID. As the grid is a prime, no voxel lies on an inner edge of any
 # number of equal bins: only -1 and 1 are edges.
 GRID = 1_009
+_SUBJECT = "sub-IXI{:03d}"
 # No T1-w voxel lies in this part of the range (0 is -1, 1 is 1): those bins are empty.
 EMPTY = (0.6, 0.7)
 
@@ -42,20 +44,31 @@ def images(batch: int, seed: int, dtype: torch.dtype) -> Tensor:
     return hashed((batch, 1, 64, 64), seed, dtype)
 
 
-def make_dataset(n_subjects: int, seed: int, dtype: torch.dtype) -> IXIDataset:
-    """Return subjects that differ much in range and mean, with exact -1 and 1 in T1 and T2."""
+def make_dataset(
+    n_subjects: int, seed: int, dtype: torch.dtype, extremes: bool = True
+) -> IXIDataset:
+    """Return subjects that differ much in range and mean.
+
+    Args:
+        n_subjects: Number of subjects.
+        seed: Another one gives other images.
+        dtype: Type of the images.
+        extremes: Whether T1 and T2 reach exactly -1 and 1, else they stay well within.
+    """
     size = (n_subjects, 1, 64, 64)
     place = torch.arange(n_subjects, dtype=torch.float64).add_(1).div_(n_subjects)
     place = place.reshape(-1, 1, 1, 1)
     # Subject by subject, T1 leans more to the left and T2 more to the right of their range.
     u1 = hashed(size, seed).abs() ** (1 + 2 * place)
     u2 = 1 - hashed(size, seed + 1).abs() ** (3 * place) * (0.4 + 0.6 * u1)
+    if not extremes:  # each subject has a smallest and a largest value of its own
+        u1, u2 = (0.3 - 0.2 * place + (0.4 + 0.2 * place) * u for u in (u1, u2))
     t1, t2 = (_on_grid(u) for u in (u1, u2))
     low, high = (2 * end - 1 for end in EMPTY)
     t1 = torch.where((t1 > low) & (t1 < high), t1 - 404 / GRID, t1)
-    # A corner of exact extremes, with a T2 of its own.
-    t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 1
-    t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -1
+    if extremes:  # in two corners, each with a T2 of its own
+        t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 1
+        t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -1
     return IXIDataset.from_tensors(t1.to(dtype), t2.to(dtype))
 
 
@@ -74,7 +87,14 @@ def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
             image = hashed((64, 64), seed + 2 * number + k)
             image[0, :2] = torch.tensor([-1.0, 1.0])
             image[5, 7] = (2 * number + 1 - GRID) / GRID
-            torch.save(image, folder / f"sub-IXI{number:03d} - {modality}.pt")
+            torch.save(image, folder / f"{_SUBJECT.format(number)} - {modality}.pt")
+
+
+def split_numbers(n_subjects: int) -> tuple[list[int], list[int]]:
+    """Return the subject numbers of the training and of the test part of a written folder."""
+    numbers = {_SUBJECT.format(number): number for number in range(n_subjects)}
+    train, test = split_subjects(numbers)
+    return [numbers[subject] for subject in train], [numbers[subject] for subject in test]
 
 
 def subject_numbers(batch: Tensor) -> list[int]:

@@ -9,29 +9,45 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterable, Iterator
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.checks.judging import EXPECTED_FILE, Observed
-from labhelpers.checks.numbers import same
-from labhelpers.checks.probing import probe
+from labhelpers.checks.comparison import Observed
+from labhelpers.checks.judging import EXPECTED_FILE
+from labhelpers.checks.numbers import compact, same
+from labhelpers.checks.probing import CLUE, probe
+from labhelpers.checks.recognition import marks_of
 from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
 
-__all__ = ["BuildError", "build", "differences", "main", "rewritten"]
+__all__ = [
+    "BuildError",
+    "UnfitError",
+    "build",
+    "differences",
+    "main",
+    "read_mistakes",
+    "read_table",
+    "rewritten",
+]
 
 TABLES = Path(__file__).with_name("tables")
 VARIANTS = ("visible", "hidden")
+_APART = 5e-3  # how far numbers differ that recognition tells apart, in float32 as well
 
-Change = dict[str, Any]  # an entry of accepted.yaml or mistakes.yaml
+Change = dict[str, Any]  # an entry of a table of accepted ways or of mistakes
 
 
 class BuildError(Exception):
     """The notebooks or the tables do not fit together; the message says where."""
+
+
+class UnfitError(BuildError):
+    """A change does not fit the solution that it is to change."""
 
 
 def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
@@ -41,18 +57,40 @@ def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
         BuildError: If an exercise is missing, a reference solution fails on a probe, or a change
             does not fit its solution or changes nothing.
     """
-    items, accepted, mistakes = (
-        yaml.safe_load((TABLES / f"{name}.yaml").read_text(encoding="utf-8"))
-        for name in ("items", "accepted", "mistakes")
-    )
+    items, accepted = (read_table(f"{name}.yaml") for name in ("items", "accepted"))
+    mistakes = read_mistakes()
     exercises = read_exercises(folder)
     missing = WRITTEN_AS.keys() - exercises.keys()
     if missing:
         raise BuildError(f"{folder} has no solution cell for {', '.join(sorted(missing))}.")
-    return {
+    entries = {
         id_: _entry(exercises[id_], items[id_], accepted.get(id_, {}), mistakes.get(id_, {}))
         for id_ in WRITTEN_AS
     }
+    return {"exercises": entries, "errors": read_table("errors.yaml")}
+
+
+def read_table(name: str) -> Any:
+    """Read one of the tables that an instructor can edit."""
+    return yaml.safe_load((TABLES / name).read_text(encoding="utf-8"))
+
+
+def read_mistakes() -> dict[str, dict[str, Change]]:
+    """Read the known mistakes of all exercises, by exercise and id.
+
+    Raises:
+        BuildError: If a mistake belongs to no exercise.
+    """
+    mistakes: dict[str, dict[str, Change]] = {}
+    for path in sorted((TABLES / "mistakes").glob("*.yaml")):
+        mistakes |= {
+            name: content
+            for name, content in read_table(f"mistakes/{path.name}").items()
+            if not name.startswith("_")  # texts that several entries share
+        }
+    if unknown := mistakes.keys() - WRITTEN_AS.keys():
+        raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
+    return mistakes
 
 
 def _entry(
@@ -65,64 +103,142 @@ def _entry(
         name: {key: change[key] for key in ("nudge", "hint", "concept")}
         for name, change in mistakes.items()
     }
+    ways = {
+        _name(names): [accepted[name] for name in names] for names in _combinations(accepted)
+    }
     entry: dict[str, Any] = {"items": items, "mistakes": texts}
+    problems: list[str] = []
     for variant in VARIANTS:
-        reference = _observe(exercise, [], variant, items)
-        forgotten = [name for name in items if name not in reference]
-        if forgotten:
-            raise BuildError(
-                f"The reference solution of {exercise.id} does not get to {', '.join(forgotten)}. "
-                "Run its check in the notebook to see why."
-            )
+        runs = {way: _run(exercise, changes, variant) for way, changes in ways.items()}
+        _refuse_failure(exercise, runs[""], items)
+        observed = {way: _of_interest(run, items) for way, run in runs.items()}
+        reference = observed[""]
         entry[variant] = {
             "reference": reference,
             "accepted": {
-                " + ".join(names): _changes(
-                    reference, _observe(exercise, [accepted[n] for n in names], variant, items)
-                )
-                for names in _combinations(list(accepted))
+                way: _changes(reference, seen) for way, seen in observed.items() if way
             },
-            "mistakes": {
-                name: _changes(reference, _observe(exercise, [change], variant, items))
-                for name, change in mistakes.items()
-            },
+            "mistakes": {name: {} for name in mistakes},
         }
-        _tell_apart(exercise.id, entry[variant]["mistakes"])
+        if variant == "visible" and runs[""]["traces"]:
+            entry[variant]["traces"] = runs[""]["traces"]
+        for way in _ways_to_try(accepted):
+            expected = observed[way]
+            made = {
+                name: run
+                for name, mistake in mistakes.items()
+                if (run := _run_where_it_fits(exercise, ways[way], mistake, variant))
+            }
+            marks = {name: _marks(items, made[name], expected, mistakes[name]) for name in made}
+            for name, cells in marks.items():
+                alike = [n for n in marks if n != name and not _differ(marks[n], cells)]
+                clues = _clues(made[name], [made[n] for n in alike])
+                problems += _problems(name, cells, alike, clues) if not way else []
+                entry[variant]["mistakes"][name][way] = {"marks": cells, "clues": clues}
+    if problems:
+        raise BuildError(f"{exercise.id}: " + "\n  ".join(dict.fromkeys(problems)))
     return entry
 
 
-def _combinations(names: list[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(1, len(names) + 1):
-        yield from combinations(names, size)
+def _ways_to_try(accepted: dict[str, Change]) -> list[str]:
+    """List the accepted ways in which mistakes are tried, those without an unmet `beside`."""
+    return [
+        _name(names)
+        for names in _combinations(accepted)
+        if all(accepted[name].get("beside", name) in names for name in names)
+    ]
 
 
-def _observe(
-    exercise: Exercise, changes: list[Change], variant: str, items: dict[str, Any]
-) -> Observed:
-    """Run a solution on the probes; return what the items look at."""
+def _name(choices: Iterable[str]) -> str:
+    return " + ".join(choices)
+
+
+def _combinations(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    names = list(names)
+    return chain.from_iterable(combinations(names, size) for size in range(len(names) + 1))
+
+
+def _run(exercise: Exercise, changes: list[Change], variant: str) -> dict[str, Any]:
+    """Run a solution, changed, on the probes of its exercise."""
     source, before = rewritten(exercise, changes)
-    namespace = run_source(source, f"{exercise.preamble}\n{before}", exercise.id)
-    run = probe(exercise.id, namespace[WRITTEN_AS[exercise.id]], variant)["runs"][0]
-    if not changes and run["errors"]:
-        error = next(iter(run["errors"].values()))
+    preamble = exercise.preamble_of(f"{before}\n{source}")
+    namespace = run_source(source, f"{preamble}\n{before}", exercise.id)
+    return probe(exercise.id, namespace[WRITTEN_AS[exercise.id]], variant)["runs"][0]
+
+
+def _of_interest(run: dict[str, Any], items: dict[str, Any]) -> Observed:
+    return {
+        name: seen
+        for name, seen in run["observed"].items()
+        if name in items or name.startswith(CLUE)
+    }
+
+
+def _refuse_failure(exercise: Exercise, run: dict[str, Any], items: dict[str, Any]) -> None:
+    for error in run["errors"].values():
         raise BuildError(
             f"The reference solution of {exercise.id} fails on its probe: {error['type']}: "
             f"{error['message']} ({error['line']})"
         )
-    return {name: run["observed"][name] for name in items if name in run["observed"]}
+    if forgotten := items.keys() - run["observed"].keys():
+        raise BuildError(
+            f"The reference solution of {exercise.id} does not get to "
+            f"{', '.join(sorted(forgotten))}. Run its check in the notebook to see why."
+        )
+
+
+def _run_where_it_fits(
+    exercise: Exercise, way: list[Change], mistake: Change, variant: str
+) -> dict[str, Any] | None:
+    """Run a solution with a mistake, None where the accepted way leaves no room for it."""
+    try:
+        return _run(exercise, [*way, mistake], variant)
+    except UnfitError:
+        if not way:
+            raise
+        return None
+
+
+def _marks(
+    items: dict[str, Any], run: dict[str, Any], expected: Observed, mistake: Change
+) -> Observed:
+    """Return what shows a mistake."""
+    marks: Observed = {}
+    for (item, label), seen in marks_of(items, run, expected).items():
+        if item in mistake.get("shows", [item]):
+            marks.setdefault(item, {})[label] = compact(seen)
+    return marks
+
+
+def _clues(run: dict[str, Any], others: list[dict[str, Any]]) -> Observed:
+    """Return what tells a run from others that have the same marks."""
+    clues: Observed = {}
+    for other in others:
+        for item, cases in _changes(other["observed"], run["observed"], _APART).items():
+            compacted = {label: compact(seen) for label, seen in cases.items()}
+            clues.setdefault(item, {}).update(compacted)
+    return clues
+
+
+def _problems(name: str, marks: Observed, alike: list[str], clues: Observed) -> list[str]:
+    if not marks:
+        return [f"the mistake {name!r} makes no difference to the probe."]
+    if alike and not clues:
+        return [f"no probe tells {name!r} from {', '.join(map(repr, alike))}."]
+    return []
 
 
 def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
     """Apply changes to a solution; return its new source and the code to run before it.
 
     Raises:
-        BuildError: If a text to replace does not occur exactly once.
+        UnfitError: If a text to replace does not occur exactly once.
     """
     source = exercise.source
     for change in changes:
         for old, new in change.get("replace", ()):
             if source.count(old) != 1:
-                raise BuildError(
+                raise UnfitError(
                     f"{exercise.id}: {old!r} occurs {source.count(old)} times in the solution "
                     f"in {exercise.notebook.name}. Expected exactly once. Mend the table."
                 )
@@ -130,28 +246,22 @@ def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
     return source, "\n".join(change.get("before", "") for change in changes)
 
 
-def _changes(reference: Observed, observed: Observed) -> Observed:
+def _changes(reference: Observed, observed: Observed, tolerance: float = 1e-7) -> Observed:
     """Keep what differs from the reference; None stands for what was not seen at all."""
     changes: Observed = {}
-    for item, cases in reference.items():
-        for label, expected in cases.items():
-            seen = observed.get(item, {}).get(label)
-            if not same(seen, expected, tolerance=1e-7):
-                changes.setdefault(item, {})[label] = seen
+    for item in dict.fromkeys([*reference, *observed]):
+        expected, seen = reference.get(item, {}), observed.get(item, {})
+        for label in dict.fromkeys([*expected, *seen]):
+            if not same(seen.get(label), expected.get(label), tolerance):
+                changes.setdefault(item, {})[label] = seen.get(label)
     return changes
 
 
-def _tell_apart(exercise: str, mistakes: dict[str, Observed]) -> None:
-    """Make sure that each mistake shows, and in its own way."""
-    for name, changes in mistakes.items():
-        if not changes:
-            raise BuildError(f"{exercise}: the mistake {name!r} makes no difference to the probe.")
-    for one, other in combinations(mistakes, 2):
-        if not differences(mistakes[one], mistakes[other]):
-            raise BuildError(f"{exercise}: no probe tells {one!r} and {other!r} apart.")
+def _differ(one: Observed, other: Observed) -> bool:
+    return bool(_changes(one, other, _APART))
 
 
-def differences(old: Any, new: Any, path: str = "", tolerance: float = 1e-6) -> list[str]:
+def differences(old: Any, new: Any, path: str = "", tolerance: float = 1e-5) -> list[str]:
     """List the places where two files of expected numbers differ by more than rounding."""
     if isinstance(old, dict) and isinstance(new, dict) and "numbers" not in old:
         return [
@@ -162,7 +272,7 @@ def differences(old: Any, new: Any, path: str = "", tolerance: float = 1e-6) -> 
     return [] if same(old, new, tolerance) else [path or "/"]
 
 
-def _dump(content: Any, depth: int = 5) -> str:
+def _dump(content: Any, depth: int = 8) -> str:
     """Write JSON with one line per item, so that a change is easy to see."""
     if depth == 0 or not isinstance(content, dict) or not content:
         return json.dumps(content, ensure_ascii=False, allow_nan=False)

@@ -25,13 +25,28 @@ class Exercise:
         id: Its `grade_id`, such as `"generator-step"`.
         notebook: The file it was found in.
         source: The cell, solution included.
-        preamble: Imports and earlier solution cells of the notebook that the cell relies on.
+        before: Import statements, one name each, and solution cells that stand before it.
     """
 
     id: str
     notebook: Path
     source: str
-    preamble: str
+    before: tuple[str, ...] = ()
+
+    @property
+    def preamble(self) -> str:
+        """Those imports and earlier solution cells that the cell relies on."""
+        return self.preamble_of(self.source)
+
+    def preamble_of(self, source: str) -> str:
+        """Return the imports and earlier solution cells that another source in its place needs."""
+        used = _names_used(source)
+        needed: list[str] = []
+        for unit in reversed(self.before):
+            if _names_defined(unit) & used:
+                needed.insert(0, unit)
+                used |= _names_used(unit)
+        return "\n".join(needed)
 
 
 def read_exercises(folder: Path = NOTEBOOKS) -> dict[str, Exercise]:
@@ -56,7 +71,7 @@ def _exercises_of(path: Path) -> Iterator[Exercise]:
             continue
         role = cell.metadata.get("nbgrader", {})
         if role.get("solution"):
-            yield Exercise(role["grade_id"], path, cell.source, _needed(units, cell.source))
+            yield Exercise(role["grade_id"], path, cell.source, tuple(units))
             units.append(cell.source)
         else:
             units += _imports(cell.source)
@@ -74,17 +89,6 @@ def _imports(source: str) -> list[str]:
         if isinstance(statement, (ast.Import, ast.ImportFrom))
         for name in statement.names
     ]
-
-
-def _needed(units: list[str], source: str) -> str:
-    """Join those units that define a name which the source, or a unit needed later, uses."""
-    used = _names_used(source)
-    needed: list[str] = []
-    for unit in reversed(units):
-        if _names_defined(unit) & used:
-            needed.insert(0, unit)
-            used |= _names_used(unit)
-    return "\n".join(needed)
 
 
 def _names_used(source: str) -> set[str]:
