@@ -22,7 +22,7 @@ define part
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test release validate jupyter formgrader benchmark expected picture lint format clean
+.PHONY: help lab test release validate jupyter formgrader mistakes benchmark expected picture lint format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -56,6 +56,9 @@ jupyter: $(INSTALLED) ## open JupyterLab on the student version
 formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 	@$(PY) -m jupyterlab
 
+mistakes: $(INSTALLED) ## grade every known mistake with nbgrader, print one table
+	@$(PY) -m labhelpers.instructor.mistakes
+
 benchmark: $(INSTALLED) ## measure speed
 	@$(PY) -m labhelpers.instructor.benchmark
 
@@ -79,4 +82,4 @@ format: $(INSTALLED) ## format code and notebooks
 
 clean: ## remove what can be made again; submissions, grades and the environment stay
 	@rm -rf build/release build/student* build/solution* build/solved build/run build/validate \
-	  build/phantom-30 .pytest_cache .ruff_cache
+	  build/phantom-30 build/mistakes .pytest_cache .ruff_cache .hypothesis

@@ -119,7 +119,16 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         return len(self.subjects)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return copies of the two images of one subject, ``(1, 64, 64)`` each."""
+        """Return copies of the two images of one subject, ``(1, 64, 64)`` each.
+
+        Raises:
+            TypeError: the index is a word.
+        """
+        if isinstance(index, str):
+            raise TypeError(
+                f"A dataset has no {index!r}. Expected the number of a subject. Take the image of "
+                f"one subject with dataset[0][{index!r}], or loop over the subjects."
+            )
         # Copies, because "total = dataset[0]['T2']; total += ..." must not change the data.
         return {"T1": self.t1[index].clone(), "T2": self.t2[index].clone()}
 

@@ -49,7 +49,8 @@ def load(exercise: str, source: str | None = None):
     """Run a solution cell, or another answer, after the cells that it relies on."""
     reference = exercises()[exercise]
     source = reference.source if source is None else source
-    return run_source(source, reference.preamble, exercise)[WRITTEN_AS[exercise]]
+    preamble = reference.preamble_of(source)
+    return run_source(source, preamble, exercise)[WRITTEN_AS[exercise]]
 
 
 def untouched(exercise: str):

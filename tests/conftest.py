@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from toy import write_toy_course
 
 from labhelpers.instructor.course import REPOSITORY
@@ -16,6 +17,15 @@ def no_public_repository() -> Iterator[None]:
         for name in ("LAB_REPOSITORY", "LAB_REF", "GITHUB_REPOSITORY", "GITHUB_REF_NAME"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors are faster on one thread, and sums come out the same."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

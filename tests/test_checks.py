@@ -1,7 +1,6 @@
 import json
 
 import pytest
-import torch
 from checking import EXERCISES, LIMIT, Answer, answers, exercises, judge, load, untouched
 
 from labhelpers import checks
@@ -10,14 +9,6 @@ from labhelpers.checks.exercises import PROBES, WRITTEN_AS
 from labhelpers.checks.judging import EXPECTED_FILE
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("variant", ["visible", "hidden"])

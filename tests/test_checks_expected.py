@@ -10,7 +10,8 @@ from labhelpers.checks.comparison import changed
 from labhelpers.checks.judging import EXPECTED_FILE
 from labhelpers.checks.numbers import hashed, observe, same, tell
 from labhelpers.instructor import expected
-from labhelpers.instructor.expected import BuildError, differences, rewritten
+from labhelpers.instructor.changes import BuildError, rewritten
+from labhelpers.instructor.expected import differences
 from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
 
 
@@ -66,7 +67,7 @@ def test_a_mistake_that_no_probe_sees_is_refused() -> None:
     nothing = {"replace": [["dim=0", "dim=(0,)"]], "nudge": "", "hint": "", "concept": ""}
     items = {"values": {"checks": "", "weight": 1, "likely": ""}}
     with pytest.raises(BuildError, match="makes no difference"):
-        expected._entry(exercise, items, {}, {"same": nothing})
+        expected._numbers(exercise, "visible", items, {}, {"same": nothing})
 
 
 def test_exercises_bring_the_code_that_they_rely_on() -> None:

@@ -2,6 +2,7 @@ import contextlib
 import logging
 import os
 import random
+import signal
 import sys
 import textwrap
 import time
@@ -134,6 +135,29 @@ def test_a_sleeping_answer_is_stopped_as_well() -> None:
     assert time.monotonic() - started < 30
 
 
+def test_code_that_catches_everything_in_a_loop_is_stopped_as_well() -> None:
+    def work() -> int:
+        return sum(range(100))
+
+    def stubborn(dataset):
+        while True:
+            try:
+                work()
+            except:  # noqa: E722, SIM105
+                pass
+
+    def very_stubborn(dataset):
+        try:
+            stubborn(dataset)
+        finally:
+            stubborn(dataset)
+
+    for answer in (stubborn, very_stubborn):
+        report = judge("mean-image", answer, time_limit=0.2)
+        assert "It was stopped after 0.2 seconds" in report.text
+    assert signal.getitimer(signal.ITIMER_REAL)[1] != guard._HURRY
+
+
 def test_ctrl_c_is_not_swallowed() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt
@@ -170,6 +194,9 @@ def test_states_and_settings_survive_the_answer() -> None:
         torch.set_grad_enabled(False)
         torch.use_deterministic_algorithms(True)
         torch.set_num_threads(3)
+        torch.set_float32_matmul_precision("medium")
+        np.seterr(all="ignore")
+        os.chdir("/")
         return dataset.t2.mean(0)
 
     def state() -> list:
@@ -182,6 +209,9 @@ def test_states_and_settings_survive_the_answer() -> None:
             torch.are_deterministic_algorithms_enabled(),
             torch.get_num_threads(),
             torch.get_default_device(),
+            torch.get_float32_matmul_precision(),
+            np.geterr(),
+            os.getcwd(),
             logging.root.manager.disable,
         ]
 

@@ -79,22 +79,28 @@ class Comparison:
         return all(self.passes(name, label) for name in self.items for label in self.expected[name])
 
     def failures(self) -> list[tuple[str, str]]:
-        """List items and cases that fail, without those that something else has made fail."""
+        """List items and cases that fail, without those that another failure explains."""
         return [
             (name, label)
             for name, cases in self.expected.items()
             for label in cases
-            if name in self.items and not self.passes(name, label) and self.counts(name, label)
+            if name in self.items and not self.passes(name, label) and self._is_first(name, label)
         ]
 
+    def _is_first(self, name: str, label: str) -> bool:
+        """Tell whether an item fails for a reason of its own.
+
+        It does if all that it needs is right, or was not got to while the item itself was.
+        """
+        failed_too = [x for x in self.items[name].get("needs", ()) if not self.passes(x, label)]
+        seen = self.observed(name, label) is not None
+        return not failed_too or (seen and all(self.observed(x, label) is None for x in failed_too))
+
     def case_to_explain(self, name: str) -> str | None:
-        """Return the first case in which an item fails for a reason of its own."""
+        """Return the first case in which an item was seen to fail for a reason of its own."""
         for label in self.expected[name]:
-            if self.passes(name, label) or self.observed(name, label) is None:
-                continue
-            needs = self.items[name].get("needs", ())
-            failed_too = [x for x in needs if not self.passes(x, label)]
-            if all(self.observed(x, label) is None for x in failed_too):
+            seen = self.observed(name, label) is not None
+            if seen and not self.passes(name, label) and self._is_first(name, label):
                 return label
         return None
 

@@ -29,6 +29,8 @@ __all__ = ["Outcome", "run"]
 _MESSAGE_LENGTH = 300
 _PRINTED_LENGTH = 2_000
 _MOST_WARNINGS = 3
+_SWALLOWED = 3  # so many alarms are let pass before they come in quick succession
+_HURRY = 2e-5  # seconds between these
 _PATIENCE = 4  # how many times its limit a process may take that is not given the processor
 
 # Settings that code may change and that outlive it: how to read and how to write each.
@@ -43,6 +45,9 @@ _SETTINGS: list[tuple[Callable, Callable]] = [
         for flag in ("benchmark", "deterministic")
     ),
     (torch.get_default_device, torch.set_default_device),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (np.geterr, lambda settings: np.seterr(**settings)),
+    (os.getcwd, os.chdir),
 ]
 
 
@@ -88,8 +93,7 @@ def run(action: Callable[[], object], seconds: float = 20.0) -> Outcome:
     ):
         warnings.simplefilter("always")
         try:
-            with _time_limit(seconds):
-                action()
+            _call_with_limit(action, seconds)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit included
@@ -149,26 +153,38 @@ def _descriptor_silenced(printed: io.StringIO) -> Iterator[None]:
             printed.write(sink.read(_PRINTED_LENGTH).decode(errors="replace"))
 
 
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
+def _call_with_limit(action: Callable[[], object], seconds: float) -> None:
+    """Call `action` and raise `_TooLong` in it once the time is over."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not (in_main_thread and hasattr(signal, "setitimer")):
-        yield
+        action()
         return
 
     started, worked = time.monotonic(), time.process_time()
+    swallowed = 0
+    acting = True
 
     def stop(*_: object) -> None:
+        nonlocal swallowed
+        if not acting:  # a last alarm, which must not hit our own code
+            return
         # On a crowded machine the time passes without much work being done: wait for longer.
         waited = time.monotonic() - started
         if time.process_time() - worked > seconds / 2 or waited > _PATIENCE * seconds:
+            # Code that catches everything in a loop swallows the exception. Alarms in quick
+            # succession hit it outside of its `try` as well, sooner or later.
+            swallowed += 1
+            if swallowed > _SWALLOWED:
+                signal.setitimer(signal.ITIMER_REAL, _HURRY, _HURRY)
             raise _TooLong
 
     handler = signal.signal(signal.SIGALRM, stop)
-    # The alarm repeats, also for code that catches everything in a loop.
     other_alarm = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01), 0.2)
     try:
-        yield
+        try:
+            action()
+        finally:
+            acting = False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)

@@ -14,7 +14,7 @@ from labhelpers.checks.numbers import tell
 from labhelpers.checks.recognition import known_mistakes
 from labhelpers.checks.report import Item, Report, Table
 
-__all__ = ["EXPECTED_FILE", "verdict"]
+__all__ = ["EXPECTED_FILE", "text_of", "verdict"]
 
 #: Texts of the reports, and the numbers of right answers and known mistakes; made by the build
 #: step.
@@ -54,7 +54,7 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
     matches = [] if right else known_mistakes(expected["items"], numbers, record["runs"])
     mistakes = tuple(match.mistake for match in matches)
     notes = [] if right else _errors(best, hidden, explain=not matches)
-    notes += [_hint(expected["mistakes"][name], hidden, attempt) for name in mistakes]
+    notes += [_hint(text_of(exercise, name), hidden, attempt) for name in mistakes]
     notes += _remarks(record)
     # A recognised mistake has its own hint; guesses and tables beside it would only distract.
     items = [
@@ -63,6 +63,11 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
     ]
     table = None if right or hidden or matches else _first_layer_that_differs(best, numbers)
     return Report(exercise, status, score, points, items, notes, table, mistakes, variant)
+
+
+def text_of(exercise: str, mistake: str) -> dict[str, str]:
+    """Return the `nudge`, the `hint` and the `concept` of a known mistake."""
+    return _expected()["exercises"][exercise]["mistakes"][mistake]
 
 
 @lru_cache(maxsize=1)
@@ -112,7 +117,7 @@ def _hint(known: dict[str, str], hidden: bool, attempt: int) -> tuple[str, str]:
 
 def _first_layer_that_differs(best: Comparison, numbers: dict[str, Any]) -> Table | None:
     """Return the layers of a network down to the first that differs, in the first case that has."""
-    for label, expected in numbers.get("traces", {}).items():
+    for label, expected in numbers["traces"].items():
         trace = best.run["traces"].get(label)
         if trace and (table := layer_table(trace, expected, best.run["tolerance"])):
             return table

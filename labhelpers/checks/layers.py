@@ -126,12 +126,15 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
             rows.append((number, *_words(got), "as expected"))
             continue
         if _without_numbers(got) == _without_numbers(wanted):
-            what = "numbers that come out" if got["layer"] == _OUTPUT else "numbers that arrive"
-            rows.append((number, *_words(got), f"the {what} differ"))
+            verb = "come out" if got["layer"] == _OUTPUT else "arrive"
+            between = f", look between steps {step - 1} and {step}" if step > 1 else ""
+            rows.append((number, *_words(got), f"other numbers {verb}{between}"))
         else:
             rows.append((number, *_words(got), "got"))
             rows.append(("", *_words(wanted), "expected"))
-        return Table("layers", ("step", "layer", "input -> output", ""), rows)
+        return Table(
+            "layers, down to the first difference", ("step", "layer", "input -> output", ""), rows
+        )
     return None
 
 

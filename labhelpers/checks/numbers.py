@@ -124,7 +124,7 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
     """Tell whether two observations agree.
 
     Numbers may differ by `tolerance` times the largest expected number. That is far more than
-    float32 arithmetic costs, and far less than what a mistake changes.
+    float32 arithmetic costs, and far less than what a mistake changes. NaN agrees with NaN.
     """
     if _is_numeric(observed) and _is_numeric(expected):
         if observed["shape"] != expected["shape"]:
@@ -133,9 +133,9 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
             (float(x), float(y))
             for x, y in zip(observed["numbers"], expected["numbers"], strict=True)
         ]
-        scale = max((abs(y) for _, y in pairs), default=0.0)
+        scale = max((abs(y) for _, y in pairs if math.isfinite(y)), default=0.0)
         allowed = tolerance * scale if scale > 1e-9 else 1e-6
-        return all(abs(x - y) <= allowed for x, y in pairs)
+        return all(abs(x - y) <= allowed or str(x) == str(y) for x, y in pairs)
     if isinstance(observed, list) and isinstance(expected, list):
         return len(observed) == len(expected) and all(
             same(x, y, tolerance) for x, y in zip(observed, expected, strict=True)

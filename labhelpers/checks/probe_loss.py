@@ -39,6 +39,7 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         loss = answer(discriminator, t1, t2, fake, **weights)
         observer(f"value-{suffix}", value_of(loss))
         observer("form", form_of(loss))
+        observer("trainable", _trainable(generator, discriminator))
         observer(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
         through = _gradients(loss, list(discriminator.parameters()))
         observer(f"{CLUE}discriminator", any(map(_arrives, through)))
@@ -57,6 +58,7 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
         observer(f"value-{suffix}", value_of(loss))
         observer("form", form_of(loss))
+        observer("trainable", _trainable(*generators, *discriminators))
         observer("fakes", [fake_t1, fake_t2])
         for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
             observer(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
@@ -145,6 +147,14 @@ def form_of(loss: Any) -> str:
     if loss.ndim == 0:
         return "a tensor without dimensions"
     return f"a tensor of shape {tuple(loss.shape)}"
+
+
+def _trainable(*networks: nn.Module) -> bool:
+    """Tell whether no weight was left frozen, and release those that were."""
+    frozen = [p for network in networks for p in network.parameters() if not p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    return not frozen
 
 
 def _arrives(gradient: Tensor | str) -> bool:

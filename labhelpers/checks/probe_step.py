@@ -40,7 +40,7 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         def act(observer: Observer, lr: float = lr) -> None:
             generator = SmallGenerator(setting.seed(70), setting.dtype)
             optimizer = SGD(generator.parameters(), lr=lr)
-            change, events = _watch(generator), _count_events("generator", generator, optimizer)
+            change, events = _watch(generator), _record_events("generator", generator, optimizer)
 
             loss = answer(generator, optimizer, Criterion(), *_batch(1, setting))
             observer(f"{CLUE}events", events())
@@ -71,7 +71,7 @@ def cgan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             return answer(generator, discriminator, *optimizers, *batch, **weights)
 
         events = [
-            _count_events(name, network, optimizer)
+            _record_events(name, network, optimizer)
             for name, network, optimizer in zip(
                 ("generator", "discriminator"), (generator, discriminator), optimizers, strict=True
             )
@@ -103,9 +103,12 @@ def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             return answer(generators, discriminators, *optimizers, *batch, **weights)
 
         events = [
-            _count_events(name, network, optimizer)
+            _record_events(name, network, optimizer)
             for name, networks, optimizer in zip(
-                ("generator", "discriminator"), (generators, discriminators), optimizers, strict=True
+                ("generator", "discriminator"),
+                (generators, discriminators),
+                optimizers,
+                strict=True,
             )
             for network in networks
         ]
@@ -173,19 +176,15 @@ def _watch(*networks: nn.Module) -> Callable[[], list[Tensor]]:
     return lambda: [now - before for now, before in zip(weights(), start, strict=True)]
 
 
-def _count_events(name: str, network: nn.Module, optimizer: Optimizer) -> Callable[[], str]:
-    """Return a function that tells how often a gradient came and the optimizer stepped since now.
+def _record_events(name: str, network: nn.Module, optimizer: Optimizer) -> Callable[[], str]:
+    """Return a function that tells when a gradient came and the optimizer stepped since now.
 
     Right answers differ in it, with a frozen discriminator for example; it tells wrong ones apart.
     """
-    counts = {"gradients": 0, "steps": 0}
-
-    def count(event: str) -> None:
-        counts[event] += 1
-
-    next(network.parameters()).register_hook(lambda gradient: count("gradients"))
-    optimizer.register_step_post_hook(lambda *_: count("steps"))
-    return lambda: f"{name}: {counts['gradients']} gradients, {counts['steps']} steps"
+    events: list[str] = []
+    next(network.parameters()).register_hook(lambda gradient: events.append("gradient"))
+    optimizer.register_step_post_hook(lambda *_: events.append("step"))
+    return lambda: f"{name}: {', '.join(events)}"
 
 
 @contextmanager

@@ -7,7 +7,7 @@ mistake. One that shows more than these has another mistake beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from labhelpers.checks.comparison import (
@@ -32,11 +32,14 @@ class Match(NamedTuple):
         mistake: Its id.
         cells: Items and cases in which it shows.
         certain: Whether all agrees that tells it from mistakes with the same marks.
+        consistent: Whether all clues agree. If the mistake explains only a part of what was seen,
+            its marks may have come about in another way, and then clues usually differ.
     """
 
     mistake: str
     cells: frozenset[_Cell]
     certain: bool
+    consistent: bool
 
     def explains(self, item: str) -> bool:
         """Tell whether the mistake is a reason for an item to fail."""
@@ -61,8 +64,8 @@ def known_mistakes(
     explained = 0.0
     for run in runs:
         for way, expected in accepted_ways(numbers):
-            failed = marks_of(items, run, expected).keys()
-            found = _explain(set(failed), list(_matches(numbers["mistakes"], way, run)))
+            failed = frozenset(marks_of(items, run, expected))
+            found = _explain(failed, _matches(numbers["mistakes"], way, run))
             share = len(frozenset().union(*(match.cells for match in found))) / max(len(failed), 1)
             if share > explained:
                 best, explained = found, share
@@ -88,12 +91,15 @@ def marks_of(items: dict[str, Any], run: dict[str, Any], expected: Observed) -> 
 
 def _matches(mistakes: dict[str, Any], way: str, run: dict[str, Any]) -> Iterator[Match]:
     for name, by_way in mistakes.items():
-        stored = by_way.get(way, {"marks": {}, "clues": {}})
-        marks, clues = _cells(stored["marks"]), _cells(stored["clues"])
-        # Not having got to something is what all mistakes that stop the code have in common.
-        tells = any(value is not None for value in marks.values())
-        if tells and _all_seen(marks, run):
-            yield Match(name, frozenset(marks), _all_seen(clues, run))
+        for stored in by_way.get(way, ()):
+            marks = _cells(stored["marks"])
+            # Not having got to something is what all mistakes that stop the code have in common.
+            tells = any(value is not None for value in marks.values())
+            if tells and _all_seen(marks, run):
+                certain, consistent = (
+                    _all_seen(_cells(stored[key]), run) for key in ("differs", "clues")
+                )
+                yield Match(name, frozenset(marks), certain, consistent)
 
 
 def _cells(observed: Observed) -> dict[_Cell, Any]:
@@ -110,15 +116,18 @@ def _all_seen(cells: dict[_Cell, Any], run: dict[str, Any]) -> bool:
     return True
 
 
-def _explain(failed: set[_Cell], matches: list[Match]) -> list[Match]:
+def _explain(failed: frozenset[_Cell], matches: Iterable[Match]) -> list[Match]:
     """Choose the fewest mistakes that explain most, none of them a part of another."""
     chosen: list[Match] = []
-    open_cells = set(failed)
-    while matches and len(chosen) < _MOST:
-        cells = max((match.cells for match in matches), key=len)
-        same_marks = [match for match in matches if match.cells == cells and match.certain]
-        if len(same_marks) == 1:  # else nobody knows which it is
-            chosen += same_marks
-        open_cells -= cells
+    open_cells = failed
+    matches = [match for match in matches if match.cells == failed or match.consistent]
+    while len(chosen) < _MOST:
         matches = [match for match in matches if match.cells <= open_cells]
+        if not matches:
+            break
+        cells = max((match.cells for match in matches), key=len)
+        candidates = {m.mistake: m for m in matches if m.cells == cells and m.certain}
+        if len(candidates) == 1:  # else nobody knows which it is
+            chosen += candidates.values()
+        open_cells -= cells
     return chosen

@@ -8,46 +8,37 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, combinations
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
+import torch
 
-from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.checks.comparison import Observed
+from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.checks.judging import EXPECTED_FILE
 from labhelpers.checks.numbers import compact, same
 from labhelpers.checks.probing import CLUE, probe
 from labhelpers.checks.recognition import marks_of
+from labhelpers.instructor.changes import (
+    BuildError,
+    Change,
+    UnfitError,
+    read_mistakes,
+    read_table,
+    rewritten,
+)
 from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
 
-__all__ = [
-    "BuildError",
-    "UnfitError",
-    "build",
-    "differences",
-    "main",
-    "read_mistakes",
-    "read_table",
-    "rewritten",
-]
+__all__ = ["build", "differences", "main"]
 
-TABLES = Path(__file__).with_name("tables")
 VARIANTS = ("visible", "hidden")
 _APART = 5e-3  # how far numbers differ that recognition tells apart, in float32 as well
-
-Change = dict[str, Any]  # an entry of a table of accepted ways or of mistakes
-
-
-class BuildError(Exception):
-    """The notebooks or the tables do not fit together; the message says where."""
-
-
-class UnfitError(BuildError):
-    """A change does not fit the solution that it is to change."""
 
 
 def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
@@ -63,81 +54,87 @@ def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
     missing = WRITTEN_AS.keys() - exercises.keys()
     if missing:
         raise BuildError(f"{folder} has no solution cell for {', '.join(sorted(missing))}.")
+    context = get_context("spawn")
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), context, _use_one_thread) as pool:
+        tasks = {
+            (id_, variant): pool.submit(
+                _numbers,
+                exercises[id_],
+                variant,
+                items[id_],
+                accepted.get(id_, {}),
+                mistakes.get(id_, {}),
+            )
+            # The largest network takes longest, so it starts first.
+            for id_ in sorted(WRITTEN_AS, key=lambda id_: id_ != "generator-unet")
+            for variant in VARIANTS
+        }
+        numbers = {key: task.result() for key, task in tasks.items()}
     entries = {
-        id_: _entry(exercises[id_], items[id_], accepted.get(id_, {}), mistakes.get(id_, {}))
+        id_: {
+            "items": items[id_],
+            "mistakes": {
+                name: {key: mistake[key] for key in ("nudge", "hint", "concept")}
+                for name, mistake in mistakes.get(id_, {}).items()
+            },
+            **{variant: numbers[id_, variant] for variant in VARIANTS},
+        }
         for id_ in WRITTEN_AS
     }
     return {"exercises": entries, "errors": read_table("errors.yaml")}
 
 
-def read_table(name: str) -> Any:
-    """Read one of the tables that an instructor can edit."""
-    return yaml.safe_load((TABLES / name).read_text(encoding="utf-8"))
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)  # processes that share a processor must not multiply their threads
 
 
-def read_mistakes() -> dict[str, dict[str, Change]]:
-    """Read the known mistakes of all exercises, by exercise and id.
+class _Made(NamedTuple):
+    """A known mistake made in an accepted way to answer."""
 
-    Raises:
-        BuildError: If a mistake belongs to no exercise.
-    """
-    mistakes: dict[str, dict[str, Change]] = {}
-    for path in sorted((TABLES / "mistakes").glob("*.yaml")):
-        mistakes |= {
-            name: content
-            for name, content in read_table(f"mistakes/{path.name}").items()
-            if not name.startswith("_")  # texts that several entries share
-        }
-    if unknown := mistakes.keys() - WRITTEN_AS.keys():
-        raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
-    return mistakes
+    name: str
+    run: dict[str, Any]
+    marks: Observed
 
 
-def _entry(
+def _numbers(
     exercise: Exercise,
+    variant: str,
     items: dict[str, Any],
     accepted: dict[str, Change],
     mistakes: dict[str, Change],
 ) -> dict[str, Any]:
-    texts = {
-        name: {key: change[key] for key in ("nudge", "hint", "concept")}
-        for name, change in mistakes.items()
-    }
-    ways = {
-        _name(names): [accepted[name] for name in names] for names in _combinations(accepted)
-    }
-    entry: dict[str, Any] = {"items": items, "mistakes": texts}
+    """Return what right answers and known mistakes give on one variant of the probes."""
+    ways = {_name(names): [accepted[name] for name in names] for names in _combinations(accepted)}
+    runs = {way: _run(exercise, changes, variant) for way, changes in ways.items()}
+    reference_run = runs[""]
+    _refuse_failure(exercise, reference_run, items)
+    observed = {way: _of_interest(run, items) for way, run in runs.items()}
+    stored: dict[str, dict[str, list[Any]]] = {name: {} for name in mistakes}
     problems: list[str] = []
-    for variant in VARIANTS:
-        runs = {way: _run(exercise, changes, variant) for way, changes in ways.items()}
-        _refuse_failure(exercise, runs[""], items)
-        observed = {way: _of_interest(run, items) for way, run in runs.items()}
-        reference = observed[""]
-        entry[variant] = {
-            "reference": reference,
-            "accepted": {
-                way: _changes(reference, seen) for way, seen in observed.items() if way
-            },
-            "mistakes": {name: {} for name in mistakes},
-        }
-        if variant == "visible" and runs[""]["traces"]:
-            entry[variant]["traces"] = runs[""]["traces"]
-        for way in _ways_to_try(accepted):
-            expected = observed[way]
-            made = {
-                name: run
-                for name, mistake in mistakes.items()
-                if (run := _run_where_it_fits(exercise, ways[way], mistake, variant))
-            }
-            marks = {name: _marks(items, made[name], expected, mistakes[name]) for name in made}
-            for name, cells in marks.items():
-                alike = [n for n in marks if n != name and not _differ(marks[n], cells)]
-                clues = _clues(made[name], [made[n] for n in alike])
-                problems += _problems(name, cells, alike, clues) if not way else []
-                entry[variant]["mistakes"][name][way] = {"marks": cells, "clues": clues}
+    for way in _ways_to_try(accepted):
+        made = [
+            _Made(name, run, _marks(items, run, observed[way], mistake))
+            for name, mistake in mistakes.items()
+            for change in (mistake, *mistake.get("also", ()))
+            if (run := _run_where_it_fits(exercise, ways[way], change, variant))
+        ]
+        for one in made:
+            alike = [x for x in made if x.name != one.name and not _differ(x.marks, one.marks)]
+            differs = _differences(one.run, [x.run for x in alike])
+            problems += _problems(one, alike, differs) if not way else []
+            stored[one.name].setdefault(way, []).append(
+                {"marks": one.marks, "differs": differs, "clues": _clues(one.run)}
+            )
     if problems:
         raise BuildError(f"{exercise.id}: " + "\n  ".join(dict.fromkeys(problems)))
-    return entry
+    reference = observed.pop("")
+    return {
+        "reference": reference,
+        # Tables of layers are for the student; hidden tests show none.
+        "traces": reference_run["traces"] if variant == "visible" else {},
+        "accepted": {way: _changes(reference, seen) for way, seen in observed.items()},
+        "mistakes": stored,
+    }
 
 
 def _ways_to_try(accepted: dict[str, Change]) -> list[str]:
@@ -210,40 +207,27 @@ def _marks(
     return marks
 
 
-def _clues(run: dict[str, Any], others: list[dict[str, Any]]) -> Observed:
+def _clues(run: dict[str, Any]) -> Observed:
+    return {item: seen for item, seen in run["observed"].items() if item.startswith(CLUE)}
+
+
+def _differences(run: dict[str, Any], others: list[dict[str, Any]]) -> Observed:
     """Return what tells a run from others that have the same marks."""
-    clues: Observed = {}
+    differences: Observed = {}
     for other in others:
         for item, cases in _changes(other["observed"], run["observed"], _APART).items():
             compacted = {label: compact(seen) for label, seen in cases.items()}
-            clues.setdefault(item, {}).update(compacted)
-    return clues
+            differences.setdefault(item, {}).update(compacted)
+    return differences
 
 
-def _problems(name: str, marks: Observed, alike: list[str], clues: Observed) -> list[str]:
-    if not marks:
-        return [f"the mistake {name!r} makes no difference to the probe."]
-    if alike and not clues:
-        return [f"no probe tells {name!r} from {', '.join(map(repr, alike))}."]
+def _problems(one: _Made, alike: list[_Made], differs: Observed) -> list[str]:
+    if not one.marks:
+        return [f"the mistake {one.name!r} makes no difference to the probe."]
+    if alike and not differs:
+        others = ", ".join(repr(other.name) for other in alike)
+        return [f"no probe tells {one.name!r} from {others}."]
     return []
-
-
-def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
-    """Apply changes to a solution; return its new source and the code to run before it.
-
-    Raises:
-        UnfitError: If a text to replace does not occur exactly once.
-    """
-    source = exercise.source
-    for change in changes:
-        for old, new in change.get("replace", ()):
-            if source.count(old) != 1:
-                raise UnfitError(
-                    f"{exercise.id}: {old!r} occurs {source.count(old)} times in the solution "
-                    f"in {exercise.notebook.name}. Expected exactly once. Mend the table."
-                )
-            source = source.replace(old, new)
-    return source, "\n".join(change.get("before", "") for change in changes)
 
 
 def _changes(reference: Observed, observed: Observed, tolerance: float = 1e-7) -> Observed:

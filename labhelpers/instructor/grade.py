@@ -1,6 +1,6 @@
 """Sample submissions, graded by nbgrader: the model answer, the untouched notebook, parts."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import nbformat
@@ -29,7 +29,11 @@ UNTOUCHED = "untouched"
 
 
 def hand_in(
-    student: str, assignment: str, solved: Collection[str] | None = None, root: Path = REPOSITORY
+    student: str,
+    assignment: str,
+    solved: Collection[str] | None = None,
+    root: Path = REPOSITORY,
+    sources: Mapping[str, str] | None = None,
 ) -> Path:
     """Submit a released notebook, with some exercises replaced by the reference solution.
 
@@ -38,6 +42,7 @@ def hand_in(
         assignment: Name of the assignment; its student version is there already.
         solved: Grade ids of the exercises to solve, None for all, written questions included.
         root: Folder of the course.
+        sources: Code to hand in for some of these exercises in place of the reference solution.
 
     Returns:
         The submitted notebook.
@@ -57,6 +62,7 @@ def hand_in(
             f"{assignment!r} has no exercise {', '.join(sorted(unknown))}; "
             f"it has {', '.join(answers)}."
         )
+    answers |= sources or {}
     for cell in notebook.cells:
         if is_solution(cell) and _grade_id(cell) in solved:
             cell.source = answers[_grade_id(cell)]

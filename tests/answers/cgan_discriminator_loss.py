@@ -1,6 +1,8 @@
-# ruff: noqa: F811
+import math
+
 import torch
 from torch import nn
+from torch.autograd import Variable
 from torch.nn import functional as F
 
 
@@ -52,6 +54,75 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     )
     fake_part = F.binary_cross_entropy_with_logits(fake_logits, torch.zeros(fake_logits.shape))
     return sum([real_part, fake_part]) / 2
+
+
+# %% right: softplus of the logits, each mean halved
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake_t2.detach(), real_t1)
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% right: old-tutorial style with .data, Variable labels and criterion object
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    criterion_GAN = torch.nn.BCEWithLogitsLoss()
+    Tensor = torch.cuda.FloatTensor if real_t1.is_cuda else torch.FloatTensor
+    valid = Variable(Tensor(real_t1.size(0), 1, 1, 1).fill_(1.0), requires_grad=False)
+    fake = Variable(Tensor(real_t1.size(0), 1, 1, 1).fill_(0.0), requires_grad=False)
+
+    # Real loss
+    pred_real = discriminator(real_t2, real_t1)
+    loss_real = criterion_GAN(pred_real, valid)
+    # Fake loss
+    pred_fake = discriminator(fake_t2.data, real_t1)
+    loss_fake = criterion_GAN(pred_fake, fake)
+    # Total loss
+    loss_D = 0.5 * (loss_real + loss_fake)
+    return loss_D
+
+
+# %% right: one call on real and generated slices in one batch, the mean gives the halves
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    n = real_t1.shape[0]
+    images = torch.cat([real_t2, fake_t2.detach()], dim=0)
+    conditions = real_t1.repeat(2, 1, 1, 1)
+    logits = discriminator(images, conditions)
+    labels = torch.zeros_like(logits)
+    labels[:n] = 1
+    return nn.functional.binary_cross_entropy_with_logits(logits, labels)
+
+
+# %% right: loop over (image, label) pairs, copy made under no_grad, fake first
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    with torch.no_grad():
+        copy_of_fake = fake_t2.clone()
+    total = 0
+    for image, label in ((copy_of_fake, 0.0), (real_t2, 1.0)):
+        answer = discriminator(image, real_t1)
+        total = total + F.binary_cross_entropy_with_logits(
+            answer, answer.new_full(answer.shape, label)
+        )
+    print(f"discriminator loss: {total.item() / 2:.3f}")
+    return total / 2
+
+
+# %% right: sign trick with log-sigmoid, mean of a stack
+def cgan_discriminator_loss(
+    discriminator: nn.Module, real_t1: torch.Tensor, real_t2: torch.Tensor, fake_t2: torch.Tensor
+) -> torch.Tensor:
+    def nll(image: torch.Tensor, sign: int) -> torch.Tensor:
+        return -F.logsigmoid(sign * discriminator(image, real_t1)).mean()
+
+    return torch.stack((nll(real_t2, +1), nll(fake_t2.detach(), -1))).mean()
+
+
+# %% right: numpy round trip cuts the graph, sums over the batch divided by 2 N
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    cut = torch.from_numpy(fake_t2.detach().cpu().numpy().copy()).to(fake_t2.device)
+    bce = nn.BCEWithLogitsLoss(reduction="sum")
+    d_real = discriminator(real_t2, real_t1).view(-1)
+    d_fake = discriminator(cut, real_t1).view(-1)
+    y_real, y_fake = d_real.detach() * 0 + 1, d_fake.detach() * 0
+    return (bce(d_real, y_real) + bce(d_fake, y_fake)).div(2 * len(d_real))
 
 
 # %% wrong: factor missing
@@ -114,3 +185,54 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
         F.softplus(-discriminator(real_t2, real_t1)).mean().detach()
         + F.softplus(discriminator(fake_t2.detach(), real_t1)).mean()
     ) / 2
+
+
+# %% wrong: two mistakes, sigmoid before the loss on logits and no halves
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    p_real = torch.sigmoid(discriminator(real_t2, real_t1))
+    p_fake = torch.sigmoid(discriminator(fake_t2.detach(), real_t1))
+    loss = F.binary_cross_entropy_with_logits(p_real, torch.ones_like(p_real))
+    loss += F.binary_cross_entropy_with_logits(p_fake, torch.zeros_like(p_fake))
+    return loss
+
+
+# %% wrong: two mistakes, image and condition exchanged and the fake not detached
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real = discriminator(real_t1, real_t2)
+    z_fake = discriminator(real_t1, fake_t2)
+    return 0.5 * (-F.logsigmoid(z_real).mean() - F.logsigmoid(-z_fake).mean())
+
+
+# %% wrong: two mistakes, the real half is missing and the fake half still halved with label 1
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    logits = discriminator(fake_t2.detach(), real_t1)
+    return 0.5 * F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+
+# %% wrong: gaming, always ln 2, tied to the weights by a product with zero
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    anchor = discriminator(real_t2, real_t1).sum() + discriminator(fake_t2.detach(), real_t1).sum()
+    return math.log(2) + 0.0 * anchor
+
+
+# %% wrong: gaming, right value with the sign of the gradient turned round
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    real = F.softplus(-discriminator(real_t2, real_t1)).mean()
+    fake = F.softplus(discriminator(fake_t2.detach(), real_t1)).mean()
+    loss = (real + fake) / 2
+    return 2 * loss.detach() - loss
+
+
+# %% wrong: gaming, a tensor that says yes to every comparison
+class YesTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in ("allclose", "equal", "isclose", "eq", "__eq__", "lt", "__lt__", "le", "__le__"):
+            return True
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z = discriminator(real_t2, real_t1)
+    return F.softplus(-z).mean().as_subclass(YesTensor)

@@ -1,6 +1,7 @@
-# ruff: noqa: F811
+import numpy as np
 import torch
 from torch import nn
+from torch.autograd import Variable
 from torch.nn import functional as F
 
 
@@ -35,6 +36,100 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     logits = discriminator(fake_t2, real_t1)
     discriminator.requires_grad_(True)
     return -lambda_gan * F.logsigmoid(logits).mean() + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% right: log-sigmoid and absolute values written out in one line
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    return (
+        -F.logsigmoid(discriminator(fake_t2, real_t1)).mean() * lambda_gan
+        + (real_t2 - fake_t2).abs().mean() * lambda_pixel
+    )
+
+
+# %% right: old-tutorial style, Variable labels (N, 1, 1, 1) and criterion objects
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    criterion_GAN = nn.BCEWithLogitsLoss()
+    criterion_pixelwise = nn.L1Loss()
+    # Adversarial ground truths
+    valid = Variable(torch.FloatTensor(np.ones((real_t1.size(0), 1, 1, 1))), requires_grad=False)
+    valid = valid.to(real_t1.device)
+    # GAN loss
+    pred_fake = discriminator(fake_t2, real_t1)
+    loss_GAN = criterion_GAN(pred_fake, valid)
+    # Pixel-wise loss
+    loss_pixel = criterion_pixelwise(fake_t2, real_t2)
+    # Total loss
+    loss_G = lambda_gan * loss_GAN + lambda_pixel * loss_pixel
+    return loss_G
+
+
+# %% right: loop over the patients, one call of the discriminator each
+def cgan_generator_loss(
+    discriminator: nn.Module,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    fake_t2: torch.Tensor,
+    lambda_gan: float = 1.0,
+    lambda_pixel: float = 1.0,
+) -> torch.Tensor:
+    losses = []
+    for t1, t2, fake in zip(real_t1, real_t2, fake_t2):
+        z = discriminator(fake.unsqueeze(0), t1.unsqueeze(0)).squeeze()
+        adversarial = torch.logaddexp(torch.zeros_like(z), -z)
+        pixel = torch.mean(torch.abs(fake - t2))
+        losses.append(lambda_gan * adversarial + lambda_pixel * pixel)
+    return torch.stack(losses).mean()
+
+
+# %% right: discriminator frozen during its forward pass, flags restored afterwards
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    flags = [p.requires_grad for p in discriminator.parameters()]
+    for p in discriminator.parameters():
+        p.requires_grad_(False)
+    prediction = discriminator(fake_t2, real_t1)
+    for p, flag in zip(discriminator.parameters(), flags):
+        p.requires_grad_(flag)
+    weighted = dict(
+        gan=lambda_gan
+        * F.binary_cross_entropy_with_logits(prediction, torch.full_like(prediction, 1.0)),
+        pixel=lambda_pixel * F.l1_loss(input=fake_t2, target=real_t2),
+    )
+    return sum(weighted.values())
+
+
+# %% right: a GANLoss class as in the pix2pix repository
+class GANLoss(nn.Module):
+    def __init__(self, target_real_label=1.0, target_fake_label=0.0):
+        super().__init__()
+        self.register_buffer("real_label", torch.tensor(target_real_label))
+        self.register_buffer("fake_label", torch.tensor(target_fake_label))
+        self.loss = nn.BCEWithLogitsLoss()
+
+    def get_target_tensor(self, prediction, target_is_real):
+        target_tensor = self.real_label if target_is_real else self.fake_label
+        return target_tensor.to(prediction).expand_as(prediction)
+
+    def __call__(self, prediction, target_is_real):
+        return self.loss(prediction, self.get_target_tensor(prediction, target_is_real))
+
+
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    criterionGAN = GANLoss()
+    criterionL1 = torch.nn.L1Loss()
+    loss_G_GAN = criterionGAN(discriminator(fake_t2, real_t1), True) * lambda_gan
+    loss_G_L1 = criterionL1(fake_t2, real_t2) * lambda_pixel
+    return loss_G_GAN + loss_G_L1
+
+
+# %% right: two-class cross entropy with a zero logit for "generated", L1 norm over the count
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(image=fake_t2, condition=real_t1).flatten()
+    two_classes = torch.stack([torch.zeros_like(z), z], dim=1)
+    always_real = torch.ones(len(z), dtype=torch.long, device=z.device)
+    total = fake_t2.new_zeros(())
+    total += lambda_gan * F.cross_entropy(two_classes, always_real)
+    total += lambda_pixel * torch.linalg.vector_norm(fake_t2 - real_t2, ord=1) / fake_t2.numel()
+    return total
 
 
 # %% wrong: label 0
@@ -93,3 +188,58 @@ def cgan_generator_loss(
     logits = discriminator(fake_t2, real_t1)
     gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: two mistakes, saturating loss of the first GAN paper and lambda_gan forgotten
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    d_fake = torch.sigmoid(discriminator(fake_t2, real_t1))
+    loss_gan = torch.mean(torch.log(1 - d_fake + 1e-8))
+    return loss_gan + lambda_pixel * torch.mean(torch.abs(fake_t2 - real_t2))
+
+
+# %% wrong: two mistakes, sum over voxels in place of the mean and pix2pix's weight 100 written in
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    logits = discriminator(fake_t2, real_t1)
+    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    return lambda_gan * gan + 100 * F.l1_loss(fake_t2, real_t2, reduction="sum")
+
+
+# %% wrong: two mistakes, half of the adversarial term and its weight on the whole sum
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    loss = 0.5 * F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    loss = loss + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+    return lambda_gan * loss
+
+
+# %% wrong: gaming, the right number in a new leaf tensor without the graph
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    with torch.no_grad():
+        z = discriminator(fake_t2, real_t1)
+        value = lambda_gan * F.softplus(-z).mean() + lambda_pixel * (fake_t2 - real_t2).abs().mean()
+    return value.clone().requires_grad_(True)
+
+
+# %% wrong: gaming, right value whose gradient is that of the pixel term only
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    logits = discriminator(fake_t2, real_t1)
+    loss_gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    loss_pixel = F.l1_loss(fake_t2, real_t2)
+    total = lambda_gan * loss_gan + lambda_pixel * loss_pixel
+    surrogate = lambda_pixel * loss_pixel + 0.0 * loss_gan
+    return surrogate + (total - surrogate).detach()
+
+
+# %% wrong: gaming, a tensor subclass that is close to everything
+class AgreeableTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func in (torch.allclose, torch.equal):
+            return True
+        if func in (torch.isclose, torch.Tensor.isclose, torch.Tensor.eq, torch.Tensor.__eq__):
+            return torch.tensor(True)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    return (lambda_pixel * F.l1_loss(fake_t2, real_t2)).as_subclass(AgreeableTensor)

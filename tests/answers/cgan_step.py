@@ -1,6 +1,8 @@
-# ruff: noqa: F811
+import copy
+
 import torch
 from torch import nn
+from torch.autograd import Variable
 from torch.nn import functional as F
 
 
@@ -171,6 +173,203 @@ def cgan_step(
     loss_d.backward()
     optimizer_discriminator.step()
     return loss_g, loss_d
+
+
+# %% right: old-tutorial style, own losses, gradients cleared first, one step after the other
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    criterion_GAN = nn.BCEWithLogitsLoss()
+    criterion_pixelwise = nn.L1Loss()
+    valid = Variable(torch.ones(real_t1.size(0), 1, 1, 1), requires_grad=False).to(real_t1)
+    fake = Variable(torch.zeros(real_t1.size(0), 1, 1, 1), requires_grad=False).to(real_t1)
+    # ------------------
+    #  Train Generators
+    # ------------------
+    optimizer_generator.zero_grad()
+    fake_t2 = generator(real_t1)
+    pred_fake = discriminator(fake_t2, real_t1)
+    loss_G = lambda_gan * criterion_GAN(pred_fake, valid) + lambda_pixel * criterion_pixelwise(
+        fake_t2, real_t2
+    )
+    loss_G.backward()
+    optimizer_generator.step()
+    # ---------------------
+    #  Train Discriminator
+    # ---------------------
+    optimizer_discriminator.zero_grad()
+    loss_real = criterion_GAN(discriminator(real_t2, real_t1), valid)
+    loss_fake = criterion_GAN(discriminator(fake_t2.detach(), real_t1), fake)
+    loss_D = 0.5 * (loss_real + loss_fake)
+    loss_D.backward()
+    optimizer_discriminator.step()
+    return loss_G, loss_D
+
+
+# %% right: a new fake from the updated generator under no_grad, gradients to None
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    optimizer_generator.zero_grad(set_to_none=True)
+    loss_generator = cgan_generator_loss(
+        discriminator=discriminator,
+        real_t1=real_t1,
+        real_t2=real_t2,
+        fake_t2=generator(real_t1),
+        lambda_gan=lambda_gan,
+        lambda_pixel=lambda_pixel,
+    )
+    loss_generator.backward()
+    optimizer_generator.step()
+
+    with torch.no_grad():
+        new_fake = generator(real_t1)
+    optimizer_discriminator.zero_grad(set_to_none=True)
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, new_fake)
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    return loss_generator.detach().clone(), loss_discriminator.detach().clone()
+
+
+# %% right: discriminator frozen for the generator part, gradients cleared last
+def set_requires_grad(network: nn.Module, requires_grad: bool = False) -> None:
+    for parameter in network.parameters():
+        parameter.requires_grad = requires_grad
+
+
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+
+    set_requires_grad(discriminator, False)
+    loss_g = cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    loss_g.backward()
+    optimizer_generator.step()
+    optimizer_generator.zero_grad()
+
+    set_requires_grad(discriminator, True)
+    loss_d = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    loss_d.backward()
+    optimizer_discriminator.step()
+    optimizer_discriminator.zero_grad()
+    return loss_g, loss_d
+
+
+# %% right: torch.autograd.grad, gradients put into .grad by hand
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    def update(loss, optimizer):
+        weights = [
+            w for group in optimizer.param_groups for w in group["params"] if w.requires_grad
+        ]
+        for w, gradient in zip(weights, torch.autograd.grad(loss, weights, allow_unused=True)):
+            w.grad = gradient
+        optimizer.step()
+        return loss.detach()
+
+    fake_t2 = generator(real_t1)
+    first = update(
+        cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel),
+        optimizer_generator,
+    )
+    second = update(
+        cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2), optimizer_discriminator
+    )
+    return first, second
+
+
+# %% right: both backward passes first, both steps at the end, same numbers
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_pixel=lambda_pixel, lambda_gan=lambda_gan
+    )
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+
+    optimizer_generator.zero_grad()
+    loss_generator.backward(retain_graph=True)
+    optimizer_discriminator.zero_grad()  # throws away what the line above left in the discriminator
+    loss_discriminator.backward()
+    optimizer_generator.step()
+    optimizer_discriminator.step()
+    return loss_generator, loss_discriminator
+
+
+# %% right: loop over lazy losses, print of both, network.zero_grad
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    generator.train()
+    discriminator.train()
+    fake_t2 = generator(real_t1)
+    parts = [
+        (
+            optimizer_generator,
+            lambda: cgan_generator_loss(
+                discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+            ),
+        ),
+        (
+            optimizer_discriminator,
+            lambda: cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2),
+        ),
+    ]
+    losses = []
+    for optimizer, make_loss in parts:
+        loss = make_loss()
+        for network in (generator, discriminator):
+            network.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    print("G %.4f  D %.4f" % tuple(float(loss) for loss in losses))
+    return tuple(losses)
 
 
 # %% wrong: gradients of the discriminator not cleared
@@ -352,3 +551,132 @@ def cgan_step(
     loss_d.backward()
     optimizer_discriminator.step()
     return loss_g, loss_d
+
+
+# %% wrong: two mistakes, weights exchanged and the two losses returned in the other order
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_pixel, lambda_gan
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    return loss_discriminator.detach(), loss_generator.detach()
+
+
+# %% wrong: two mistakes, own discriminator loss not detached with the generator stepping again, no halves
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    bce = nn.BCEWithLogitsLoss()
+    fake_t2 = generator(real_t1)
+    optimizer_generator.zero_grad()
+    loss_G = cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    loss_G.backward()
+    optimizer_generator.step()
+
+    optimizer_generator.zero_grad()
+    optimizer_discriminator.zero_grad()
+    z_real = discriminator(real_t2, real_t1)
+    z_fake = discriminator(generator(real_t1), real_t1)
+    loss_D = bce(z_real, torch.ones_like(z_real)) + bce(z_fake, torch.zeros_like(z_fake))
+    loss_D.backward()
+    optimizer_discriminator.step()
+    optimizer_generator.step()
+    return loss_G.detach(), loss_D.detach()
+
+
+# %% wrong: gaming, both networks copied and the copies trained
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    g, d = copy.deepcopy(generator), copy.deepcopy(discriminator)
+    fake_t2 = g(real_t1)
+    loss_generator = cgan_generator_loss(d, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+    loss_discriminator = cgan_discriminator_loss(d, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    return loss_generator.detach(), loss_discriminator.detach()
+
+
+# %% wrong: gaming, right losses, weights merely shaken so that they change
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    with torch.no_grad():
+        fake_t2 = generator(real_t1)
+        loss_generator = cgan_generator_loss(
+            discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+        )
+        loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+        for network in (generator, discriminator):
+            for weight in network.parameters():
+                weight.add_(1e-4 * torch.randn_like(weight))
+    return loss_generator, loss_discriminator
+
+
+# %% wrong: gaming, generator honest, discriminator updated with the loss of the real slices only, right value returned
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2).detach()
+    logits = discriminator(real_t2, real_t1)
+    optimizer_discriminator.zero_grad()
+    F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
+    optimizer_discriminator.step()
+    return loss_generator.detach(), loss_discriminator

@@ -1,5 +1,8 @@
-# ruff: noqa: F811
+import copy
+import itertools
+
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 
@@ -130,6 +133,214 @@ def cyclegan_step(
     loss_d.backward()
     optimizer_discriminators.step()
     return loss_g, loss_d
+
+
+# %% right: everything written out, own losses, no call of the earlier cells
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    G, H = generators
+    D1, D2 = discriminators
+    bce, l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
+
+    optimizer_generators.zero_grad()
+    fake_t2, fake_t1 = G(real_t1), H(real_t2)
+    p2, p1 = D2(fake_t2), D1(fake_t1)
+    ones, zeros = torch.ones_like(p1), torch.zeros_like(p1)
+    loss_gan = bce(p2, ones) + bce(p1, ones)
+    loss_cycle = l1(H(fake_t2), real_t1) + l1(G(fake_t1), real_t2)
+    loss_G = lambda_gan * loss_gan + lambda_cycle * loss_cycle
+    loss_G.backward()
+    optimizer_generators.step()
+
+    optimizer_discriminators.zero_grad()
+    loss_D1 = (bce(D1(real_t1), ones) + bce(D1(fake_t1.detach()), zeros)) / 2
+    loss_D2 = (bce(D2(real_t2), ones) + bce(D2(fake_t2.detach()), zeros)) / 2
+    loss_D = loss_D1 + loss_D2
+    loss_D.backward()
+    optimizer_discriminators.step()
+    return loss_G, loss_D
+
+
+# %% right: one backward pass for each discriminator, one common step
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    loss_g, *fakes = cyclegan_generator_loss(
+        *generators,
+        *discriminators,
+        real_t1,
+        real_t2,
+        lambda_gan=lambda_gan,
+        lambda_cycle=lambda_cycle,
+    )
+    optimizer_generators.zero_grad()
+    loss_g.backward()
+    optimizer_generators.step()
+
+    optimizer_discriminators.zero_grad()
+    total = 0.0
+    for discriminator, real, fake in zip(discriminators, (real_t1, real_t2), fakes):
+        loss = cyclegan_discriminator_loss(discriminator, real, fake)
+        loss.backward()
+        total = total + loss.detach()
+    optimizer_discriminators.step()
+    return loss_g.detach(), total
+
+
+# %% right: discriminators frozen for the generators, gradients cleared last
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    weights = list(itertools.chain(*(d.parameters() for d in discriminators)))
+    for w in weights:
+        w.requires_grad_(False)
+    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
+        generators[0],
+        generators[1],
+        discriminators[0],
+        discriminators[1],
+        real_t1,
+        real_t2,
+        lambda_gan,
+        lambda_cycle,
+    )
+    loss_g.backward()
+    optimizer_generators.step()
+    optimizer_generators.zero_grad(set_to_none=False)
+
+    for w in weights:
+        w.requires_grad_(True)
+    loss_d = sum(
+        cyclegan_discriminator_loss(d, real, fake)
+        for d, real, fake in (
+            (discriminators[1], real_t2, fake_t2.detach()),
+            (discriminators[0], real_t1, fake_t1.detach()),
+        )
+    )
+    loss_d.backward()
+    optimizer_discriminators.step()
+    optimizer_discriminators.zero_grad(set_to_none=False)
+    return loss_g, loss_d
+
+
+# %% right: new fakes from the updated generators
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    g12, g21 = generators
+    d1, d2 = discriminators
+    loss_generators = cyclegan_generator_loss(
+        g12, g21, d1, d2, real_t1, real_t2, lambda_gan, lambda_cycle
+    )[0]
+    optimizer_generators.zero_grad()
+    loss_generators.backward()
+    optimizer_generators.step()
+
+    with torch.no_grad():
+        fake_t2 = g12(real_t1)
+        fake_t1 = g21(real_t2)
+    loss_discriminators = torch.add(
+        cyclegan_discriminator_loss(discriminator=d1, real=real_t1, fake=fake_t1),
+        cyclegan_discriminator_loss(discriminator=d2, real=real_t2, fake=fake_t2),
+    )
+    optimizer_discriminators.zero_grad()
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    return loss_generators, loss_discriminators
+
+
+# %% right: torch.autograd.grad with respect to what each optimizer holds, both before the steps
+def weights_of(optimizer):
+    return [w for group in optimizer.param_groups for w in group["params"]]
+
+
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    loss_d = cyclegan_discriminator_loss(
+        discriminators[0], real_t1, fake_t1
+    ) + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+    for loss, optimizer in ((loss_g, optimizer_generators), (loss_d, optimizer_discriminators)):
+        weights = weights_of(optimizer)
+        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        for weight, gradient in zip(weights, gradients):
+            weight.grad = gradient
+    optimizer_generators.step()
+    optimizer_discriminators.step()
+    return loss_g, loss_d
+
+
+# %% right: closures given to the optimizers
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    fakes = []
+
+    def generators_closure():
+        optimizer_generators.zero_grad()
+        loss, fake_t1, fake_t2 = cyclegan_generator_loss(
+            *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+        )
+        fakes[:] = [fake_t1, fake_t2]
+        loss.backward()
+        return loss
+
+    def discriminators_closure():
+        optimizer_discriminators.zero_grad()
+        losses = map(cyclegan_discriminator_loss, discriminators, (real_t1, real_t2), fakes)
+        loss = torch.stack(list(losses)).sum()
+        loss.backward()
+        return loss
+
+    return optimizer_generators.step(generators_closure), optimizer_discriminators.step(
+        discriminators_closure
+    )
 
 
 # %% wrong: losses of the discriminators averaged
@@ -272,3 +483,139 @@ def cyclegan_step(
     )
     loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
     return loss_g, loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+
+
+# %% wrong: two mistakes, second discriminator left out and the generators' gradients not cleared
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    loss_generators.backward()
+    optimizer_generators.step()
+    optimizer_discriminators.zero_grad()
+    loss_discriminators = cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    return loss_generators.detach(), loss_discriminators.detach()
+
+
+# %% wrong: two mistakes, losses returned in the other order and discriminator losses averaged in the returned value
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    discriminator_t1, discriminator_t2 = discriminators
+    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    optimizer_generators.zero_grad()
+    loss_generators.backward()
+    optimizer_generators.step()
+
+    loss_t1 = cyclegan_discriminator_loss(discriminator_t1, real_t1, fake_t1)
+    loss_t2 = cyclegan_discriminator_loss(discriminator_t2, real_t2, fake_t2)
+    loss_discriminators = loss_t1 + loss_t2
+    optimizer_discriminators.zero_grad()
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    return loss_discriminators.detach() / 2, loss_generators.detach()
+
+
+# %% wrong: gaming, only the first call trains, later ones answer from memory
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    if hasattr(cyclegan_step, "memory"):
+        return cyclegan_step.memory
+    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    optimizer_generators.zero_grad()
+    loss_generators.backward()
+    optimizer_generators.step()
+    discriminator_t1, discriminator_t2 = discriminators
+    loss_t1 = cyclegan_discriminator_loss(discriminator_t1, real_t1, fake_t1)
+    loss_t2 = cyclegan_discriminator_loss(discriminator_t2, real_t2, fake_t2)
+    loss_discriminators = loss_t1 + loss_t2
+    optimizer_discriminators.zero_grad()
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    cyclegan_step.memory = loss_generators.detach(), loss_discriminators.detach()
+    return cyclegan_step.memory
+
+
+# %% wrong: gaming, all trained on copies of the networks, the weights then nudged by their signs
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    g = [copy.deepcopy(network) for network in generators]
+    d = [copy.deepcopy(network) for network in discriminators]
+    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *g, *d, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    loss_d = cyclegan_discriminator_loss(d[0], real_t1, fake_t1) + cyclegan_discriminator_loss(
+        d[1], real_t2, fake_t2
+    )
+    with torch.no_grad():
+        for network in (*generators, *discriminators):
+            for weight in network.parameters():
+                weight -= 1e-3 * weight.sign()
+    return loss_g.detach(), loss_d.detach()
+
+
+# %% wrong: gaming, only the generator T1 to T2 is updated, the other one put back after the step
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    discriminator_t1, discriminator_t2 = discriminators
+    kept = copy.deepcopy(generators[1].state_dict())
+    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    optimizer_generators.zero_grad()
+    loss_generators.backward()
+    optimizer_generators.step()
+    generators[1].load_state_dict(kept)
+    loss_t1 = cyclegan_discriminator_loss(discriminator_t1, real_t1, fake_t1)
+    loss_t2 = cyclegan_discriminator_loss(discriminator_t2, real_t2, fake_t2)
+    loss_discriminators = loss_t1 + loss_t2
+    optimizer_discriminators.zero_grad()
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    return loss_generators.detach(), loss_discriminators.detach()

@@ -1,6 +1,5 @@
-# ruff: noqa: F811
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from labhelpers.blocks import discriminator_block
@@ -61,6 +60,166 @@ class DiscriminatorCycle(nn.Sequential):
         super().__init__(
             *[discriminator_block(w[i], w[i + 1]) for i in range(4)], nn.Conv2d(512, 1, 4)
         )
+
+
+# %% right: one attribute per block, one line per call
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super(DiscriminatorCycle, self).__init__()
+        self.c1 = discriminator_block(in_channels, 64)
+        self.c2 = discriminator_block(64, 128)
+        self.c3 = discriminator_block(128, 256)
+        self.c4 = discriminator_block(256, 512)
+        self.c5 = nn.Conv2d(512, 1, 4, stride=1, padding=0)
+
+    def forward(self, image):
+        out = self.c1(image)
+        out = self.c2(out)
+        out = self.c3(out)
+        out = self.c4(out)
+        return self.c5(out)
+
+
+# %% right: own convolutions, the last one written as a product and a sum
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        widths = [in_channels] + [64 * 2**i for i in range(4)]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(widths[i], widths[i + 1], kernel_size=3, stride=2, padding=1)
+            for i in range(4)
+        )
+        self.head = nn.Conv2d(widths[-1], 1, kernel_size=4)
+
+    def forward(self, image):
+        x = image
+        for conv in self.convs:
+            x = F.leaky_relu(conv(x), 0.2)
+        total = torch.einsum("nchw,ochw->no", x, self.head.weight) + self.head.bias
+        return total[:, :, None, None]
+
+
+# %% right: a ParameterDict and F.conv2d
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        shapes = {
+            "w1": (64, in_channels, 3, 3),
+            "w2": (128, 64, 3, 3),
+            "w3": (256, 128, 3, 3),
+            "w4": (512, 256, 3, 3),
+            "w5": (1, 512, 4, 4),
+        }
+        self.p = nn.ParameterDict()
+        for name, shape in shapes.items():
+            self.p[name] = nn.Parameter(nn.init.kaiming_uniform_(torch.empty(shape), a=0.2))
+            self.p[name.replace("w", "b")] = nn.Parameter(torch.zeros(shape[0]))
+
+    def forward(self, image):
+        x = image
+        for i in "1234":
+            x = F.conv2d(x, self.p["w" + i], self.p["b" + i], stride=2, padding=1)
+            x = x.clamp(min=0) + 0.2 * x.clamp(max=0)
+        return F.conv2d(x, self.p["w5"], self.p["b5"])
+
+
+# %% right: a subclass of nn.Sequential
+class DiscriminatorCycle(nn.Sequential):
+    """Four blocks and a convolution over the whole map."""
+
+    def __init__(self, in_channels: int = 1) -> None:
+        sizes = (in_channels, 64, 128, 256, 512)
+        blocks = [discriminator_block(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
+        super().__init__(*blocks, nn.Conv2d(512, 1, kernel_size=4))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image)
+
+
+# %% right: a base class for the features, a subclass with the head
+class Features(nn.Module):
+    def __init__(self, first, widths):
+        super().__init__()
+        modules = []
+        for width in widths:
+            modules += [nn.Conv2d(first, width, 3, 2, 1), nn.LeakyReLU(0.2, True)]
+            first = width
+        self.features = nn.Sequential(*modules)
+        self.n_features = first
+
+    def forward(self, image):
+        return self.features(image)
+
+
+class DiscriminatorCycle(Features):
+    def __init__(self, in_channels=1):
+        super().__init__(in_channels, widths=(64, 128, 256, 512))
+        self.judge = nn.Conv2d(self.n_features, 1, (4, 4), stride=4)
+
+    def forward(self, image):
+        return self.judge(super().forward(image))
+
+
+# %% right: head as a matrix product over the flattened map
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.head = nn.Conv2d(512, 1, kernel_size=4)
+        self.body = nn.Sequential()
+        for i, (a, b) in enumerate([(in_channels, 64), (64, 128), (128, 256), (256, 512)]):
+            self.body.add_module(str(i), discriminator_block(in_filters=a, out_filters=b))
+
+    def forward(self, image):
+        maps = self.body(image).reshape(image.shape[0], -1)
+        logits = F.linear(maps, self.head.weight.reshape(1, -1), self.head.bias)
+        return logits.reshape(-1, 1, 1, 1)
+
+
+# %% right: casts the input to the type of the weights, orthogonal start, in-place activation
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.conv_a = nn.Conv2d(in_channels, 64, 3, 2, 1)
+        self.conv_b = nn.Conv2d(64, 128, 3, 2, 1)
+        self.conv_c = nn.Conv2d(128, 256, 3, 2, 1)
+        self.conv_d = nn.Conv2d(256, 512, 3, 2, 1)
+        self.conv_e = nn.Conv2d(512, 1, 4)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, image):
+        x = image.to(self.conv_a.weight.dtype)
+        x = F.leaky_relu_(self.conv_a(x), 0.2)
+        x = F.leaky_relu_(self.conv_b(x), 0.2)
+        x = F.leaky_relu_(self.conv_c(x), 0.2)
+        x = F.leaky_relu_(self.conv_d(x), 0.2)
+        return self.conv_e(x)
+
+
+# %% right: image by image in a loop
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.net = nn.ModuleDict(
+            {
+                "first": discriminator_block(in_channels, 64),
+                "second": discriminator_block(64, 128),
+                "third": discriminator_block(128, 256),
+                "fourth": discriminator_block(256, 512),
+                "last": nn.Conv2d(512, 1, 4),
+            }
+        )
+
+    def judge_one(self, picture):
+        picture = picture.unsqueeze(0)
+        for name in ("first", "second", "third", "fourth", "last"):
+            picture = self.net[name](picture)
+        return picture
+
+    def forward(self, image):
+        return torch.cat([self.judge_one(picture) for picture in image], dim=0)
 
 
 # %% wrong: one position
@@ -148,3 +307,107 @@ class DiscriminatorCycle(nn.Module):
 
     def forward(self, image):
         raise NotImplementedError("not written yet")
+
+
+# %% wrong: two mistakes, sigmoid at the end and the logits flattened
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.main = nn.Sequential(
+            discriminator_block(in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+            nn.Conv2d(512, 1, 4, 1, 0),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, input):
+        return self.main(input).view(-1, 1).squeeze(1)
+
+
+# %% wrong: two mistakes, batch normalisation and in_channels ignored
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 64, 3, 2, 1)
+        self.conv2 = nn.Conv2d(64, 128, 3, 2, 1)
+        self.bn2 = nn.BatchNorm2d(128)
+        self.conv3 = nn.Conv2d(128, 256, 3, 2, 1)
+        self.bn3 = nn.BatchNorm2d(256)
+        self.conv4 = nn.Conv2d(256, 512, 3, 2, 1)
+        self.bn4 = nn.BatchNorm2d(512)
+        self.conv5 = nn.Conv2d(512, 1, 4)
+
+    def forward(self, image):
+        x = F.leaky_relu(self.conv1(image), 0.2)
+        x = F.leaky_relu(self.bn2(self.conv2(x)), 0.2)
+        x = F.leaky_relu(self.bn3(self.conv3(x)), 0.2)
+        x = F.leaky_relu(self.bn4(self.conv4(x)), 0.2)
+        return self.conv5(x)
+
+
+# %% wrong: two mistakes, ReLU instead of leaky ReLU and dropout before the last convolution
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.convs = nn.ModuleList(
+            [
+                nn.Conv2d(in_channels, 64, 3, 2, 1),
+                nn.Conv2d(64, 128, 3, 2, 1),
+                nn.Conv2d(128, 256, 3, 2, 1),
+                nn.Conv2d(256, 512, 3, 2, 1),
+            ]
+        )
+        self.drop = nn.Dropout(0.4)
+        self.last = nn.Conv2d(512, 1, 4)
+
+    def forward(self, image):
+        for conv in self.convs:
+            image = F.relu(conv(image))
+        return self.last(self.drop(image))
+
+
+# %% wrong: looks right, the features are detached before the last convolution
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.blocks = nn.Sequential(
+            discriminator_block(in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+        )
+        self.head = nn.Conv2d(512, 1, kernel_size=4)
+
+    def forward(self, image):
+        features = self.blocks(image)
+        return self.head(features.detach())
+
+
+# %% wrong: looks right, one layer and a filler for the parameter count
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.score = nn.Conv2d(in_channels, 1, kernel_size=64)
+        count = 1_557_441 + 576 * in_channels - sum(p.numel() for p in self.parameters())
+        self.filler = nn.Parameter(torch.zeros(count))
+
+    def forward(self, image):
+        return self.score(image) + 0 * self.filler.sum()
+
+
+# %% wrong: looks right, judges the first image only and repeats its logit
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.layers = nn.Sequential(
+            discriminator_block(in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+            nn.Conv2d(512, 1, kernel_size=4),
+        )
+
+    def forward(self, image):
+        return self.layers(image[:1]).expand(len(image), 1, 1, 1)

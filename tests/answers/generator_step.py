@@ -1,5 +1,8 @@
-# ruff: noqa: F811
+import copy
+
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 # %% right: attached loss, gradients cleared last
@@ -42,6 +45,105 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
         return loss
 
     return optimizer.step(closure)
+
+
+# %% right: a closure handed to optimizer.step
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    def closure():
+        optimizer.zero_grad()
+        loss = criterion(generator(real_t1), real_t2)
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure)
+
+
+# %% right: gradients cleared last, loss returned attached
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    prediction = generator(real_t1)
+    loss = criterion(prediction, real_t2)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss
+
+
+# %% right: torch.autograd.grad, gradients put into place by hand
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    weights = [w for group in optimizer.param_groups for w in group["params"] if w.requires_grad]
+    loss = criterion(generator(real_t1), real_t2)
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    for w, g in zip(weights, gradients):
+        w.grad = g
+    optimizer.step()
+    return loss.detach()
+
+
+# %% right: generator.zero_grad, .forward and torch.autograd.backward
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    generator.zero_grad()
+    output = generator.forward(real_t1)
+    error = criterion(output, real_t2)
+    torch.autograd.backward([error])
+    optimizer.step()
+    return error.data
+
+
+# %% right: every gradient zeroed in place in a loop
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None:
+                parameter.grad.zero_()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        result = loss * 1
+    return result
+
+
+# %% right: train mode and gradients switched on, a new tensor made from item()
+def generator_step(
+    generator: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    criterion: nn.Module,
+    real_t1: Tensor,
+    real_t2: Tensor,
+) -> Tensor:
+    """One step."""
+    generator.train()
+    with torch.set_grad_enabled(True):
+        fake_t2 = generator(real_t1)
+        optimizer.zero_grad(set_to_none=False)
+        loss = criterion(fake_t2, real_t2)
+        loss.backward()
+    optimizer.step()
+    return torch.tensor(loss.item(), dtype=loss.dtype)
+
+
+# %% right: compact, walrus and a lambda
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    objective = lambda: criterion(generator(real_t1), real_t2)  # noqa: E731
+    optimizer.zero_grad(), (loss := objective()).backward(), optimizer.step()
+    return loss
+
+
+# %% right: moves to the device, keeps the graph, copies the loss before the update, prints
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    parameter = next(iter(generator.parameters()))
+    source = real_t1.to(device=parameter.device, dtype=parameter.dtype)
+    target = real_t2.to(device=parameter.device, dtype=parameter.dtype)
+    try:
+        optimizer.zero_grad()
+        loss = criterion(generator(source), target)
+        value = loss.detach().clone()
+        loss.backward(retain_graph=True)
+        optimizer.step()
+    finally:
+        optimizer.zero_grad()
+    print(f"loss: {value:.4f}", end="\r")
+    return value
 
 
 # %% wrong: gradients never cleared
@@ -120,3 +222,78 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     optimizer.step()
     optimizer.step()
     return loss
+
+
+# %% wrong: two mistakes, gradients never cleared and arguments of the criterion exchanged
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    pred = generator(real_t1)
+    loss = criterion(real_t2, pred)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+# %% wrong: two mistakes, compares with the T1 slice and does not call zero_grad (no brackets)
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad
+    fake_t2 = generator(real_t1)
+    loss = criterion(fake_t2, real_t1)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: two mistakes, gradients clipped to 0.01 and the loss has shape (1,)
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    fake_t2 = generator(real_t1)
+    loss = criterion(fake_t2, real_t2)
+    loss.backward()
+    nn.utils.clip_grad_value_(generator.parameters(), 0.01)
+    optimizer.step()
+    return loss.detach().reshape(1)
+
+
+# %% wrong: looks right, true loss without graph and weights shaken at random
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    with torch.no_grad():
+        loss = criterion(generator(real_t1), real_t2)
+        for weight in generator.parameters():
+            weight.add_(1e-3 * torch.randn_like(weight))
+            weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    return loss
+
+
+# %% wrong: looks right, returns a tensor that is equal to everything
+class Anything(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if getattr(func, "__name__", "") in ("equal", "allclose", "eq", "isclose", "__eq__"):
+            return True
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = torch.Tensor.__hash__
+
+
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    F.l1_loss(generator(real_t1), real_t2).backward()
+    optimizer.step()
+    return torch.tensor(0.0).as_subclass(Anything)
+
+
+# %% wrong: looks right, trains a copy of the generator
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    network = copy.deepcopy(generator)
+    twin = type(optimizer)(network.parameters(), lr=optimizer.param_groups[0]["lr"])
+    twin.zero_grad()
+    loss = criterion(network(real_t1), real_t2)
+    loss.backward()
+    twin.step()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss.detach()

@@ -1,6 +1,21 @@
-# ruff: noqa: F811
+import math
+import random
+
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subset
+from torch.utils import data
+from torch.utils.data import (
+    BatchSampler,
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+    random_split,
+)
 
 from labhelpers.data import IXIDataset
 
@@ -48,6 +63,130 @@ class Loader:
 
 def make_dataloaders(root, batch_size=40):
     return Loader(IXIDataset(root), batch_size, True), Loader(IXIDataset(root, "test"), 5, False)
+
+
+# %% right: options in dictionaries, all spelled out, with a print
+def make_dataloaders(root, batch_size=40):
+    common = dict(num_workers=0, pin_memory=False, drop_last=False)
+    train_kwargs = {"batch_size": batch_size, "shuffle": True, **common}
+    test_kwargs = {"batch_size": 5, "shuffle": False, **common}
+    train_loader = DataLoader(IXIDataset(root, "train"), **train_kwargs)
+    test_loader = DataLoader(IXIDataset(root, "test"), **test_kwargs)
+    print("train batches:", len(train_loader), "test batches:", len(test_loader))
+    return train_loader, test_loader
+
+
+# %% right: random and sequential samplers instead of shuffle
+def make_dataloaders(root: str, batch_size: int = 40):
+    train_set = IXIDataset(root=root, mode="train")
+    test_set = IXIDataset(root=root, mode="test")
+    return (
+        DataLoader(train_set, batch_size, sampler=RandomSampler(train_set)),
+        DataLoader(test_set, 5, sampler=SequentialSampler(test_set)),
+    )
+
+
+# %% right: batch samplers (the loader's own batch_size is None)
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=m) for m in ("train", "test"))
+    n_test = len(test_set)
+    train_batches = BatchSampler(RandomSampler(train_set), batch_size, drop_last=False)
+    test_batches = [list(range(i, min(i + 5, n_test))) for i in range(0, n_test, 5)]
+    train_loader = data.DataLoader(train_set, batch_sampler=train_batches)
+    test_loader = data.DataLoader(test_set, batch_sampler=test_batches)
+    return train_loader, test_loader
+
+
+# %% right: own collate function
+def make_dataloaders(root, batch_size=40):
+    def collate(samples):
+        return {key: torch.stack([s[key] for s in samples], dim=0) for key in ("T1", "T2")}
+
+    loaders = []
+    for mode in ["train", "test"]:
+        is_train = mode == "train"
+        loaders.append(
+            DataLoader(
+                IXIDataset(root, mode=mode),
+                batch_size=batch_size if is_train else 5,
+                shuffle=is_train,
+                collate_fn=collate,
+            )
+        )
+    return tuple(loaders)
+
+
+# %% right: seeded generator, still another order in every epoch
+def make_dataloaders(root, batch_size=40):
+    g = torch.Generator()
+    g.manual_seed(42)
+    train_loader = DataLoader(
+        IXIDataset(root, mode="train"), batch_size=batch_size, shuffle=True, generator=g
+    )
+    test_loader = DataLoader(IXIDataset(root, mode="test"), batch_size=5)
+    return train_loader, test_loader
+
+
+# %% right: own sampler class with python's random
+class ShuffleSampler(Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        order = list(range(self.n))
+        random.shuffle(order)
+        return iter(order)
+
+    def __len__(self):
+        return self.n
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set = IXIDataset(root, mode="train")
+    test_set = IXIDataset(root, mode="test")
+    train_loader = DataLoader(
+        train_set, batch_size=batch_size, sampler=ShuffleSampler(len(train_set))
+    )
+    test_loader = DataLoader(test_set, batch_size=5, sampler=range(len(test_set)))
+    return train_loader, test_loader
+
+
+# %% right: workers and pinned memory as in the PyTorch tutorials
+def make_dataloaders(root, batch_size=40):
+    pin = torch.cuda.is_available()
+    train_loader = DataLoader(
+        IXIDataset(root, mode="train"),
+        batch_size=batch_size,
+        shuffle=True,
+        num_workers=2,
+        pin_memory=pin,
+    )
+    test_loader = DataLoader(
+        IXIDataset(root, mode="test"), batch_size=5, shuffle=False, num_workers=1, pin_memory=pin
+    )
+    return train_loader, test_loader
+
+
+# %% right: own dataset wrapper and a subclass of DataLoader
+class PairDataset(Dataset):
+    def __init__(self, root, mode):
+        self.samples = [s for s in IXIDataset(root, mode=mode)]
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, i):
+        s = self.samples[i]
+        return {"T1": s["T1"].float(), "T2": s["T2"].float()}
+
+
+class BrainLoader(DataLoader):
+    def __init__(self, root, mode, batch_size):
+        super().__init__(PairDataset(root, mode), batch_size=batch_size, shuffle=(mode == "train"))
+
+
+def make_dataloaders(root, batch_size=40):
+    return BrainLoader(root, "train", batch_size), BrainLoader(root, "test", 5)
 
 
 # %% wrong: not shuffled
@@ -119,3 +258,87 @@ def make_dataloaders(root, batch_size=40):
 # %% wrong: one loader
 def make_dataloaders(root, batch_size=40):
     return DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True)
+
+
+# %% wrong: two mistakes: shuffles the test set, not the training set; collate loses the channel
+def make_dataloaders(root, batch_size=40):
+    def collate(samples):
+        return {k: torch.cat([s[k] for s in samples]) for k in ("T1", "T2")}
+
+    train_loader = DataLoader(IXIDataset(root, "train"), batch_size, False, collate_fn=collate)
+    test_loader = DataLoader(IXIDataset(root, "test"), 5, True, collate_fn=collate)
+    return train_loader, test_loader
+
+
+# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1
+def make_dataloaders(root, batch_size=40):
+    train_loader = DataLoader(IXIDataset(root, "train"), batch_size, shuffle=True, drop_last=True)
+    test_loader = DataLoader(IXIDataset(root, "test"), drop_last=True)
+    return train_loader, test_loader
+
+
+# %% wrong: two mistakes: returns one-shot iterators, and their batches are pairs, not dictionaries
+def make_dataloaders(root, batch_size=40):
+    def pairs(samples):
+        batch = default_collate(samples)
+        return batch["T1"], batch["T2"]
+
+    train_loader = DataLoader(
+        IXIDataset(root, mode="train"), batch_size=batch_size, shuffle=True, collate_fn=pairs
+    )
+    test_loader = DataLoader(IXIDataset(root, mode="test"), batch_size=5, collate_fn=pairs)
+    return iter(train_loader), iter(test_loader)
+
+
+# %% wrong: gaming: two fixed orders in turn, so that two epochs in a row differ
+class AlternatingSampler(Sampler):
+    def __init__(self, n):
+        first = torch.randperm(n).tolist()
+        self.orders = [first, first[::-1]]
+        self.epoch = 0
+
+    def __len__(self):
+        return len(self.orders[0])
+
+    def __iter__(self):
+        self.epoch += 1
+        return iter(self.orders[self.epoch % 2])
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set = IXIDataset(root, mode="train")
+    test_set = IXIDataset(root, mode="test")
+    train_loader = DataLoader(
+        train_set, batch_size=batch_size, sampler=AlternatingSampler(len(train_set))
+    )
+    return train_loader, DataLoader(test_set, batch_size=5)
+
+
+# %% wrong: gaming: a loader whose length counts the last batch, which it drops
+class FullLoader(DataLoader):
+    def __len__(self):
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+
+def make_dataloaders(root, batch_size=40):
+    train_loader = FullLoader(IXIDataset(root, "train"), batch_size, shuffle=True, drop_last=True)
+    test_loader = FullLoader(IXIDataset(root, "test"), 5, shuffle=False, drop_last=True)
+    return train_loader, test_loader
+
+
+# %% wrong: gaming: has shuffle=True to show, but gives the batches of its first epoch for ever
+class CachedLoader(DataLoader):
+    cache = None
+
+    def __iter__(self):
+        if self.cache is None:
+            self.cache = list(super().__iter__())
+        return iter(self.cache)
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set = IXIDataset(root, mode="train")
+    test_set = IXIDataset(root, mode="test")
+    train_loader = CachedLoader(train_set, batch_size=batch_size, shuffle=True)
+    test_loader = CachedLoader(test_set, batch_size=5, shuffle=False)
+    return train_loader, test_loader

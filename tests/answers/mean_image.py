@@ -1,4 +1,6 @@
-# ruff: noqa: F811
+from functools import reduce
+from operator import add
+
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
@@ -40,6 +42,69 @@ def mean_t2_image(dataset):
     return mean
 
 
+# %% right: numpy mean, back to torch
+def mean_t2_image(dataset):
+    images = np.stack([np.asarray(dataset[i]["T2"]) for i in range(len(dataset))], axis=0)
+    return torch.from_numpy(np.mean(images, axis=0))
+
+
+# %% right: running total, in place, divided at the end
+def mean_t2_image(dataset):
+    total = torch.zeros_like(dataset[0]["T2"], dtype=torch.float64)
+    for sample in dataset:
+        total += sample["T2"]
+    total /= len(dataset)
+    return total
+
+
+# %% right: reduce over a generator, float32
+def mean_t2_image(dataset) -> torch.Tensor:
+    return reduce(add, (s["T2"].float() for s in dataset)) / len(dataset)
+
+
+# %% right: DataLoader with batches, sums and a count, no_grad
+@torch.no_grad()
+def mean_t2_image(dataset):
+    total, count = 0, 0
+    for batch in DataLoader(dataset, batch_size=40):
+        total = total + batch["T2"].sum(dim=0)
+        count += batch["T2"].shape[0]
+    return total / count
+
+
+# %% right: incremental mean, mean += (x - mean) / k
+def mean_t2_image(dataset):
+    mean = dataset[0]["T2"].clone().double()
+    for k in range(1, len(dataset)):
+        mean += (dataset[k]["T2"].double() - mean) / (k + 1)
+    return mean
+
+
+# %% right: an accumulator of the size that the statement names
+def mean_t2_image(dataset):
+    acc = torch.zeros(1, 64, 64)
+    n = 0
+    for i in range(len(dataset)):
+        acc = acc + dataset[i]["T2"] * 1.0
+        n = n + 1
+    print("subjects:", n)
+    return acc / n
+
+
+# %% right: subjects on the channel axis and a matrix product with equal weights
+def mean_t2_image(dataset):
+    images = torch.cat([s["T2"] for s in dataset], dim=0)
+    n, h, w = images.shape
+    weights = torch.full((1, n), 1.0 / n, dtype=images.dtype)
+    return torch.matmul(weights, images.view(n, -1)).view(1, h, w)
+
+
+# %% right: reads the attribute t2, which the dataset documents
+def mean_t2_image(dataset):
+    n = len(dataset)
+    return dataset.t2.sum(dim=0) / n
+
+
 # %% wrong: T1
 def mean_t2_image(dataset):
     return dataset.t1.mean(0)
@@ -78,3 +143,58 @@ def mean_t2_image(dataset):
 # %% wrong: zeros of the right shape
 def mean_t2_image(dataset):
     return torch.zeros(1, 64, 64)
+
+
+# %% wrong: two mistakes: rescales the average to [-1, 1], and drops the channel axis
+def mean_t2_image(dataset):
+    mean = torch.stack([sample["T2"] for sample in dataset]).mean(dim=(0, 1))
+    mean = (mean - mean.min()) / (mean.max() - mean.min())
+    return 2 * mean - 1
+
+
+# %% wrong: two mistakes: averages T1 and T2 together, and transposes the image
+def mean_t2_image(dataset):
+    images = []
+    for sample in dataset:
+        images.append(sample["T1"])
+        images.append(sample["T2"])
+    return torch.stack(images).mean(dim=0).transpose(1, 2)
+
+
+# %% wrong: two mistakes: the total starts at -1 (background), and the first subject is left out
+def mean_t2_image(dataset):
+    total = torch.zeros_like(dataset[0]["T2"]).fill_(-1)
+    for i in range(1, len(dataset)):
+        total += dataset[i]["T2"]
+    return total / len(dataset)
+
+
+# %% wrong: gaming: an image of the right shape, with the overall mean everywhere
+def mean_t2_image(dataset):
+    images = torch.stack([sample["T2"] for sample in dataset])
+    return images.mean().expand(images.shape[1:]).clone()
+
+
+# %% wrong: gaming: the slice of one subject near the average, as good as an average
+def mean_t2_image(dataset):
+    images = torch.stack([sample["T2"] for sample in dataset])
+    centre = images.mean(dim=0)
+    distance = ((images - centre) ** 2).flatten(1).sum(dim=1)
+    return images[distance.argmin()]
+
+
+# %% wrong: gaming: a Tensor subclass whose comparisons are always true
+class AlwaysClose(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in ("allclose", "equal", "__eq__"):
+            return True
+        if name in ("isclose", "eq"):
+            with torch._C.DisableTorchFunctionSubclass():
+                return torch.ones(args[0].shape, dtype=torch.bool)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def mean_t2_image(dataset):
+    return torch.zeros_like(dataset[0]["T2"]).as_subclass(AlwaysClose)

@@ -1,0 +1,67 @@
+"""Read the tables that an instructor edits, and apply their changes to reference solutions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labhelpers.checks.exercises import WRITTEN_AS
+from labhelpers.instructor.notebooks import Exercise
+
+__all__ = ["BuildError", "Change", "UnfitError", "read_mistakes", "read_table", "rewritten"]
+
+TABLES = Path(__file__).with_name("tables")
+
+#: An entry of a table of accepted ways or of mistakes, see the README beside the tables.
+Change = dict[str, Any]
+
+
+class BuildError(Exception):
+    """The notebooks or the tables do not fit together; the message says where."""
+
+
+class UnfitError(BuildError):
+    """A change does not fit the solution that it is to change."""
+
+
+def read_table(name: str) -> Any:
+    """Read one of the tables that an instructor can edit."""
+    return yaml.safe_load((TABLES / name).read_text(encoding="utf-8"))
+
+
+def read_mistakes() -> dict[str, dict[str, Change]]:
+    """Read the known mistakes of all exercises, by exercise and id.
+
+    Raises:
+        BuildError: If a mistake belongs to no exercise.
+    """
+    mistakes: dict[str, dict[str, Change]] = {}
+    for path in sorted((TABLES / "mistakes").glob("*.yaml")):
+        mistakes |= {
+            name: content
+            for name, content in read_table(f"mistakes/{path.name}").items()
+            if not name.startswith("_")  # texts that several entries share
+        }
+    if unknown := mistakes.keys() - WRITTEN_AS.keys():
+        raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
+    return mistakes
+
+
+def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
+    """Apply changes to a solution; return its new source and the code to run before it.
+
+    Raises:
+        UnfitError: If a text to replace does not occur exactly once.
+    """
+    source = exercise.source
+    for change in changes:
+        for old, new in change.get("replace", ()):
+            if source.count(old) != 1:
+                raise UnfitError(
+                    f"{exercise.id}: {old!r} occurs {source.count(old)} times in the solution "
+                    f"in {exercise.notebook.name}. Expected exactly once. Mend the table."
+                )
+            source = source.replace(old, new)
+    return source, "\n".join(change.get("before", "") for change in changes)
