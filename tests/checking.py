@@ -5,6 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.checks.report import Report
@@ -71,5 +73,6 @@ def judge(
     variant: str = "visible",
     points: float = 3.0,
     time_limit: float = LIMIT,
+    dtype: torch.dtype = torch.float64,
 ) -> Report:
-    return verdict(exercise, probe(exercise, answer, variant, time_limit), points)
+    return verdict(exercise, probe(exercise, answer, variant, time_limit, dtype), points)

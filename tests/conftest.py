@@ -10,6 +10,12 @@ from labhelpers.instructor.course import REPOSITORY
 from labhelpers.instructor.release import build_student
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-answers", action="store_true", help="grade all right answers, not only a sample"
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_public_repository() -> Iterator[None]:
     """Continuous integration tells the notebooks where they come from; here nothing does."""

@@ -141,9 +141,9 @@ def test_code_that_catches_everything_in_a_loop_is_stopped_as_well() -> None:
 
     def stubborn(dataset):
         while True:
-            try:
+            try:  # noqa: SIM105
                 work()
-            except:  # noqa: E722, SIM105
+            except:  # noqa: E722
                 pass
 
     def very_stubborn(dataset):
@@ -223,6 +223,17 @@ def test_states_and_settings_survive_the_answer() -> None:
 def test_checks_work_where_gradients_are_switched_off() -> None:
     with torch.no_grad():
         assert judge("generator-step", load("generator-step")).status == "right"
+
+
+@pytest.mark.parametrize("exercise", ["mean-image", "discriminator", "cgan-step"])
+def test_checks_work_whatever_the_default_device_is(exercise: str) -> None:
+    torch.set_default_device("meta")
+    try:
+        report = judge(exercise, load(exercise))
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
+    assert report.status == "right", report.text
 
 
 def test_checks_do_not_disturb_the_random_numbers_of_the_notebook() -> None:

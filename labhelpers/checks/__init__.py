@@ -7,7 +7,7 @@ a clean process, which never saw the answer, can make the verdict, and no answer
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 
 from labhelpers.checks.exercises import WRITTEN_AS
@@ -35,7 +35,7 @@ __all__ = [
     "verdict",
 ]
 
-_failures: Counter[str] = Counter()
+_nudged: dict[str, set[str]] = defaultdict(set)  # mistakes that were recognised before, by exercise
 
 
 def _check(exercise: str) -> Callable[..., float]:
@@ -43,9 +43,8 @@ def _check(exercise: str) -> Callable[..., float]:
 
     def check(answer: object, points: float = 1.0, variant: str = "visible") -> float:
         record = probe(exercise, answer, variant)
-        report = verdict(exercise, record, points, attempt=_failures[exercise] + 1)
-        if report.status in ("partly", "wrong") and variant == "visible":
-            _failures[exercise] += 1
+        report = verdict(exercise, record, points, nudged=_nudged[exercise])
+        _nudged[exercise].update(report.mistakes)
         show(report)
         return report.score
 

@@ -114,6 +114,8 @@ def _settings_restored() -> Iterator[None]:
     logging_level = logging.root.manager.disable
     try:
         torch.set_grad_enabled(True)
+        if torch.get_default_device().type != "cpu":  # probes and stand-ins live on the CPU
+            torch.set_default_device("cpu")
         torch.default_generator.manual_seed(0)
         np.random.seed(0)
         random.seed(0)

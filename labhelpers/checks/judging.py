@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,24 +15,32 @@ from labhelpers.checks.numbers import tell
 from labhelpers.checks.recognition import known_mistakes
 from labhelpers.checks.report import Item, Report, Table
 
-__all__ = ["EXPECTED_FILE", "text_of", "verdict"]
+__all__ = ["NUMBERS_FILES", "TEXTS_FILE", "text_of", "verdict"]
 
-#: Texts of the reports, and the numbers of right answers and known mistakes; made by the build
-#: step.
-EXPECTED_FILE = Path(__file__).with_name("expected.json")
+#: What the build step made: the texts of the reports, and for either variant of the probes the
+#: numbers of right answers and known mistakes.
+TEXTS_FILE = Path(__file__).with_name("texts.json")
+NUMBERS_FILES = {
+    variant: Path(__file__).with_name(f"numbers_{variant}.json")
+    for variant in ("visible", "hidden")
+}
 
 
-def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt: int = 1) -> Report:
+def verdict(
+    exercise: str,
+    record: dict[str, Any],
+    points: float = 1.0,
+    nudged: Collection[str] = (),
+) -> Report:
     """Judge an answer.
 
     Args:
         exercise: Its id.
         record: What `probe` returned, possibly after a passage through JSON.
         points: Points for a right answer.
-        attempt: How often the answer has failed so far, this time included; known mistakes get a
-            clearer hint from the second time on.
+        nudged: Mistakes that were recognised before; seen again, they get a clearer hint.
     """
-    expected = _expected()["exercises"][exercise]
+    items = _read(TEXTS_FILE)["exercises"][exercise]["items"]
     variant = record["variant"]
     hidden = variant == "hidden"
     if _is_untouched(record):
@@ -39,10 +48,10 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
         notes = [("next", text)]
         return Report(exercise, "not attempted", 0.0, points, notes=notes, variant=variant)
 
-    numbers = expected[variant]
+    numbers = _read(NUMBERS_FILES[variant])[exercise]
     best = max(
         (
-            Comparison(expected["items"], run, way)
+            Comparison(items, run, way)
             for run in record["runs"]
             for _, way in accepted_ways(numbers)
         ),
@@ -51,28 +60,28 @@ def verdict(exercise: str, record: dict[str, Any], points: float = 1.0, attempt:
     right = best.is_right()
     score = float(points if right else min(round(points * best.share(), 2), points))
     status = "right" if right else "partly" if score > 0 else "wrong"
-    matches = [] if right else known_mistakes(expected["items"], numbers, record["runs"])
+    matches = [] if right else known_mistakes(items, numbers, record["runs"])
     mistakes = tuple(match.mistake for match in matches)
     notes = [] if right else _errors(best, hidden, explain=not matches)
-    notes += [_hint(text_of(exercise, name), hidden, attempt) for name in mistakes]
+    notes += [_hint(text_of(exercise, name), hidden, name in nudged) for name in mistakes]
     notes += _remarks(record)
     # A recognised mistake has its own hint; guesses and tables beside it would only distract.
-    items = [
+    looked_at = [
         _item(name, best, hidden, guess=not any(match.explains(name) for match in matches))
-        for name in expected["items"]
+        for name in items
     ]
     table = None if right or hidden or matches else _first_layer_that_differs(best, numbers)
-    return Report(exercise, status, score, points, items, notes, table, mistakes, variant)
+    return Report(exercise, status, score, points, looked_at, notes, table, mistakes, variant)
 
 
 def text_of(exercise: str, mistake: str) -> dict[str, str]:
     """Return the `nudge`, the `hint` and the `concept` of a known mistake."""
-    return _expected()["exercises"][exercise]["mistakes"][mistake]
+    return _read(TEXTS_FILE)["exercises"][exercise]["mistakes"][mistake]
 
 
-@lru_cache(maxsize=1)
-def _expected() -> dict[str, Any]:
-    return json.loads(EXPECTED_FILE.read_text(encoding="utf-8"))
+@lru_cache
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _is_untouched(record: dict[str, Any]) -> bool:
@@ -109,10 +118,10 @@ def _told(observation: Any) -> str:
         return "something unreadable"
 
 
-def _hint(known: dict[str, str], hidden: bool, attempt: int) -> tuple[str, str]:
+def _hint(known: dict[str, str], hidden: bool, clearer: bool) -> tuple[str, str]:
     if hidden:
         return "concept", known["concept"]
-    return "hint", known["nudge"] if attempt < 2 else known["hint"]
+    return "hint", known["hint" if clearer else "nudge"]
 
 
 def _first_layer_that_differs(best: Comparison, numbers: dict[str, Any]) -> Table | None:
@@ -151,7 +160,9 @@ def _meaning(error: dict[str, str]) -> str:
     if error["kind"] != "exception":
         return ""
     text = f"{error['type']}: {error['message']}"
-    known = (entry["means"] for entry in _expected()["errors"] if re.search(entry["match"], text))
+    known = (
+        entry["means"] for entry in _read(TEXTS_FILE)["errors"] if re.search(entry["match"], text)
+    )
     return next(known, "")
 
 

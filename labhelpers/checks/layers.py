@@ -16,7 +16,7 @@ from labhelpers.checks.report import Table
 __all__ = ["Entry", "LayerWatch", "layer_table", "output_entry"]
 
 #: What is written down of one layer: `layer`, shapes of `input` and `output` (None if it failed),
-#: and the `numbers` of its input, if asked for.
+#: and the `values` of its input, observed, if asked for.
 Entry = dict[str, Any]
 
 _NAMES = {
@@ -74,7 +74,7 @@ class LayerWatch(TorchFunctionMode):
     def _enter(self, layer: str, input: Tensor) -> None:
         entry = {"layer": layer, "input": list(input.shape), "output": None}
         if self._numbers:
-            entry["numbers"] = observe(input)
+            entry["values"] = observe(input)
         self.trace.append(entry)
 
     def _leave(self, result: Tensor | None) -> None:
@@ -87,7 +87,7 @@ class LayerWatch(TorchFunctionMode):
 def output_entry(output: Tensor, numbers: bool = False) -> Entry:
     """Return the entry that closes a trace: what the network puts out."""
     entry = {"layer": _OUTPUT, "input": list(output.shape), "output": list(output.shape)}
-    return entry | ({"numbers": observe(output)} if numbers else {})
+    return entry | ({"values": observe(output)} if numbers else {})
 
 
 def _name(func: Any, weight: Tensor) -> str:
@@ -125,7 +125,7 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
         if got == wanted or _agree(got, wanted, tolerance):
             rows.append((number, *_words(got), "as expected"))
             continue
-        if _without_numbers(got) == _without_numbers(wanted):
+        if _without_values(got) == _without_values(wanted):
             verb = "come out" if got["layer"] == _OUTPUT else "arrive"
             between = f", look between steps {step - 1} and {step}" if step > 1 else ""
             rows.append((number, *_words(got), f"other numbers {verb}{between}"))
@@ -139,14 +139,14 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
 
 
 def _agree(got: Entry | None, wanted: Entry | None, tolerance: float) -> bool:
-    if got is None or wanted is None or _without_numbers(got) != _without_numbers(wanted):
+    if got is None or wanted is None or _without_values(got) != _without_values(wanted):
         return False
-    both = "numbers" in got and "numbers" in wanted
-    return not both or same(got["numbers"], wanted["numbers"], tolerance)
+    both = "values" in got and "values" in wanted
+    return not both or same(got["values"], wanted["values"], tolerance)
 
 
-def _without_numbers(entry: Entry | None) -> Entry:
-    return {key: value for key, value in (entry or {}).items() if key != "numbers"}
+def _without_values(entry: Entry | None) -> Entry:
+    return {key: value for key, value in (entry or {}).items() if key != "values"}
 
 
 def _words(entry: Entry | None) -> tuple[str, str]:

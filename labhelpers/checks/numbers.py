@@ -140,6 +140,10 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
         return len(observed) == len(expected) and all(
             same(x, y, tolerance) for x, y in zip(observed, expected, strict=True)
         )
+    if isinstance(observed, dict) and isinstance(expected, dict):
+        return observed.keys() == expected.keys() and all(
+            same(observed[key], expected[key], tolerance) for key in expected
+        )
     return type(observed) is type(expected) and observed == expected
 
 

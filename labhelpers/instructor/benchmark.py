@@ -17,11 +17,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from labhelpers.checks import probe, verdict
+from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
+from labhelpers.instructor.changes import load, read_mistakes
+from labhelpers.instructor.notebooks import read_exercises
 
-__all__ = ["benchmark_data", "main"]
+__all__ = ["benchmark_checks", "benchmark_data", "main"]
 
 BATCH_SIZE = 40  # the training batch of the lab
+CHECK_LIMIT = 2.0  # seconds that a student waits for a check without minding
 VARIANTS = ("memory", "files")
 
 
@@ -123,6 +128,42 @@ def _peak_memory(root: Path, variant: str) -> float:
     return (max(peak, process.memory_info().rss) - start) / 1e6
 
 
+def benchmark_checks(repeats: int = 5) -> dict[str, dict[str, float]]:
+    """Time each check on the reference solution and, in turn, on a known mistake.
+
+    Args:
+        repeats: Runs of each; the medians are reported.
+
+    Returns:
+        By exercise, seconds for the `right` and the `wrong` answer, and their `ratio`.
+    """
+    exercises, mistakes = read_exercises(), read_mistakes()
+    results = {}
+    for id_ in WRITTEN_AS:
+        first_mistake = next(iter(mistakes[id_].values()))
+        answers = {
+            "right": load(exercises[id_]),
+            "wrong": load(exercises[id_], [first_mistake]),
+        }
+        times: dict[str, list[float]] = {kind: [] for kind in answers}
+        for repeat in range(repeats + 1):
+            for kind, answer in answers.items():
+                seconds = _seconds(lambda id_=id_, answer=answer: verdict(id_, probe(id_, answer)))
+                if repeat:  # the first round warms up
+                    times[kind].append(seconds)
+        right, wrong = (statistics.median(times[kind]) for kind in ("right", "wrong"))
+        results[id_] = {"right_s": right, "wrong_s": wrong, "ratio": wrong / right}
+    return results
+
+
+def _print_checks(results: dict[str, dict[str, float]]) -> None:
+    print(f"\n{'Checks (seconds)':30}{'right':>8}{'wrong':>8}{'ratio':>8}")
+    for exercise, times in results.items():
+        print(f"{exercise:30}{times['right_s']:8.2f}{times['wrong_s']:8.2f}{times['ratio']:8.2f}")
+    longest = max(max(times["right_s"], times["wrong_s"]) for times in results.values())
+    print(f"The longest takes {longest / CHECK_LIMIT:.0%} of the {CHECK_LIMIT:g} s aimed at.")
+
+
 def _print_data(result: dict[str, float]) -> None:
     print(f"Data: training part, {result['subjects']} subjects, batches of {BATCH_SIZE}")
     print(f"{'':24}{'in memory':>12}{'from files':>12}{'ratio':>9}")
@@ -146,6 +187,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     data = benchmark_data(options.data or fetch_ixi(), options.repeats)
     _print_data(data)
+    checks = benchmark_checks()
+    _print_checks(checks)
     machine = {
         "platform": platform.platform(),
         "python": platform.python_version(),
@@ -153,7 +196,9 @@ def main(arguments: list[str] | None = None) -> None:
         "threads": torch.get_num_threads(),
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"machine": machine, "data": data}, indent=2) + "\n")
+    options.output.write_text(
+        json.dumps({"machine": machine, "data": data, "checks": checks}, indent=2) + "\n"
+    )
     print(f"Saved {options.output}")
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.instructor.notebooks import Exercise
+from labhelpers.instructor.notebooks import Exercise, run_source
 
-__all__ = ["BuildError", "Change", "UnfitError", "read_mistakes", "read_table", "rewritten"]
+__all__ = [
+    "BuildError",
+    "Change",
+    "UnfitError",
+    "load",
+    "read_mistakes",
+    "read_table",
+    "rewritten",
+]
 
 TABLES = Path(__file__).with_name("tables")
 
@@ -49,7 +58,7 @@ def read_mistakes() -> dict[str, dict[str, Change]]:
     return mistakes
 
 
-def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
+def rewritten(exercise: Exercise, changes: Sequence[Change]) -> tuple[str, str]:
     """Apply changes to a solution; return its new source and the code to run before it.
 
     Raises:
@@ -65,3 +74,15 @@ def rewritten(exercise: Exercise, changes: list[Change]) -> tuple[str, str]:
                 )
             source = source.replace(old, new)
     return source, "\n".join(change.get("before", "") for change in changes)
+
+
+def load(exercise: Exercise, changes: Sequence[Change] = ()) -> Any:
+    """Run a solution with changes applied; return the function or class that it defines.
+
+    Raises:
+        UnfitError: If a change does not fit.
+    """
+    source, before = rewritten(exercise, changes)
+    preamble = exercise.preamble_of(f"{before}\n{source}")
+    namespace = run_source(source, f"{preamble}\n{before}", exercise.id)
+    return namespace[WRITTEN_AS[exercise.id]]

@@ -21,7 +21,7 @@ import torch
 
 from labhelpers.checks.comparison import Observed
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.checks.judging import EXPECTED_FILE
+from labhelpers.checks.judging import NUMBERS_FILES, TEXTS_FILE
 from labhelpers.checks.numbers import compact, same
 from labhelpers.checks.probing import CLUE, probe
 from labhelpers.checks.recognition import marks_of
@@ -29,20 +29,20 @@ from labhelpers.instructor.changes import (
     BuildError,
     Change,
     UnfitError,
+    load,
     read_mistakes,
     read_table,
-    rewritten,
 )
-from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
+from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises
 
 __all__ = ["build", "differences", "main"]
 
-VARIANTS = ("visible", "hidden")
+VARIANTS = tuple(NUMBERS_FILES)
 _APART = 5e-3  # how far numbers differ that recognition tells apart, in float32 as well
 
 
-def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
-    """Return what `expected.json` should hold for the notebooks in `folder`.
+def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
+    """Return what the files that the checks read should hold for the notebooks in `folder`.
 
     Raises:
         BuildError: If an exercise is missing, a reference solution fails on a probe, or a change
@@ -70,18 +70,23 @@ def build(folder: Path = NOTEBOOKS) -> dict[str, Any]:
             for variant in VARIANTS
         }
         numbers = {key: task.result() for key, task in tasks.items()}
-    entries = {
+    texts = {
         id_: {
             "items": items[id_],
             "mistakes": {
                 name: {key: mistake[key] for key in ("nudge", "hint", "concept")}
                 for name, mistake in mistakes.get(id_, {}).items()
             },
-            **{variant: numbers[id_, variant] for variant in VARIANTS},
         }
         for id_ in WRITTEN_AS
     }
-    return {"exercises": entries, "errors": read_table("errors.yaml")}
+    return {
+        TEXTS_FILE: {"exercises": texts, "errors": read_table("errors.yaml")},
+        **{
+            NUMBERS_FILES[variant]: {id_: numbers[id_, variant] for id_ in WRITTEN_AS}
+            for variant in VARIANTS
+        },
+    }
 
 
 def _use_one_thread() -> None:
@@ -157,10 +162,7 @@ def _combinations(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 def _run(exercise: Exercise, changes: list[Change], variant: str) -> dict[str, Any]:
     """Run a solution, changed, on the probes of its exercise."""
-    source, before = rewritten(exercise, changes)
-    preamble = exercise.preamble_of(f"{before}\n{source}")
-    namespace = run_source(source, f"{preamble}\n{before}", exercise.id)
-    return probe(exercise.id, namespace[WRITTEN_AS[exercise.id]], variant)["runs"][0]
+    return probe(exercise.id, load(exercise, changes), variant)["runs"][0]
 
 
 def _of_interest(run: dict[str, Any], items: dict[str, Any]) -> Observed:
@@ -256,7 +258,7 @@ def differences(old: Any, new: Any, path: str = "", tolerance: float = 1e-5) -> 
     return [] if same(old, new, tolerance) else [path or "/"]
 
 
-def _dump(content: Any, depth: int = 8) -> str:
+def _dump(content: Any, depth: int = 7) -> str:
     """Write JSON with one line per item, so that a change is easy to see."""
     if depth == 0 or not isinstance(content, dict) or not content:
         return json.dumps(content, ensure_ascii=False, allow_nan=False)
@@ -265,22 +267,23 @@ def _dump(content: Any, depth: int = 8) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the file, or with `--check` tell whether it is up to date."""
+    """Write the files, or with `--check` tell whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, fail if it is stale")
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks")
     options = parser.parse_args(arguments)
-    content = build(options.notebooks)
-    if not options.check:
-        EXPECTED_FILE.write_text(_dump(content) + "\n", encoding="utf-8")
-        print(f"Wrote {EXPECTED_FILE.name}, {EXPECTED_FILE.stat().st_size / 1000:.0f} kB.")
-        return 0
-    stored = json.loads(EXPECTED_FILE.read_text(encoding="utf-8")) if EXPECTED_FILE.exists() else {}
-    stale = differences(stored, content)
+    stale = []
+    for path, content in build(options.notebooks).items():
+        if options.check:
+            stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            stale += differences(stored, content, path.stem)
+        else:
+            path.write_text(_dump(content) + "\n", encoding="utf-8")
+            print(f"Wrote {path.name}, {path.stat().st_size / 1000:.0f} kB.")
     for place in stale[:20]:
         print(f"out of date: {place}")
     if stale:
-        print("Run `python -m labhelpers.instructor.expected` and commit the file.")
+        print("Run `make expected` and commit the files.")
     return 1 if stale else 0
 
 

@@ -26,6 +26,8 @@ __all__ = ["Answer", "all_mistakes", "grade_answers", "main", "mistake_problems"
 
 FOLDER = Path("build") / "mistakes"
 
+_NOT_NEEDED = {"needs-answer", "nbval-ignore-output"}  # tags of cells that train or draw
+
 
 class Answer(NamedTuple):
     """A solution cell as somebody might hand it in.
@@ -56,7 +58,7 @@ def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER)
     """Hand answers in and let nbgrader grade them, each in a notebook of its assignment.
 
     One submission holds one answer to each exercise of its notebook. The notebooks are released
-    without the cells that use the answers afterwards: they train, and no check depends on them.
+    without the cells that train or draw: they take time, and no check depends on them.
 
     Args:
         answers: What to hand in; exercises without any stay untouched.
@@ -90,6 +92,7 @@ def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER)
 def _grade_assignment(
     assignment: str, answers: dict[str, list[Answer]], root: Path
 ) -> list[dict[str, Any]]:
+    os.environ["OMP_NUM_THREADS"] = "1"  # the kernels inherit it; processes share the processor
     _write_course(assignment, root)
     course = open_course(root)
     convert(course, GenerateAssignment, assignment)
@@ -117,7 +120,7 @@ def _grade_assignment(
 def _write_course(assignment: str, root: Path) -> None:
     name = f"{assignment}.ipynb"
     notebook = nbformat.read(REPOSITORY / "notebooks" / assignment / name, as_version=4)
-    notebook.cells = [c for c in notebook.cells if "needs-answer" not in c.metadata.get("tags", [])]
+    notebook.cells = [c for c in notebook.cells if not _NOT_NEEDED & {*c.metadata.get("tags", [])}]
     source = root / "notebooks" / assignment
     source.mkdir(parents=True)
     nbformat.write(notebook, source / name)
