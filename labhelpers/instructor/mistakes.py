@@ -72,6 +72,7 @@ def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER)
     Raises:
         CourseError: If nbgrader cannot grade a submission.
     """
+    answers = list(answers)
     shutil.rmtree(folder, ignore_errors=True)
     exercises = read_exercises()
     by_assignment: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
@@ -86,7 +87,8 @@ def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER)
             for name, of_exercise in by_assignment.items()
         ]
         rows = [row for future in futures for row in future.result()]
-    return pd.DataFrame(rows).set_index(["exercise", "answer"])
+    table = pd.DataFrame(rows).set_index(["exercise", "answer"])
+    return table.loc[[(answer.exercise, answer.name) for answer in answers]]
 
 
 def _grade_assignment(

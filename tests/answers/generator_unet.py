@@ -558,19 +558,19 @@ class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
         super().__init__()
         w = [in_channels, 64, 128, 256, 512, 512]
-        self.down = [UNetDown(w[i], w[i + 1]).double() for i in range(5)]
+        self.down = [UNetDown(w[i], w[i + 1]) for i in range(5)]
         u = [(512, 512), (1024, 256), (512, 128), (256, 64)]
-        self.up = [UNetUp(a, b).double() for a, b in u]
+        self.up = [UNetUp(a, b) for a, b in u]
         self.final = FinalLayer(128, out_channels)
 
     def forward(self, x):
         s = []
         for block in self.down:
-            x = block(x)
+            x = block.to(x)(x)
             s.append(x)
-        x = self.up[0](s[4])
+        x = self.up[0].to(x)(s[4])
         for up, skip in zip(list(self.up)[1:], s[3:0:-1], strict=True):
-            x = up(x, skip)
+            x = up.to(x)(x, skip)
         return self.final(x, s[0])
 
 
