@@ -106,6 +106,7 @@ def test_observations_in_words() -> None:
     assert tell(observe(torch.tensor(0.25))) == "0.25"
     assert tell(observe([1.5, float("inf")])) == "[1.5, inf]"
     assert tell(observe(torch.zeros(2, 40))) == "shape (2, 40), all 0"
+    assert tell(observe(torch.zeros(1_200))) == "1,200 numbers, all 0"
     assert tell(observe(torch.zeros(2, 1))) == "[0, 0] of shape (2, 1)"
     assert tell(True) == "yes"
     assert tell(13_611_073) == "13,611,073"

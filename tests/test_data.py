@@ -190,6 +190,11 @@ def test_changing_an_item_in_place_leaves_the_dataset_alone(folder):
     assert torch.equal(dataset.t2, before)
 
 
+def test_asking_for_a_modality_of_the_whole_dataset_is_explained(folder):
+    with pytest.raises(TypeError, match=r"no 'T2'\. .*dataset\[0\]\['T2'\]"):
+        IXIDataset(folder)["T2"]
+
+
 def test_works_in_a_data_loader(folder):
     batches = list(DataLoader(IXIDataset(folder), batch_size=5))
     assert [tuple(batch["T1"].shape) for batch in batches] == [(5, 1, 64, 64), (3, 1, 64, 64)]

@@ -44,7 +44,7 @@ _SETTINGS: list[tuple[Callable, Callable]] = [
         (partial(getattr, torch.backends.cudnn, flag), partial(setattr, torch.backends.cudnn, flag))
         for flag in ("benchmark", "deterministic")
     ),
-    (torch.get_default_device, torch.set_default_device),
+    (lambda: torch.empty(0).device, torch.set_default_device),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (np.geterr, lambda settings: np.seterr(**settings)),
     (os.getcwd, os.chdir),
@@ -114,7 +114,7 @@ def _settings_restored() -> Iterator[None]:
     logging_level = logging.root.manager.disable
     try:
         torch.set_grad_enabled(True)
-        if torch.get_default_device().type != "cpu":  # probes and stand-ins live on the CPU
+        if torch.empty(0).device.type != "cpu":  # probes and stand-ins live on the CPU
             torch.set_default_device("cpu")
         torch.default_generator.manual_seed(0)
         np.random.seed(0)

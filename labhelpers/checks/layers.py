@@ -125,15 +125,20 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
         if got == wanted or _agree(got, wanted, tolerance):
             rows.append((number, *_words(got), "as expected"))
             continue
+        note = ""
         if _without_values(got) == _without_values(wanted):
-            verb = "come out" if got["layer"] == _OUTPUT else "arrive"
-            between = f", look between steps {step - 1} and {step}" if step > 1 else ""
-            rows.append((number, *_words(got), f"other numbers {verb}{between}"))
+            rows.append((number, *_words(got), "other numbers"))
+            note = "Look at what comes before step 1."
+            if step > 1:
+                note = f"Look at what lies between steps {step - 1} and {step}."
         else:
             rows.append((number, *_words(got), "got"))
             rows.append(("", *_words(wanted), "expected"))
         return Table(
-            "layers, down to the first difference", ("step", "layer", "input -> output", ""), rows
+            "layers, down to the first difference",
+            ("step", "layer", "input -> output", ""),
+            rows,
+            note,
         )
     return None
 

@@ -154,9 +154,10 @@ def tell(observation: Observation) -> str:
         if "range" in observation:
             low, high = (_short(x) for x in observation["range"])
             shape = tuple(observation["shape"])
+            size = f"{shape[0]:,} numbers" if len(shape) == 1 else f"shape {shape}"
             if low == high:
-                return f"shape {shape}, all {low}"
-            return f"shape {shape}, mean {numbers[0]}, std {numbers[1]}, from {low} to {high}"
+                return f"{size}, all {low}"
+            return f"{size}, mean {numbers[0]}, std {numbers[1]}, from {low} to {high}"
         shape = tuple(observation["shape"])
         values = numbers[0] if shape == () else f"[{', '.join(numbers)}]"
         return values if len(shape) < 2 else f"{values} of shape {shape}"

@@ -49,12 +49,14 @@ class Table:
     Attributes:
         name: What it shows, in a word.
         header: Titles of the columns; empty where a column needs none.
-        rows: As many texts in each row as there are columns. The last row is what matters most.
+        rows: As many texts in each row as there are columns.
+        note: What to look at, in a sentence; may be empty.
     """
 
     name: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
+    note: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -113,6 +115,7 @@ class Report:
                 lines += _entry(word, text)
         if self.table:
             lines += [f"{self.table.name}:", *("  " + line for line in self.table.lines)]
+            lines += [self.table.note] if self.table.note else []
         if any(item.outcome == "open" for item in self.items):
             lines.append(_LEGEND)
         return "\n".join(lines)
@@ -184,6 +187,7 @@ def _as_html(table: Table | None) -> str:
     return (
         f"<div style='margin-top:0.5em'><i>{escape(table.name)}</i></div>"
         f"<table style='margin-left:1em'><tr>{header}</tr>{body}</table>"
+        f"<div style='margin-left:1em'>{escape(table.note)}</div>"
     )
 
 
