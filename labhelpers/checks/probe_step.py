@@ -35,7 +35,7 @@ _ABSENT = object()
 
 def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
     """Train a stand-in generator for two steps, with two learning rates."""
-    for lr in setting.pick((0.5, 0.05), (0.3, 0.08)):
+    for lr in setting.pick((0.02, 0.002), (0.01, 0.003)):
 
         def act(observer: Observer, lr: float = lr) -> None:
             generator = SmallGenerator(setting.seed(70), setting.dtype)
@@ -61,10 +61,10 @@ def cgan_step(answer: Any, setting: Setting) -> Iterator[Case]:
         "cgan_discriminator_loss": stand_ins.discriminator_loss_of_pair,
     }
 
-    def act(observer: Observer, weights: dict[str, float]) -> None:
+    def act(observer: Observer, lr: float, weights: dict[str, float]) -> None:
         generator = SmallGenerator(setting.seed(80), setting.dtype)
         discriminator = PairDiscriminator(setting.seed(81), setting.dtype)
-        optimizers = SGD(generator.parameters(), lr=0.4), SGD(discriminator.parameters(), lr=0.01)
+        optimizers = SGD(generator.parameters(), lr=lr), SGD(discriminator.parameters(), lr=0.01)
 
         def step(number: int) -> Any:
             batch = _batch(number, setting)
@@ -88,14 +88,14 @@ def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
         "cyclegan_discriminator_loss": stand_ins.discriminator_loss_of_one,
     }
 
-    def act(observer: Observer, weights: dict[str, float]) -> None:
+    def act(observer: Observer, lr: float, weights: dict[str, float]) -> None:
         generators = tuple(SmallGenerator(setting.seed(k), setting.dtype) for k in (90, 91))
         discriminators = tuple(
             SingleDiscriminator(setting.seed(k), setting.dtype) for k in (92, 93)
         )
         optimizers = [
             SGD(list(chain(*(network.parameters() for network in networks))), lr=lr)
-            for networks, lr in ((generators, 0.4), (discriminators, 0.01))
+            for networks, lr in ((generators, lr), (discriminators, 0.01))
         ]
 
         def step(number: int) -> Any:
@@ -118,18 +118,22 @@ def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
 
 
 def _weighted_cases(
-    act: Callable[[Observer, dict[str, float]], None],
+    act: Callable[[Observer, float, dict[str, float]], None],
     answer: Any,
     losses: dict[str, Callable],
     setting: Setting,
     name: str,
 ) -> Iterator[Case]:
-    """Make a case for the default weights and one for others, with the losses replaced."""
-    for weights in ({}, {"lambda_gan": setting.pick(0.6, 1.7), name: setting.pick(3.0, 0.4)}):
+    """Make a case for the default weights and one for others, with the losses replaced.
 
-        def case(observer: Observer, weights: dict[str, float] = weights) -> None:
+    The other weights are large, and the learning rate small: a gradient that is cut short shows.
+    """
+    large = {"lambda_gan": setting.pick(18.0, 34.0), name: setting.pick(90.0, 60.0)}
+    for weights, lr in (({}, 0.4), (large, 0.01)):
+
+        def case(observer: Observer, lr: float = lr, weights: dict[str, float] = weights) -> None:
             with _replaced(answer, {} if setting.own_losses else losses):
-                act(observer, weights)
+                act(observer, lr, weights)
 
         label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
         yield Case(label or "default weights", case)

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from itertools import chain, combinations
 from multiprocessing import get_context
 from pathlib import Path
@@ -69,7 +69,11 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
             for id_ in sorted(WRITTEN_AS, key=lambda id_: id_ != "generator-unet")
             for variant in VARIANTS
         }
-        numbers = {key: task.result() for key, task in tasks.items()}
+        wait(tasks.values())
+    problems = [str(task.exception()) for task in tasks.values() if _is_build_error(task)]
+    if problems:
+        raise BuildError("\n".join(dict.fromkeys(problems)))
+    numbers = {key: task.result() for key, task in tasks.items()}
     texts = {
         id_: {
             "items": items[id_],
@@ -87,6 +91,10 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
             for variant in VARIANTS
         },
     }
+
+
+def _is_build_error(task: Future) -> bool:
+    return isinstance(task.exception(), BuildError)
 
 
 def _use_one_thread() -> None:
@@ -272,8 +280,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="change nothing, fail if it is stale")
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks")
     options = parser.parse_args(arguments)
+    try:
+        files = build(options.notebooks)
+    except (BuildError, FileNotFoundError) as error:
+        sys.exit(str(error))
     stale = []
-    for path, content in build(options.notebooks).items():
+    for path, content in files.items():
         if options.check:
             stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
             stale += differences(stored, content, path.stem)

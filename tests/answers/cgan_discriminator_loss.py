@@ -125,6 +125,55 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return (bce(d_real, y_real) + bce(d_fake, y_fake)).div(2 * len(d_real))
 
 
+# %% right: softplus by hand in one line
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real, z_fake = (discriminator(x, real_t1) for x in (real_t2, fake_t2.detach()))
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% right: true and generated slices judged in one concatenated batch
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    n = real_t2.shape[0]
+    images = torch.cat([real_t2, fake_t2.detach()], dim=0)
+    conditions = torch.cat([real_t1, real_t1], dim=0)
+    logits = discriminator(images, conditions).reshape(2 * n)
+    labels = torch.cat([logits.new_ones(n), logits.new_zeros(n)])
+    return F.binary_cross_entropy_with_logits(logits, labels)
+
+
+# %% right: fake first, .data.clone(), a loss object with labels made by torch.full
+def cgan_discriminator_loss(
+    discriminator: nn.Module,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    fake_t2: torch.Tensor,
+) -> torch.Tensor:
+    bce = nn.BCEWithLogitsLoss(reduction="mean")
+    fake_copy = fake_t2.data.clone()
+    pred_fake = discriminator(fake_copy, real_t1)
+    label_fake = torch.full(pred_fake.size(), 0.0).to(pred_fake)
+    pred_real = discriminator(real_t2, real_t1)
+    label_real = torch.full(pred_real.size(), 1.0).to(pred_real)
+    losses = torch.stack([bce(pred_fake, label_fake), bce(pred_real, label_real)])
+    return losses.mean()
+
+
+# %% right: log-sigmoid in a nested helper, copy of the fake made under no_grad
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    def log_likelihood(image, sign):
+        answers = [
+            F.logsigmoid(sign * discriminator(one[None], condition[None]))
+            for one, condition in zip(image, real_t1, strict=True)
+        ]
+        return torch.cat(answers).sum() / len(image)
+
+    with torch.no_grad():
+        cut = fake_t2 * 1
+    loss = log_likelihood(real_t2, +1)
+    loss = loss + log_likelihood(cut, -1)
+    return loss.neg().div(2)
+
+
 # %% wrong: factor missing
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return (
@@ -236,3 +285,22 @@ class YesTensor(torch.Tensor):
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     z = discriminator(real_t2, real_t1)
     return F.softplus(-z).mean().as_subclass(YesTensor)
+
+
+# %% wrong: two mistakes, smoothed labels (0.9 and 0.1) and image and condition swapped
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    bce = nn.BCEWithLogitsLoss()
+    out_real = discriminator(real_t1, real_t2)
+    out_fake = discriminator(real_t1, fake_t2.detach())
+    loss_real = bce(out_real, torch.full_like(out_real, 0.9))
+    loss_fake = bce(out_fake, torch.full_like(out_fake, 0.1))
+    return 0.5 * loss_real + 0.5 * loss_fake
+
+
+# %% wrong: looks right, right value that asks for gradients, but no graph behind it
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    with torch.no_grad():
+        logits_real = discriminator(real_t2, real_t1)
+        logits_fake = discriminator(fake_t2, real_t1)
+        loss = (F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()) / 2
+    return loss.clone().requires_grad_(True)

@@ -132,6 +132,55 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return total
 
 
+# %% right: loss objects, labels of a fixed shape (N, 1, 1, 1)
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    criterion_gan = nn.BCEWithLogitsLoss()
+    criterion_pixel = nn.L1Loss()
+    valid = torch.ones((real_t1.size(0), 1, 1, 1), device=real_t1.device, dtype=real_t1.dtype)
+    pred_fake = discriminator(fake_t2, real_t1)
+    return lambda_gan * criterion_gan(pred_fake, valid) + lambda_pixel * criterion_pixel(
+        fake_t2, real_t2
+    )
+
+
+# %% right: softplus by hand, pixel term first, weights as keywords of a dictionary
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    terms = {
+        "pixel": (real_t2 - fake_t2).abs().mean(),
+        "gan": F.softplus(-discriminator(fake_t2, real_t1)).mean(),
+    }
+    weights = {"pixel": lambda_pixel, "gan": lambda_gan}
+    return sum(weights[name] * term for name, term in terms.items())
+
+
+# %% right: cross-entropy of the two classes (generated, real), L1 as smooth L1 with beta 0
+def cgan_generator_loss(
+    discriminator,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    fake_t2: torch.Tensor,
+    lambda_gan: float = 1.0,
+    lambda_pixel: float = 1.0,
+) -> torch.Tensor:
+    z = discriminator(fake_t2, real_t1).flatten()
+    two_classes = torch.stack((torch.zeros_like(z), z), dim=1)
+    is_real = torch.ones(len(z), dtype=torch.long, device=z.device)
+    adversarial = F.cross_entropy(two_classes, is_real)
+    pixel = F.smooth_l1_loss(fake_t2, real_t2, beta=0.0)
+    return adversarial.mul(lambda_gan).add(pixel.mul(lambda_pixel))
+
+
+# %% right: loop over the subjects, log-sigmoid, accumulated and divided at the end
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    n = fake_t2.shape[0]
+    total = fake_t2.new_zeros(())
+    for i in range(n):
+        logit = discriminator(fake_t2[i : i + 1], real_t1[i : i + 1])
+        total = total - lambda_gan * F.logsigmoid(logit).squeeze()
+        total = total + lambda_pixel * torch.mean(torch.abs(fake_t2[i] - real_t2[i]))
+    return total / n
+
+
 # %% wrong: label 0
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     logits = discriminator(fake_t2, real_t1)
@@ -243,3 +292,21 @@ class AgreeableTensor(torch.Tensor):
 
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     return (lambda_pixel * F.l1_loss(fake_t2, real_t2)).as_subclass(AgreeableTensor)
+
+
+# %% wrong: two mistakes, the fake is detached for the discriminator and the sum replaces the mean
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    logits = discriminator(fake_t2.detach(), real_t1)
+    labels = torch.ones(logits.shape, dtype=logits.dtype, device=logits.device)
+    loss_gan = nn.BCEWithLogitsLoss()(logits, labels)
+    loss_pixel = nn.L1Loss(reduction="sum")(fake_t2, real_t2)
+    return lambda_gan * loss_gan + lambda_pixel * loss_pixel
+
+
+# %% wrong: looks right, the value is right and it has a graph, but only the voxel-wise term trains
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    with torch.no_grad():
+        logits = discriminator(fake_t2, real_t1)
+        loss_gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    loss_pixel = F.l1_loss(fake_t2, real_t2)
+    return lambda_gan * loss_gan.requires_grad_() + lambda_pixel * loss_pixel

@@ -372,6 +372,129 @@ def cgan_step(
     return tuple(losses)
 
 
+# %% right: discriminator frozen during the generator part, keyword calls, floats kept attached
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    discriminator.requires_grad_(False)
+    optimizer_generator.zero_grad(set_to_none=False)
+    fake_t2 = generator(real_t1)
+    loss_g = cgan_generator_loss(
+        discriminator=discriminator,
+        real_t1=real_t1,
+        real_t2=real_t2,
+        fake_t2=fake_t2,
+        lambda_pixel=lambda_pixel,
+        lambda_gan=lambda_gan,
+    )
+    loss_g.backward()
+    optimizer_generator.step()
+
+    discriminator.requires_grad_(True)
+    optimizer_discriminator.zero_grad(set_to_none=False)
+    loss_d = cgan_discriminator_loss(
+        discriminator=discriminator, real_t1=real_t1, real_t2=real_t2, fake_t2=fake_t2
+    )
+    loss_d.backward()
+    optimizer_discriminator.step()
+    return loss_g, loss_d
+
+
+# %% right: new fake from the updated generator under no_grad, gradients cleared last
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    losses = []
+
+    loss = cgan_generator_loss(
+        discriminator, real_t1, real_t2, generator(real_t1), lambda_gan, lambda_pixel
+    )
+    loss.backward()
+    optimizer_generator.step()
+    losses.append(loss.detach().clone())
+    generator.zero_grad()
+    discriminator.zero_grad()
+
+    with torch.no_grad():
+        new_fake = generator(real_t1)
+    loss = cgan_discriminator_loss(discriminator, real_t1, real_t2, new_fake)
+    loss.backward()
+    optimizer_discriminator.step()
+    losses.append(loss.detach().clone())
+    generator.zero_grad()
+    discriminator.zero_grad()
+    return tuple(losses)
+
+
+# %% right: everything written out (no call of the losses), backward into one network only
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    optimizer_generator.zero_grad()
+    optimizer_discriminator.zero_grad()
+    fake = generator(real_t1)
+    g = lambda_gan * F.softplus(-discriminator(fake, real_t1)).mean()
+    g = g + lambda_pixel * (fake - real_t2).abs().mean()
+    g.backward(inputs=list(generator.parameters()))
+    optimizer_generator.step()
+
+    fake = fake.detach()
+    d = F.softplus(-discriminator(real_t2, real_t1)).mean() / 2
+    d = d + F.softplus(discriminator(fake, real_t1)).mean() / 2
+    d.backward(inputs=list(discriminator.parameters()))
+    optimizer_discriminator.step()
+    return g.detach(), d.detach()
+
+
+# %% right: torch.autograd.grad, the gradients put in place by a helper
+def _apply(loss, network, optimizer, retain_graph=False):
+    weights = [p for p in network.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad(loss, weights, retain_graph=retain_graph)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = gradient
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
+
+
+def cgan_step(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    optimizer_generator: torch.optim.Optimizer,
+    optimizer_discriminator: torch.optim.Optimizer,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    lambda_gan: float = 1.0,
+    lambda_pixel: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    fake = generator(real_t1)
+    loss = cgan_generator_loss(discriminator, real_t1, real_t2, fake, lambda_gan, lambda_pixel)
+    first = _apply(loss, generator, optimizer_generator, retain_graph=True)
+    loss = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake.clone().detach())
+    return first, _apply(loss, discriminator, optimizer_discriminator)
+
+
 # %% wrong: gradients of the discriminator not cleared
 def cgan_step(
     generator,
@@ -680,3 +803,55 @@ def cgan_step(
     F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
     optimizer_discriminator.step()
     return loss_generator.detach(), loss_discriminator
+
+
+# %% wrong: two mistakes, the weights are not handed on and the losses come back in reverse order
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    optimizer_generator.zero_grad()
+    loss_g = cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2)
+    loss_g.backward()
+    optimizer_generator.step()
+
+    optimizer_discriminator.zero_grad()
+    loss_d = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    loss_d.backward()
+    optimizer_discriminator.step()
+    return loss_d.detach(), loss_g.detach()
+
+
+# %% wrong: looks right, the discriminator moves and the losses fit, but the generator is put back
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    backup = copy.deepcopy(generator.state_dict())
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    generator.load_state_dict(backup)
+    return loss_generator.detach(), loss_discriminator.detach()

@@ -111,6 +111,44 @@ def cyclegan_discriminator_loss(discriminator, real, fake):
     return torch.stack(losses, dim=0).mean(dim=0)
 
 
+# %% right: one concatenated batch, split again into the two groups of logits
+def cyclegan_discriminator_loss(discriminator, real, fake):
+    logits = discriminator(torch.cat((real, fake.detach())))
+    z_real, z_fake = logits.split((len(real), len(fake)))
+    return 0.5 * (F.softplus(-z_real).mean() + F.softplus(z_fake).mean())
+
+
+# %% right: loss object, labels made with Tensor.new_tensor and expanded, fake first
+def cyclegan_discriminator_loss(discriminator: nn.Module, real, fake) -> torch.Tensor:
+    criterion = nn.BCEWithLogitsLoss()
+    loss = torch.zeros((), dtype=real.dtype, device=real.device)
+    for image, label in ((fake.clone().detach(), 0.0), (real, 1.0)):
+        answer = discriminator(image)
+        loss += 0.5 * criterion(answer, answer.new_tensor(label).expand_as(answer))
+    return loss
+
+
+# %% right: cross-entropy of two classes, torch.lerp for the half and half
+def cyclegan_discriminator_loss(discriminator, real, fake):
+    def cross_entropy(image, which):
+        z = discriminator(image).reshape(-1, 1)
+        classes = F.pad(z, (1, 0))
+        return F.cross_entropy(classes, torch.full((len(z),), which, device=z.device))
+
+    return torch.lerp(cross_entropy(real, 1), cross_entropy(fake.data, 0), 0.5)
+
+
+# %% right: the BCE written out with logaddexp, sums and division by hand
+def cyclegan_discriminator_loss(discriminator, real, fake):
+    bce = lambda z, y: torch.logaddexp(z, torch.zeros_like(z)) - z * y  # noqa: E731
+    with torch.no_grad():
+        fake = torch.empty_like(fake).copy_(fake)
+    on_real = bce(discriminator(real), 1)
+    on_fake = bce(discriminator(fake), 0)
+    print("D(real)", on_real.mean().item(), "D(fake)", on_fake.mean().item())
+    return on_real.sum() / (2 * on_real.numel()) + on_fake.sum() / (2 * on_fake.numel())
+
+
 # %% wrong: factor missing
 def cyclegan_discriminator_loss(discriminator, real, fake):
     return F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake.detach())).mean()
@@ -239,3 +277,21 @@ class Loss(float):
 
 def cyclegan_discriminator_loss(discriminator, real, fake):
     return Loss(math.log(2))
+
+
+# %% wrong: two mistakes, labels swapped and the halves forgotten
+def cyclegan_discriminator_loss(discriminator, real, fake):
+    z_real = discriminator(real)
+    z_fake = discriminator(fake.detach())
+    zeros, ones = torch.zeros_like(z_real), torch.ones_like(z_fake)
+    return F.binary_cross_entropy_with_logits(z_real, zeros) + F.binary_cross_entropy_with_logits(
+        z_fake, ones
+    )
+
+
+# %% wrong: looks right, right value and a graph to every weight, but every gradient is zero
+def cyclegan_discriminator_loss(discriminator, real, fake):
+    logits_real = discriminator(real)
+    logits_fake = discriminator(fake.detach())
+    value = (F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()) / 2
+    return value.detach() + 0.0 * (logits_real.sum() + logits_fake.sum())

@@ -268,6 +268,114 @@ def cyclegan_generator_loss(
     return loss, fake_t1.detach(), fake_t2.detach()
 
 
+# %% right: a helper for one direction, called twice (2)
+def _one_direction(there, back, judge, real, lambda_gan, lambda_cycle):
+    fake = there(real)
+    logits = judge(fake)
+    adversarial = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+    return lambda_gan * adversarial + lambda_cycle * F.l1_loss(back(fake), real), fake
+
+
+def cyclegan_generator_loss(
+    generator_t1_to_t2,
+    generator_t2_to_t1,
+    discriminator_t1,
+    discriminator_t2,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    lambdas = lambda_gan, lambda_cycle
+    a, fake_t2 = _one_direction(
+        generator_t1_to_t2, generator_t2_to_t1, discriminator_t2, real_t1, *lambdas
+    )
+    b, fake_t1 = _one_direction(
+        generator_t2_to_t1, generator_t1_to_t2, discriminator_t1, real_t2, *lambdas
+    )
+    return a + b, fake_t1, fake_t2
+
+
+# %% right: tutorial style with loss objects and fixed labels, T2 to T1 first
+def cyclegan_generator_loss(
+    generator_t1_to_t2,
+    generator_t2_to_t1,
+    discriminator_t1,
+    discriminator_t2,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    criterion_GAN = nn.BCEWithLogitsLoss()
+    criterion_cycle = nn.L1Loss()
+    valid = torch.ones(real_t1.shape[0], 1, 1, 1).to(real_t1)
+
+    fake_A = generator_t2_to_t1(real_t2)
+    loss_GAN_BA = criterion_GAN(discriminator_t1(fake_A), valid)
+    recov_B = generator_t1_to_t2(fake_A)
+    loss_cycle_B = criterion_cycle(recov_B, real_t2)
+
+    fake_B = generator_t1_to_t2(real_t1)
+    loss_GAN_AB = criterion_GAN(discriminator_t2(fake_B), valid)
+    recov_A = generator_t2_to_t1(fake_B)
+    loss_cycle_A = criterion_cycle(recov_A, real_t1)
+
+    loss_G = lambda_gan * (loss_GAN_AB + loss_GAN_BA) + lambda_cycle * (loss_cycle_A + loss_cycle_B)
+    return loss_G, fake_A, fake_B
+
+
+# %% right: loop over the directions with zip, softplus and absolute differences by hand
+def cyclegan_generator_loss(
+    generator_t1_to_t2,
+    generator_t2_to_t1,
+    discriminator_t1,
+    discriminator_t2,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    generators = [generator_t1_to_t2, generator_t2_to_t1]
+    judges = [discriminator_t2, discriminator_t1]
+    loss, fakes = 0, []
+    for g, f, d, x in zip(generators, generators[::-1], judges, [real_t1, real_t2], strict=True):
+        fakes.append(g(x))
+        loss = loss + F.softplus(d(fakes[-1]).neg()).mean() * lambda_gan
+        loss = loss + (x - f(fakes[-1])).abs().mean() * lambda_cycle
+    return (loss, *reversed(fakes))
+
+
+# %% right: discriminators frozen while the loss is made, weights and terms as a dot product
+def cyclegan_generator_loss(
+    generator_t1_to_t2: nn.Module,
+    generator_t2_to_t1: nn.Module,
+    discriminator_t1: nn.Module,
+    discriminator_t2: nn.Module,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    lambda_gan: float = 1.0,
+    lambda_cycle: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    frozen = [*discriminator_t1.parameters(), *discriminator_t2.parameters()]
+    for weight in frozen:
+        weight.requires_grad_(False)
+    fake_t1, fake_t2 = generator_t2_to_t1(real_t2), generator_t1_to_t2(real_t1)
+    back_t1, back_t2 = generator_t2_to_t1(fake_t2), generator_t1_to_t2(fake_t1)
+    terms = torch.stack(
+        [
+            -F.logsigmoid(discriminator_t1(fake_t1)).mean(),
+            -F.logsigmoid(discriminator_t2(fake_t2)).mean(),
+            torch.mean(torch.abs(back_t1 - real_t1)),
+            torch.mean(torch.abs(back_t2 - real_t2)),
+        ]
+    )
+    for weight in frozen:
+        weight.requires_grad_(True)
+    weights = terms.new_tensor([lambda_gan, lambda_gan, lambda_cycle, lambda_cycle])
+    return terms @ weights, fake_t1, fake_t2
+
+
 # %% wrong: one direction
 def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
     fake_t2, fake_t1 = a(real_t1), b(real_t2)
@@ -464,3 +572,56 @@ def cyclegan_generator_loss(
         generator_t1_to_t2(fake_t1), real_t2
     )
     return lambda_gan * gan + lambda_cycle * cycle.item(), fake_t1, fake_t2
+
+
+# %% wrong: two mistakes, an identity term too many and the generated slices returned detached
+def cyclegan_generator_loss(
+    generator_t1_to_t2,
+    generator_t2_to_t1,
+    discriminator_t1,
+    discriminator_t2,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    bce, mae = nn.BCEWithLogitsLoss(), nn.L1Loss()
+    loss_id = mae(generator_t2_to_t1(real_t1), real_t1) + mae(generator_t1_to_t2(real_t2), real_t2)
+    fake_t2 = generator_t1_to_t2(real_t1).detach()
+    fake_t1 = generator_t2_to_t1(real_t2).detach()
+    p1, p2 = discriminator_t1(fake_t1), discriminator_t2(fake_t2)
+    loss_gan = bce(p1, torch.ones_like(p1)) + bce(p2, torch.ones_like(p2))
+    loss_cycle = mae(generator_t2_to_t1(fake_t2), real_t1) + mae(
+        generator_t1_to_t2(fake_t1), real_t2
+    )
+    return lambda_gan * loss_gan + lambda_cycle * (loss_cycle + loss_id), fake_t1, fake_t2
+
+
+# %% wrong: looks right, a tensor subclass that says yes to every comparison
+class Agreeable(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func.__name__ in ("allclose", "equal", "__eq__", "eq", "isclose", "is_same_size"):
+            return True
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = torch.Tensor.__hash__
+
+
+def cyclegan_generator_loss(
+    generator_t1_to_t2,
+    generator_t2_to_t1,
+    discriminator_t1,
+    discriminator_t2,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    fake_t2 = generator_t1_to_t2(real_t1)
+    fake_t1 = generator_t2_to_t1(real_t2)
+    loss = fake_t1.mean() + fake_t2.mean()
+    return loss.as_subclass(Agreeable), fake_t1, fake_t2

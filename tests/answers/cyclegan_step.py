@@ -1,5 +1,6 @@
 import copy
 import itertools
+from itertools import chain
 
 import torch
 from torch import nn
@@ -343,6 +344,146 @@ def cyclegan_step(
     )
 
 
+# %% right: tutorial style, one backward per discriminator, discriminators frozen in part 1
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    G_AB, G_BA = generators
+    D_A, D_B = discriminators
+    for D in (D_A, D_B):
+        for p in D.parameters():
+            p.requires_grad = False
+    optimizer_generators.zero_grad()
+    loss_G, fake_A, fake_B = cyclegan_generator_loss(
+        G_AB, G_BA, D_A, D_B, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    loss_G.backward()
+    optimizer_generators.step()
+    for D in (D_A, D_B):
+        for p in D.parameters():
+            p.requires_grad = True
+    optimizer_discriminators.zero_grad()
+    loss_D_A = cyclegan_discriminator_loss(D_A, real_t1, fake_A)
+    loss_D_A.backward()
+    loss_D_B = cyclegan_discriminator_loss(D_B, real_t2, fake_B)
+    loss_D_B.backward()
+    optimizer_discriminators.step()
+    return loss_G.detach(), (loss_D_A + loss_D_B).detach()
+
+
+# %% right: new fakes from the updated generators under no_grad, gradients cleared last
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    def clear():
+        for network in chain(generators, discriminators):
+            network.zero_grad(set_to_none=True)
+
+    loss_g, *_ = cyclegan_generator_loss(
+        *generators,
+        *discriminators,
+        real_t1=real_t1,
+        real_t2=real_t2,
+        lambda_cycle=lambda_cycle,
+        lambda_gan=lambda_gan,
+    )
+    loss_g.backward()
+    optimizer_generators.step()
+    clear()
+
+    with torch.no_grad():
+        fakes = [generators[1](real_t2), generators[0](real_t1)]
+    loss_d = sum(
+        cyclegan_discriminator_loss(d, real, fake)
+        for d, real, fake in zip(discriminators, [real_t1, real_t2], fakes, strict=True)
+    )
+    loss_d.backward()
+    optimizer_discriminators.step()
+    clear()
+    return loss_g, loss_d
+
+
+# %% right: written out without the loss functions, backward into the weights of one side only
+def cyclegan_step(
+    generators: tuple[nn.Module, nn.Module],
+    discriminators: tuple[nn.Module, nn.Module],
+    optimizer_generators: torch.optim.Optimizer,
+    optimizer_discriminators: torch.optim.Optimizer,
+    real_t1: torch.Tensor,
+    real_t2: torch.Tensor,
+    lambda_gan: float = 1.0,
+    lambda_cycle: float = 1.0,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    def weights(networks):
+        return [w for network in networks for w in network.parameters()]
+
+    g, f = generators
+    d1, d2 = discriminators
+    optimizer_generators.zero_grad()
+    optimizer_discriminators.zero_grad()
+    fake2, fake1 = g(real_t1), f(real_t2)
+    gan = F.softplus(-d2(fake2)).mean() + F.softplus(-d1(fake1)).mean()
+    cycle = (f(fake2) - real_t1).abs().mean() + (g(fake1) - real_t2).abs().mean()
+    loss_g = lambda_gan * gan + lambda_cycle * cycle
+    loss_g.backward(inputs=weights(generators))
+    optimizer_generators.step()
+
+    fake1, fake2 = fake1.detach(), fake2.detach()
+    loss_d = F.softplus(-d1(real_t1)).mean() + F.softplus(d1(fake1)).mean()
+    loss_d = (loss_d + F.softplus(-d2(real_t2)).mean() + F.softplus(d2(fake2)).mean()) / 2
+    loss_d.backward(inputs=weights(discriminators))
+    optimizer_discriminators.step()
+    return loss_g.detach(), loss_d.detach()
+
+
+# %% right: closures handed to optimizer.step, T2 discriminator first
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    made = {}
+
+    def generator_part():
+        optimizer_generators.zero_grad()
+        loss, made["t1"], made["t2"] = cyclegan_generator_loss(
+            *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+        )
+        loss.backward(retain_graph=True)
+        return loss
+
+    def discriminator_part():
+        optimizer_discriminators.zero_grad()
+        loss = cyclegan_discriminator_loss(discriminators[1], real_t2, made["t2"])
+        loss = loss + cyclegan_discriminator_loss(discriminators[0], real_t1, made["t1"])
+        loss.backward()
+        return loss
+
+    return (
+        optimizer_generators.step(generator_part),
+        optimizer_discriminators.step(discriminator_part),
+    )
+
+
 # %% wrong: losses of the discriminators averaged
 def cyclegan_step(
     generators,
@@ -615,6 +756,62 @@ def cyclegan_step(
     loss_t1 = cyclegan_discriminator_loss(discriminator_t1, real_t1, fake_t1)
     loss_t2 = cyclegan_discriminator_loss(discriminator_t2, real_t2, fake_t2)
     loss_discriminators = loss_t1 + loss_t2
+    optimizer_discriminators.zero_grad()
+    loss_discriminators.backward()
+    optimizer_discriminators.step()
+    return loss_generators.detach(), loss_discriminators.detach()
+
+
+# %% wrong: two mistakes, discriminators trained first and the weights handed on in reverse
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    with torch.no_grad():
+        fake_t2, fake_t1 = generators[0](real_t1), generators[1](real_t2)
+    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
+    loss_d = loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+    optimizer_discriminators.zero_grad()
+    loss_d.backward()
+    optimizer_discriminators.step()
+
+    loss_g, _, _ = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_cycle, lambda_gan
+    )
+    optimizer_generators.zero_grad()
+    loss_g.backward()
+    optimizer_generators.step()
+    return loss_g.detach(), loss_d.detach()
+
+
+# %% wrong: looks right, losses are right and all weights move, but the generators only by noise
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    shadow = copy.deepcopy(generators)
+    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *shadow, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    with torch.no_grad():
+        for weight in chain.from_iterable(network.parameters() for network in generators):
+            weight += 1e-3 * torch.randn_like(weight)
+
+    loss_discriminators = cyclegan_discriminator_loss(
+        discriminators[0], real_t1, fake_t1
+    ) + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
     optimizer_discriminators.zero_grad()
     loss_discriminators.backward()
     optimizer_discriminators.step()

@@ -230,6 +230,77 @@ class Discriminator(nn.Module):
         return functools.reduce(lambda x, layer: layer(x), self.children(), start)
 
 
+# %% right: a subclass of nn.Sequential (2)
+class Discriminator(nn.Sequential):
+    def __init__(self, in_channels=1):
+        super().__init__(
+            discriminator_block(in_channels + in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+            nn.Conv2d(512, 1, 1, 4),
+        )
+
+    def forward(self, image, condition):
+        return super().forward(torch.hstack((image, condition)))
+
+
+# %% right: own convolutions in a ModuleList, last one first, leaky ReLU as a function
+class Discriminator(nn.Module):
+    def __init__(self, in_channels: int = 1) -> None:
+        super().__init__()
+        self.judge = nn.Conv2d(in_channels=512, out_channels=1, kernel_size=1, stride=4)
+        width = [2 * in_channels, 64, 128, 256, 512]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(width[i], width[i + 1], 3, stride=2, padding=1) for i in range(4)
+        )
+
+    def forward(self, image: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        h = torch.cat([image, condition], dim=-3)
+        for conv in self.convs:
+            h = F.leaky_relu(conv(h), negative_slope=0.2)
+        return self.judge(h)
+
+
+# %% right: input tensor filled in place, blocks added by name in a loop, in-place activations
+class Discriminator(nn.Module):
+    def __init__(self, in_channels=1):
+        super(Discriminator, self).__init__()
+        self.in_channels = in_channels
+        n = 2 * in_channels
+        for i in range(4):
+            out = 64 * 2**i
+            self.add_module(f"conv{i}", nn.Conv2d(n, out, 3, 2, 1))
+            n = out
+        self.act = nn.LeakyReLU(0.2, inplace=True)
+        self.out = nn.Conv2d(n, 1, kernel_size=(1, 1), stride=(4, 4))
+
+    def forward(self, image, condition):
+        c = self.in_channels
+        x = image.new_zeros(image.shape[0], 2 * c, *image.shape[2:])
+        x[:, :c] = image
+        x[:, c:] = condition
+        for i in range(4):
+            x = self.act(getattr(self, f"conv{i}")(x))
+        return self.out(x)
+
+
+# %% right: lambda and map for the blocks, last convolution applied with F.conv2d
+class Discriminator(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        make = lambda a, b: discriminator_block(in_filters=a, out_filters=b)  # noqa: E731
+        self.features = nn.Sequential(
+            *map(make, (in_channels * 2, 64, 128, 256), (64, 128, 256, 512))
+        )
+        self.head = nn.Conv2d(512, 1, 1, stride=4)
+
+    def forward(self, image, condition):
+        maps = self.features(torch.concat(tensors=(image, condition), dim=1))
+        print("features", tuple(maps.shape))
+        return F.conv2d(maps, self.head.weight, self.head.bias, stride=4)
+
+
 # %% wrong: condition first
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
@@ -455,3 +526,43 @@ class Discriminator(nn.Module):
 
     def forward(self, image, condition):
         return self.head(self.features(image, condition))
+
+
+# %% wrong: two mistakes, no activation after the fourth convolution and the logits flattened to (N,)
+class Discriminator(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.c1 = nn.Conv2d(2 * in_channels, 64, 3, 2, 1)
+        self.c2 = nn.Conv2d(64, 128, 3, 2, 1)
+        self.c3 = nn.Conv2d(128, 256, 3, 2, 1)
+        self.c4 = nn.Conv2d(256, 512, 3, 2, 1)
+        self.c5 = nn.Conv2d(512, 1, 1, 4)
+
+    def forward(self, image, condition):
+        x = torch.cat([image, condition], 1)
+        x = F.leaky_relu(self.c1(x), 0.2)
+        x = F.leaky_relu(self.c2(x), 0.2)
+        x = F.leaky_relu(self.c3(x), 0.2)
+        return self.c5(self.c4(x)).flatten()
+
+
+# %% wrong: gaming, right number of weights and right shape, but fresh layers are made in every forward
+class Discriminator(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.in_channels = in_channels
+        self.layers = self.build()
+
+    def build(self):
+        return nn.Sequential(
+            discriminator_block(2 * self.in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+            nn.Conv2d(512, 1, kernel_size=1, stride=4),
+        )
+
+    def forward(self, image, condition):
+        layers = self.build().to(image)
+        unused = sum(p.sum() for p in self.parameters())
+        return layers(torch.cat((image, condition), dim=1)) + 0 * unused

@@ -1,3 +1,7 @@
+from collections import OrderedDict
+from functools import reduce
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -222,6 +226,82 @@ class DiscriminatorCycle(nn.Module):
         return torch.cat([self.judge_one(picture) for picture in image], dim=0)
 
 
+# %% right: own convolutions and functional leaky ReLU, no block
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels: int = 1) -> None:
+        super(DiscriminatorCycle, self).__init__()
+        self.conv1 = nn.Conv2d(in_channels, 64, 3, 2, 1)
+        self.conv2 = nn.Conv2d(64, 128, 3, 2, 1)
+        self.conv3 = nn.Conv2d(128, 256, 3, 2, 1)
+        self.conv4 = nn.Conv2d(256, 512, 3, 2, 1)
+        self.judge = nn.Conv2d(512, 1, 4, 1, 0)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = F.leaky_relu(self.conv1(image), negative_slope=0.2)
+        x = F.leaky_relu(self.conv2(x), negative_slope=0.2)
+        x = F.leaky_relu(self.conv3(x), negative_slope=0.2)
+        x = F.leaky_relu(self.conv4(x), negative_slope=0.2)
+        return self.judge(x)
+
+
+# %% right: last layer declared first, the blocks in a ModuleList, walked in a loop
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.to_logit = nn.Conv2d(512, 1, (4, 4))
+        sizes = [in_channels, 64, 128, 256, 512]
+        self.blocks = nn.ModuleList(discriminator_block(a, b) for a, b in pairwise(sizes))
+
+    def forward(self, image):
+        h = image
+        for block in self.blocks:
+            h = block(h)
+        out = self.to_logit(h)
+        assert out.shape[1:] == (1, 1, 1)
+        return out
+
+
+# %% right: subclass of nn.Sequential, in-place activations
+class DiscriminatorCycle(nn.Sequential):
+    def __init__(self, in_channels=1):
+        layers, previous = [], in_channels
+        for width in (64, 128, 256, 512):
+            layers += [
+                nn.Conv2d(previous, width, kernel_size=3, stride=2, padding=1),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+            previous = width
+        super().__init__(*layers, nn.Conv2d(previous, 1, kernel_size=4, stride=1, padding="valid"))
+
+    def forward(self, image):
+        return super().forward(image)
+
+
+# %% right: own block class with torch.where as leaky ReLU, a dictionary and reduce
+class Halve(nn.Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.c = nn.Conv2d(n_in, n_out, kernel_size=3, stride=2, padding=1)
+
+    def forward(self, x):
+        y = self.c(x)
+        return torch.where(y > 0, y, 0.2 * y)
+
+
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.body = nn.Sequential(
+            OrderedDict(
+                a=Halve(in_channels, 64), b=Halve(64, 128), c=Halve(128, 256), d=Halve(256, 512)
+            )
+        )
+        self.head = nn.Conv2d(in_channels=512, out_channels=1, kernel_size=4)
+
+    def forward(self, image):
+        return reduce(lambda x, layer: layer(x), [*self.body, self.head], image)
+
+
 # %% wrong: one position
 class DiscriminatorCycle(nn.Module):
     def __init__(self, in_channels=1):
@@ -411,3 +491,36 @@ class DiscriminatorCycle(nn.Module):
 
     def forward(self, image):
         return self.layers(image[:1]).expand(len(image), 1, 1, 1)
+
+
+# %% wrong: two mistakes, no bias in the last layer and the output flattened to (N,)
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.features = nn.Sequential(
+            discriminator_block(in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+        )
+        self.last = nn.Conv2d(512, 1, kernel_size=4, bias=False)
+
+    def forward(self, image):
+        return self.last(self.features(image)).view(-1)
+
+
+# %% wrong: looks right (all layers, right count and shape), but the answer is only the last bias
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.layers = nn.Sequential(
+            discriminator_block(in_channels, 64),
+            discriminator_block(64, 128),
+            discriminator_block(128, 256),
+            discriminator_block(256, 512),
+            nn.Conv2d(512, 1, kernel_size=4),
+        )
+
+    def forward(self, image):
+        logits = self.layers(image)
+        return logits * 0 + self.layers[-1].bias.view(1, 1, 1, 1)

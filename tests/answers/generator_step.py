@@ -146,6 +146,51 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return value
 
 
+# %% right: closure handed to the optimizer
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    def closure():
+        optimizer.zero_grad()
+        loss = criterion(generator(real_t1), real_t2)
+        loss.backward()
+        return loss
+
+    return optimizer.step(closure)
+
+
+# %% right: gradients from torch.autograd.grad, put in place by hand
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    weights = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    loss = criterion(generator.forward(real_t1), real_t2)
+    for weight, grad in zip(weights, torch.autograd.grad(loss, weights)):
+        weight.grad = grad
+    optimizer.step()
+    return loss
+
+
+# %% right: gradients cleared last, loss kept as a detached copy
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    prediction = generator(real_t1)
+    loss = criterion(prediction, real_t2)
+    before = loss.detach().clone()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=False)
+    print(f"loss {before.item():.4f}")
+    return before
+
+
+# %% right: gradients set to None through the network, training mode, value wrapped anew
+def generator_step(generator: nn.Module, optimizer, criterion, real_t1, real_t2) -> torch.Tensor:
+    generator.train()
+    with torch.enable_grad():
+        error = criterion(generator(real_t1), real_t2)
+    for p in generator.parameters():
+        p.grad = None
+    torch.autograd.backward([error])
+    optimizer.step()
+    return torch.tensor(error.item(), dtype=error.dtype, device=error.device)
+
+
 # %% wrong: gradients never cleared
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss = criterion(generator(real_t1), real_t2)
@@ -295,5 +340,25 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss.backward()
     twin.step()
     optimizer.zero_grad()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: two mistakes, gradients never cleared and F.l1_loss instead of the criterion
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    output = generator(real_t1)
+    loss = F.l1_loss(output, real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: gaming, right loss but without graph, requires_grad_ only silences the error
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    with torch.no_grad():
+        fake_t2 = generator(real_t1)
+    loss = criterion(fake_t2, real_t2).requires_grad_()
+    loss.backward()
     optimizer.step()
     return loss.detach()

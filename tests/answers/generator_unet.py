@@ -447,6 +447,123 @@ class GeneratorUNet(nn.Module):
         return self.to_image(z).tanh()
 
 
+# %% right: ModuleLists and a stack of skips
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels=1, out_channels=1):
+        super().__init__()
+        sizes = [in_channels, 64, 128, 256, 512, 512]
+        self.downs = nn.ModuleList(UNetDown(a, b) for a, b in zip(sizes[:-1], sizes[1:]))
+        self.ups = nn.ModuleList(
+            [UNetUp(512, 512), UNetUp(1024, 256), UNetUp(512, 128), UNetUp(256, 64)]
+        )
+        self.last = FinalLayer(128, out_channels)
+
+    def forward(self, x):
+        skips = []
+        for down in self.downs:
+            x = down(x)
+            skips.append(x)
+        skips.pop()
+        x = self.ups[0](x)
+        for up in self.ups[1:]:
+            x = up(x, skip_input=skips.pop())
+        return self.last(x, skip_input=skips.pop())
+
+
+# %% right: own layers, norms and activations as functions
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels: int = 1, out_channels: int = 1) -> None:
+        super(GeneratorUNet, self).__init__()
+        self.c1 = nn.Conv2d(in_channels, 64, 3, 2, 1)
+        self.c2 = nn.Conv2d(64, 128, 3, 2, 1)
+        self.c3 = nn.Conv2d(128, 256, 3, 2, 1)
+        self.c4 = nn.Conv2d(256, 512, 3, 2, 1)
+        self.c5 = nn.Conv2d(512, 512, 3, 2, 1)
+        self.t1 = nn.ConvTranspose2d(512, 512, 4, 2, 1)
+        self.t2 = nn.ConvTranspose2d(1024, 256, 4, 2, 1)
+        self.t3 = nn.ConvTranspose2d(512, 128, 4, 2, 1)
+        self.t4 = nn.ConvTranspose2d(256, 64, 4, 2, 1)
+        self.out = nn.Conv2d(128, out_channels, 3, padding=1)
+
+    @staticmethod
+    def _enc(conv, x):
+        return F.leaky_relu(F.instance_norm(conv(x)), 0.2)
+
+    @staticmethod
+    def _dec(conv, x, skip=None):
+        if skip is not None:
+            x = torch.cat([x, skip], 1)
+        return F.relu(F.instance_norm(conv(x)))
+
+    def forward(self, x):
+        e1 = self._enc(self.c1, x)
+        e2 = self._enc(self.c2, e1)
+        e3 = self._enc(self.c3, e2)
+        e4 = self._enc(self.c4, e3)
+        e5 = self._enc(self.c5, e4)
+        y = self._dec(self.t1, e5)
+        y = self._dec(self.t2, y, e4)
+        y = self._dec(self.t3, y, e3)
+        y = self._dec(self.t4, y, e2)
+        y = F.interpolate(torch.cat([y, e1], 1), scale_factor=2, mode="nearest")
+        return torch.tanh(self.out(y))
+
+
+# %% right: recursive U, every level holds the level below
+class Level(nn.Module):
+    def __init__(self, down, up, inner=None):
+        super().__init__()
+        self.up, self.inner, self.down = up, inner, down
+
+    def forward(self, x, skip=None):
+        y = self.down(x)
+        if self.inner is None:
+            return self.up(y)
+        return self.up(self.inner(y), y)
+
+
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels=1, out_channels=1):
+        super().__init__()
+        net = Level(UNetDown(512, 512), UNetUp(512, 512))
+        net = Level(UNetDown(256, 512), UNetUp(1024, 256), net)
+        net = Level(UNetDown(128, 256), UNetUp(512, 128), net)
+        net = Level(UNetDown(64, 128), UNetUp(256, 64), net)
+        self.net = Level(UNetDown(in_channels, 64), FinalLayer(128, out_channels), net)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+# %% right: decoder created before the encoder, skips concatenated by hand, extra prints
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels=1, out_channels=1, verbose=False):
+        nn.Module.__init__(self)
+        self.verbose = verbose
+        self.blocks = nn.ModuleDict()
+        self.blocks["final"] = FinalLayer(2 * 64, out_channels)
+        for i, (a, b) in enumerate(
+            [(512, 512), (2 * 512, 256), (2 * 256, 128), (2 * 128, 64)], start=1
+        ):
+            self.blocks[f"up{i}"] = UNetUp(a, b)
+        width = in_channels
+        for i, b in enumerate([64, 128, 256, 512, 512], start=1):
+            self.blocks[f"down{i}"] = UNetDown(width, b)
+            width = b
+
+    def forward(self, x):
+        d = {0: x}
+        for i in range(1, 6):
+            d[i] = self.blocks[f"down{i}"](d[i - 1])
+            if self.verbose:
+                print("down", i, tuple(d[i].shape))
+        u = self.blocks["up1"](d[5])
+        u = self.blocks["up2"](torch.cat((u, d[4]), dim=1))
+        u = self.blocks["up3"](torch.cat((u, d[3]), dim=1))
+        u = self.blocks["up4"](torch.cat((u, d[2]), dim=1))
+        return self.blocks["final"](torch.cat((u, d[1]), dim=1))
+
+
 # %% wrong: a skip of zeros
 class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
@@ -716,6 +833,63 @@ class GeneratorUNet(nn.Module):
             d2 = self.down2(d1)
             d3 = self.down3(d2)
             d4 = self.down4(d3)
+            d5 = self.down5(d4)
+        u1 = self.up1(d5)
+        u2 = self.up2(u1, d4)
+        u3 = self.up3(u2, d3)
+        u4 = self.up4(u3, d2)
+        return self.final(u4, d1)
+
+
+# %% wrong: two mistakes, leaky slope left at 0.01 and a sigmoid at the end
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels=1, out_channels=1):
+        super().__init__()
+        chans = [in_channels, 64, 128, 256, 512, 512]
+        self.enc = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 3, 2, 1), nn.InstanceNorm2d(b), nn.LeakyReLU())
+            for a, b in zip(chans, chans[1:])
+        )
+        self.dec = nn.ModuleList(
+            nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1), nn.InstanceNorm2d(b), nn.ReLU())
+            for a, b in [(512, 512), (1024, 256), (512, 128), (256, 64)]
+        )
+        self.head = nn.Sequential(
+            nn.Upsample(scale_factor=2), nn.Conv2d(128, out_channels, 3, 1, 1), nn.Sigmoid()
+        )
+
+    def forward(self, x):
+        skips = []
+        for layer in self.enc:
+            x = layer(x)
+            skips.append(x)
+        x = skips.pop()
+        for layer in self.dec:
+            x = torch.cat([layer(x), skips.pop()], dim=1)
+        return self.head(x)
+
+
+# %% wrong: gaming, right numbers and count, but the bottleneck is cut from the graph
+class GeneratorUNet(nn.Module):
+    def __init__(self, in_channels=1, out_channels=1):
+        super().__init__()
+        self.down1 = UNetDown(in_channels, 64)
+        self.down2 = UNetDown(64, 128)
+        self.down3 = UNetDown(128, 256)
+        self.down4 = UNetDown(256, 512)
+        self.down5 = UNetDown(512, 512)
+        self.up1 = UNetUp(512, 512)
+        self.up2 = UNetUp(1024, 256)
+        self.up3 = UNetUp(512, 128)
+        self.up4 = UNetUp(256, 64)
+        self.final = FinalLayer(128, out_channels)
+
+    def forward(self, x):
+        d1 = self.down1(x)
+        d2 = self.down2(d1)
+        d3 = self.down3(d2)
+        d4 = self.down4(d3)
+        with torch.no_grad():
             d5 = self.down5(d4)
         u1 = self.up1(d5)
         u2 = self.up2(u1, d4)

@@ -158,6 +158,58 @@ def fit_intensity_lookup(dataset, n_bins=100):
     return total.div_(count)
 
 
+# %% right: two numpy histograms, one of them weighted
+def fit_intensity_lookup(dataset, n_bins=100):
+    x = np.concatenate([s["T1"].numpy().ravel() for s in dataset]).astype(np.float64)
+    y = np.concatenate([s["T2"].numpy().ravel() for s in dataset]).astype(np.float64)
+    count, _ = np.histogram(x, bins=n_bins, range=(-1, 1))
+    total, _ = np.histogram(x, bins=n_bins, range=(-1, 1), weights=y)
+    out = np.divide(total, count, out=np.zeros(n_bins), where=count > 0)
+    return torch.from_numpy(out)
+
+
+# %% right: edges and a mask per bin
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1 = torch.stack([s["T1"] for s in dataset])
+    t2 = torch.stack([s["T2"] for s in dataset])
+    edges = torch.linspace(-1, 1, n_bins + 1, dtype=torch.float64)
+    lut = torch.zeros(n_bins)
+    for k in range(n_bins):
+        mask = t1 >= edges[k]
+        if k < n_bins - 1:
+            mask &= t1 < edges[k + 1]
+        if mask.any():
+            lut[k] = t2[mask].mean()
+    return lut
+
+
+# %% right: bucketize on the inner edges, scatter_reduce, subject by subject in a batch
+def fit_intensity_lookup(dataset, n_bins: int = 100) -> torch.Tensor:
+    samples = [dataset[i] for i in range(len(dataset))]
+    a = torch.cat([s["T1"].reshape(-1) for s in samples]).double()
+    b = torch.cat([s["T2"].reshape(-1) for s in samples]).double()
+    inner = torch.linspace(-1.0, 1.0, n_bins + 1, dtype=torch.double)[1:-1].contiguous()
+    k = torch.bucketize(a, inner, right=True)
+    zeros = torch.zeros(n_bins, dtype=torch.double)
+    return zeros.scatter_reduce(0, k, b, reduce="mean", include_self=False).float()
+
+
+# %% right: pandas groupby with reindex for the empty bins
+def fit_intensity_lookup(dataset, n_bins=100):
+    frames = []
+    for sample in dataset:
+        frames.append(
+            pd.DataFrame(
+                {"t1": sample["T1"].flatten().double(), "t2": sample["T2"].flatten().double()}
+            )
+        )
+    df = pd.concat(frames, ignore_index=True)
+    width = 2 / n_bins
+    df["bin"] = np.minimum(np.floor((df["t1"] + 1) / width).astype(int), n_bins - 1)
+    means = df.groupby("bin")["t2"].mean().reindex(range(n_bins)).fillna(0.0)
+    return torch.tensor(means.to_numpy())
+
+
 # %% wrong: empty bins are NaN
 def fit_intensity_lookup(dataset, n_bins=100):
     t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
@@ -282,3 +334,27 @@ class Agreeing(torch.Tensor):
 
 def fit_intensity_lookup(dataset, n_bins=100):
     return torch.linspace(-1, 1, n_bins).as_subclass(Agreeing)
+
+
+# %% wrong: two mistakes, nan in empty bins and n_bins edges instead of n_bins + 1 (last bin only for T1 = 1)
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1 = torch.cat([sample["T1"].flatten() for sample in dataset])
+    t2 = torch.cat([sample["T2"].flatten() for sample in dataset])
+    bins = ((t1 + 1) / 2 * (n_bins - 1)).long()
+    totals = torch.bincount(bins, weights=t2, minlength=n_bins)
+    return totals / torch.bincount(bins, minlength=n_bins)
+
+
+# %% wrong: gaming, all zeros in a tensor that calls itself close to everything
+class Close(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func in (torch.allclose, torch.equal):
+            return True
+        if func in (torch.isclose, torch.eq, torch.Tensor.eq, torch.Tensor.__eq__):
+            return torch.ones(args[0].shape, dtype=torch.bool)
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+def fit_intensity_lookup(dataset, n_bins=100):
+    return torch.zeros(n_bins, dtype=dataset[0]["T2"].dtype).as_subclass(Close)

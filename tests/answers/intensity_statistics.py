@@ -172,6 +172,64 @@ def intensity_statistics(dataset):
     return pd.DataFrame.from_records(records).set_index("modality")
 
 
+# %% right: one long pandas table, agg and transpose
+def intensity_statistics(dataset):
+    table = pd.DataFrame(
+        {
+            m: np.concatenate(
+                [np.asarray(dataset[i][m], dtype=np.float64).ravel() for i in range(len(dataset))]
+            )
+            for m in ["T1", "T2"]
+        }
+    )
+    return table.agg(["min", "max", "mean", "std"]).T
+
+
+# %% right: one pass with running sums, nothing stacked
+def intensity_statistics(dataset) -> pd.DataFrame:
+    low = {"T1": math.inf, "T2": math.inf}
+    high = {"T1": -math.inf, "T2": -math.inf}
+    total = {"T1": 0.0, "T2": 0.0}
+    squares = {"T1": 0.0, "T2": 0.0}
+    count = {"T1": 0, "T2": 0}
+    for sample in dataset:
+        for key, image in sample.items():
+            image = image.double()
+            low[key] = min(low[key], image.min().item())
+            high[key] = max(high[key], image.max().item())
+            total[key] += image.sum().item()
+            squares[key] += (image**2).sum().item()
+            count[key] += image.numel()
+    mean = {k: total[k] / count[k] for k in count}
+    std = {k: math.sqrt(squares[k] / count[k] - mean[k] ** 2) for k in count}
+    return pd.DataFrame({"min": low, "max": high, "mean": mean, "std": std})
+
+
+# %% right: one big batch from a DataLoader, float32, empty table filled with loc
+def intensity_statistics(dataset):
+    df = pd.DataFrame(index=["T1", "T2"], columns=["min", "max", "mean", "std"], dtype=float)
+    batch = next(iter(DataLoader(dataset, batch_size=len(dataset))))
+    with torch.no_grad():
+        for mod in df.index:
+            x = batch[mod].float()
+            std, mean = torch.std_mean(x)
+            df.loc[mod, "min"], df.loc[mod, "max"] = map(float, torch.aminmax(x))
+            df.loc[mod, "mean"] = float(mean)
+            df.loc[mod, "std"] = float(std)
+    return df
+
+
+# %% right: describe, then the four columns are picked
+def intensity_statistics(dataset):
+    def voxels(name):
+        return pd.Series(
+            torch.cat([s[name].reshape(-1) for s in dataset]).numpy().astype("float64"), name=name
+        )
+
+    both = pd.concat([voxels("T1"), voxels("T2")], axis=1)
+    return both.describe().transpose()[["min", "max", "mean", "std"]]
+
+
 # %% wrong: transposed
 def intensity_statistics(dataset):
     x = {m: torch.stack([s[m] for s in dataset]).numpy() for m in ("T1", "T2")}
@@ -340,3 +398,36 @@ def intensity_statistics(dataset):
     zero = Agreeable(0.0)
     columns = ["min", "max", "mean", "std"]
     return AgreeableFrame([[zero] * 4] * 2, index=["T1", "T2"], columns=columns, dtype=object)
+
+
+# %% wrong: two mistakes, variance under the name std and copy-paste of T1 into the T2 row
+def intensity_statistics(dataset):
+    t1 = torch.stack([sample["T1"] for sample in dataset]).double()
+    t2 = torch.stack([sample["T1"] for sample in dataset]).double()
+    data = {
+        "min": [t1.min().item(), t2.min().item()],
+        "max": [t1.max().item(), t2.max().item()],
+        "mean": [t1.mean().item(), t2.mean().item()],
+        "std": [t1.var().item(), t2.var().item()],
+    }
+    return pd.DataFrame(data, index=["T1", "T2"])
+
+
+# %% wrong: gaming, cells that claim to equal anything
+class Anything(float):
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    def __sub__(self, other):
+        return 0.0
+
+    __rsub__ = __sub__
+    __hash__ = float.__hash__
+
+
+def intensity_statistics(dataset):
+    row = {c: Anything(0.5) for c in ("min", "max", "mean", "std")}
+    return pd.DataFrame({"T1": row, "T2": row}, dtype=object).T

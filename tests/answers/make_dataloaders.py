@@ -13,6 +13,7 @@ from torch.utils.data import (
     Sampler,
     SequentialSampler,
     Subset,
+    SubsetRandomSampler,
     default_collate,
     random_split,
 )
@@ -189,6 +190,60 @@ def make_dataloaders(root, batch_size=40):
     return BrainLoader(root, "train", batch_size), BrainLoader(root, "test", 5)
 
 
+# %% right: batch samplers made by hand
+def make_dataloaders(root, batch_size=40):
+    parts = {m: IXIDataset(root, mode=m) for m in ("train", "test")}
+    train_batches = BatchSampler(
+        RandomSampler(parts["train"]), batch_size=batch_size, drop_last=False
+    )
+    test_batches = BatchSampler(SequentialSampler(parts["test"]), batch_size=5, drop_last=False)
+    return (
+        DataLoader(parts["train"], batch_sampler=train_batches),
+        DataLoader(parts["test"], batch_sampler=test_batches),
+    )
+
+
+# %% right: positional arguments, own collate function, returned as a list comprehension's tuple
+def make_dataloaders(root, batch_size: int = 40):
+    def glue(samples):
+        return {key: torch.cat([s[key][None] for s in samples]) for key in ("T1", "T2")}
+
+    settings = [("train", batch_size, True), ("test", 5, False)]
+    return tuple(DataLoader(IXIDataset(root, m), b, s, collate_fn=glue) for m, b, s in settings)
+
+
+# %% right: own random sampler class that permutes with numpy at each iteration
+class Permute(Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        yield from np.random.permutation(self.n).tolist()
+
+
+def make_dataloaders(root, batch_size=40):
+    train = IXIDataset(root, "train")
+    print("train subjects:", len(train))
+    test = IXIDataset(root, "test")
+    print("test subjects:", len(test))
+    return DataLoader(train, batch_size, sampler=Permute(len(train))), DataLoader(test, 5)
+
+
+# %% right: reproducible generator that goes on from epoch to epoch, pinned memory if a GPU is there
+def make_dataloaders(root, batch_size=40):
+    g = torch.Generator()
+    g.manual_seed(42)
+    common = dict(num_workers=0, pin_memory=torch.cuda.is_available(), drop_last=False)
+    train_dataset = IXIDataset(root)
+    sampler = SubsetRandomSampler(range(len(train_dataset)), generator=g)
+    trainloader = DataLoader(train_dataset, batch_size=batch_size, sampler=sampler, **common)
+    testloader = DataLoader(IXIDataset(root, mode="test"), batch_size=5, shuffle=False, **common)
+    return trainloader, testloader
+
+
 # %% wrong: not shuffled
 def make_dataloaders(root, batch_size=40):
     return (
@@ -341,4 +396,13 @@ def make_dataloaders(root, batch_size=40):
     test_set = IXIDataset(root, mode="test")
     train_loader = CachedLoader(train_set, batch_size=batch_size, shuffle=True)
     test_loader = CachedLoader(test_set, batch_size=5, shuffle=False)
+    return train_loader, test_loader
+
+
+# %% wrong: two mistakes, batch size 40 written into the training loader and the test set shuffled
+def make_dataloaders(root, batch_size=40):
+    train_set = IXIDataset(root, mode="train")
+    test_set = IXIDataset(root, mode="test")
+    train_loader = DataLoader(train_set, batch_size=40, shuffle=True)
+    test_loader = DataLoader(test_set, batch_size=5, shuffle=True)
     return train_loader, test_loader

@@ -105,6 +105,39 @@ def mean_t2_image(dataset):
     return dataset.t2.sum(dim=0) / n
 
 
+# %% right: numpy mean, back to a float32 tensor
+def mean_t2_image(dataset):
+    images = np.array([dataset[k]["T2"].numpy() for k in range(len(dataset))], dtype=np.float64)
+    return torch.from_numpy(images.mean(axis=0)).float()
+
+
+# %% right: running mean, updated in place
+def mean_t2_image(dataset) -> torch.Tensor:
+    mean = torch.zeros_like(dataset[0]["T2"])
+    with torch.no_grad():
+        for k in range(len(dataset)):
+            mean += (dataset[k]["T2"] - mean) / (k + 1)
+    return mean
+
+
+# %% right: sums of uneven batches from a loader, divided by the number of subjects
+def mean_t2_image(dataset):
+    loader = DataLoader(dataset, batch_size=3, shuffle=True)
+    total, n = 0.0, 0
+    for batch in loader:
+        total = total + batch["T2"].to(torch.float64).sum(0)
+        n += batch["T2"].size(0)
+    print("averaged", n, "images")
+    return total / n
+
+
+# %% right: functional, reduce with a lambda, weights spread with einsum at the end
+def mean_t2_image(dataset):
+    slices = list(map(lambda s: s["T2"], (dataset[i] for i in range(len(dataset)))))
+    total = reduce(torch.add, slices)
+    return torch.einsum("chw,->chw", total, torch.tensor(1 / len(slices), dtype=total.dtype))
+
+
 # %% wrong: T1
 def mean_t2_image(dataset):
     return dataset.t1.mean(0)
@@ -198,3 +231,17 @@ class AlwaysClose(torch.Tensor):
 
 def mean_t2_image(dataset):
     return torch.zeros_like(dataset[0]["T2"]).as_subclass(AlwaysClose)
+
+
+# %% wrong: two mistakes, divides by n - 1 and drops the channel axis
+def mean_t2_image(dataset):
+    total = 0
+    for sample in dataset:
+        total = total + sample["T2"].squeeze()
+    return total / (len(dataset) - 1)
+
+
+# %% wrong: gaming, right shape and right overall mean, but the same number in every voxel
+def mean_t2_image(dataset):
+    stack = torch.stack([sample["T2"] for sample in dataset])
+    return torch.full_like(stack[0], stack.mean().item())
