@@ -69,7 +69,7 @@ def _try(
         channels: Number of channels of each input.
         setting: Seeds and number type.
         observer: Takes what was seen.
-        brief: Leave out the second batch and the evaluation mode, for a large network.
+        brief: Take one image, and leave out repetition and evaluation mode, for a large network.
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"Expected a network (an nn.Module), got a {type(network).__name__}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -70,13 +70,7 @@ def cgan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             batch = _batch(number, setting)
             return answer(generator, discriminator, *optimizers, *batch, **weights)
 
-        events = [
-            _record_events(name, network, optimizer)
-            for name, network, optimizer in zip(
-                ("generator", "discriminator"), (generator, discriminator), optimizers, strict=True
-            )
-        ]
-        _look_at_two_steps(step, _watch(generator), _watch(discriminator), events, observer)
+        _look_at_two_steps(step, (generator,), (discriminator,), optimizers, observer)
 
     yield from _weighted_cases(act, answer, losses, setting, "lambda_pixel")
 
@@ -102,17 +96,7 @@ def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
             batch = _batch(number, setting)
             return answer(generators, discriminators, *optimizers, *batch, **weights)
 
-        events = [
-            _record_events(name, network, optimizer)
-            for name, networks, optimizer in zip(
-                ("generator", "discriminator"),
-                (generators, discriminators),
-                optimizers,
-                strict=True,
-            )
-            for network in networks
-        ]
-        _look_at_two_steps(step, _watch(*generators), _watch(*discriminators), events, observer)
+        _look_at_two_steps(step, generators, discriminators, optimizers, observer)
 
     yield from _weighted_cases(act, answer, losses, setting, "lambda_cycle")
 
@@ -141,11 +125,21 @@ def _weighted_cases(
 
 def _look_at_two_steps(
     step: Callable[[int], Any],
-    generator_change: Callable[[], list[Tensor]],
-    discriminator_change: Callable[[], list[Tensor]],
-    events: list[Callable[[], str]],
+    generators: Sequence[nn.Module],
+    discriminators: Sequence[nn.Module],
+    optimizers: Sequence[Optimizer],
     observer: Observer,
 ) -> None:
+    """Make two steps; look at what each returns and at how far the weights have moved."""
+    players = zip(
+        ("generator", "discriminator"), (generators, discriminators), optimizers, strict=True
+    )
+    events = [
+        _record_events(name, network, optimizer)
+        for name, networks, optimizer in players
+        for network in networks
+    ]
+    generator_change, discriminator_change = _watch(*generators), _watch(*discriminators)
     names = "generator's loss", "discriminator's loss"
     returned = step(1)
     observer(f"{CLUE}events", [event() for event in events])
