@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labhelpers.checks.layers import LayerWatch, layer_table, output_entry
+from labhelpers.checks.report import Report
 
 
 class Net(nn.Module):
@@ -106,3 +107,14 @@ def test_asking_a_weight_for_its_size_is_no_layer() -> None:
     assert [entry["layer"] for entry in watch(Curious())[0]] == [
         entry["layer"] for entry in watch(Net())[0]
     ]
+
+
+def test_the_report_shows_the_table_as_text_and_as_html() -> None:
+    table = layer_table(watch(Net(slope=0.01))[0], watch(Net())[0], 1e-4)
+    report = Report("generator-unet", "wrong", 0.0, 5.0, table=table)
+    lines = report.text.splitlines()
+    assert lines[1] == "layers, down to the first difference:"
+    assert lines[-2].endswith("other numbers")
+    assert lines[-1] == table.note
+    assert report._repr_html_().count("<tr>") == 1 + len(table.rows)
+    assert "(1, 1, 8, 8) -&gt; (1, 4, 8, 8)" in report._repr_html_()

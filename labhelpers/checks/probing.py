@@ -152,7 +152,7 @@ def _run(
     """Try all cases in one setting; one that fails does not hide the others."""
     observed: dict[str, dict[str, Any]] = {}
     errors: dict[str, dict[str, str]] = {}
-    traces: dict[str, list[str]] = {}
+    traces: dict[str, list[Any]] = {}
     total = guard.Outcome()
     for case in the_probe.cases(answer, setting):
 

@@ -48,11 +48,7 @@ def read_mistakes() -> dict[str, dict[str, Change]]:
     """
     mistakes: dict[str, dict[str, Change]] = {}
     for path in sorted((TABLES / "mistakes").glob("*.yaml")):
-        mistakes |= {
-            name: content
-            for name, content in read_table(f"mistakes/{path.name}").items()
-            if not name.startswith("_")  # texts that several entries share
-        }
+        mistakes |= read_table(f"mistakes/{path.name}")
     if unknown := mistakes.keys() - WRITTEN_AS.keys():
         raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
     return mistakes
