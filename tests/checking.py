@@ -10,7 +10,8 @@ import torch
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.checks.report import Report
-from labhelpers.instructor.notebooks import Exercise, read_exercises, run_source
+from labhelpers.instructor.changes import run_answer
+from labhelpers.instructor.notebooks import Exercise, read_exercises
 
 ANSWERS = Path(__file__).with_name("answers")
 EXERCISES = list(WRITTEN_AS)
@@ -32,6 +33,7 @@ def exercises() -> dict[str, Exercise]:
     return read_exercises()
 
 
+@cache
 def answers(kind: str) -> list[Answer]:
     """Read tests/answers: a head of imports, then one answer under each `# %% kind: name`."""
     found = []
@@ -50,9 +52,7 @@ def answers(kind: str) -> list[Answer]:
 def load(exercise: str, source: str | None = None):
     """Run a solution cell, or another answer, after the cells that it relies on."""
     reference = exercises()[exercise]
-    source = reference.source if source is None else source
-    preamble = reference.preamble_of(source)
-    return run_source(source, preamble, exercise)[WRITTEN_AS[exercise]]
+    return run_answer(reference, reference.source if source is None else source)
 
 
 def untouched(exercise: str):

@@ -89,7 +89,8 @@ class _Renamed(ast.NodeTransformer):
     def __init__(self, answer: ast.AST, random: Random) -> None:
         nodes = list(ast.walk(answer))
         local = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        local |= {n.arg for n in nodes if isinstance(n, ast.arg)} - _BY_NAME
+        local |= {n.arg for n in nodes if isinstance(n, ast.arg)}
+        local -= _BY_NAME
         attributes = {
             n.attr for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)
         }

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from labhelpers.checks.comparison import changed
-from labhelpers.checks.judging import NUMBERS_FILES
+from labhelpers.checks.judging import NUMBERS_FILES, TEXTS_FILE
 from labhelpers.checks.numbers import hashed, observe, same, tell
 from labhelpers.instructor import expected
 from labhelpers.instructor.changes import BuildError, rewritten
@@ -35,6 +35,19 @@ def test_a_stale_number_a_changed_mistake_and_a_missing_item_are_found() -> None
         "/generator-step/mistakes/two-steps-made/",
         f"/generator-step/reference/loss/{label}",
     ]
+
+
+def test_a_stale_text_is_found() -> None:
+    stored = json.loads(TEXTS_FILE.read_text(encoding="utf-8"))
+    other = copy.deepcopy(stored)
+    other["exercises"]["generator-step"]["items"]["loss"]["likely"] = "something else"
+    assert differences(stored, stored) == []
+    assert differences(stored, other) == ["/exercises/generator-step/items/loss/likely"]
+
+
+def test_the_files_are_small() -> None:
+    for path in (TEXTS_FILE, *NUMBERS_FILES.values()):
+        assert path.stat().st_size < 600_000
 
 
 def test_a_change_must_fit_the_solution() -> None:

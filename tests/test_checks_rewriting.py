@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rewriting import rewritten
 
-from labhelpers.instructor.changes import read_mistakes
-from labhelpers.instructor.changes import rewritten as with_changes
+from labhelpers.instructor.changes import read_mistakes, source_with
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -42,8 +41,8 @@ def test_a_known_mistake_stays_the_same_mistake(exercise: str) -> None:
     @(FEW if exercise in SLOW else MANY)
     @given(name=st.sampled_from(sorted(MISTAKES[exercise])), seed=SEEDS)
     def check(name: str, seed: int) -> None:
-        source, before = with_changes(exercises()[exercise], [MISTAKES[exercise][name]])
-        source = rewritten(f"{before}\n{source}", Random(seed))
+        mistaken = source_with(exercises()[exercise], [MISTAKES[exercise][name]])
+        source = rewritten(mistaken, Random(seed))
         report = judge(exercise, load(exercise, source))
         assert report.mistakes == (name,), f"{source}\n{report.text}"
 

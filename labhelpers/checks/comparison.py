@@ -82,16 +82,18 @@ class Comparison:
         """List items and cases that fail, without those that another failure explains."""
         return [
             (name, label)
-            for name, cases in self.expected.items()
-            for label in cases
-            if name in self.items and not self.passes(name, label) and self._is_first(name, label)
+            for name in self.items
+            for label in self.expected[name]
+            if self._fails_by_itself(name, label)
         ]
 
-    def _is_first(self, name: str, label: str) -> bool:
+    def _fails_by_itself(self, name: str, label: str) -> bool:
         """Tell whether an item fails for a reason of its own.
 
         It does if all that it needs is right, or was not got to while the item itself was.
         """
+        if self.passes(name, label):
+            return False
         failed_too = [x for x in self.items[name].get("needs", ()) if not self.passes(x, label)]
         seen = self.observed(name, label) is not None
         return not failed_too or (seen and all(self.observed(x, label) is None for x in failed_too))
@@ -99,8 +101,7 @@ class Comparison:
     def case_to_explain(self, name: str) -> str | None:
         """Return the first case in which an item was seen to fail for a reason of its own."""
         for label in self.expected[name]:
-            seen = self.observed(name, label) is not None
-            if seen and not self.passes(name, label) and self._is_first(name, label):
+            if self.observed(name, label) is not None and self._fails_by_itself(name, label):
                 return label
         return None
 

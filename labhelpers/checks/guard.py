@@ -33,6 +33,12 @@ _SWALLOWED = 3  # so many alarms are let pass before they come in quick successi
 _HURRY = 2e-5  # seconds between these
 _PATIENCE = 4  # how many times its limit a process may take that is not given the processor
 
+
+def _default_device() -> torch.device:
+    """Return where new tensors go; `torch.get_default_device` fails after a reset in torch 2.4."""
+    return torch.empty(0).device
+
+
 # Settings that code may change and that outlive it: how to read and how to write each.
 _SETTINGS: list[tuple[Callable, Callable]] = [
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -44,7 +50,7 @@ _SETTINGS: list[tuple[Callable, Callable]] = [
         (partial(getattr, torch.backends.cudnn, flag), partial(setattr, torch.backends.cudnn, flag))
         for flag in ("benchmark", "deterministic")
     ),
-    (lambda: torch.empty(0).device, torch.set_default_device),
+    (_default_device, torch.set_default_device),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (np.geterr, lambda settings: np.seterr(**settings)),
     (os.getcwd, os.chdir),
@@ -114,7 +120,7 @@ def _settings_restored() -> Iterator[None]:
     logging_level = logging.root.manager.disable
     try:
         torch.set_grad_enabled(True)
-        if torch.empty(0).device.type != "cpu":  # probes and stand-ins live on the CPU
+        if _default_device().type != "cpu":  # probes and stand-ins live on the CPU
             torch.set_default_device("cpu")
         torch.default_generator.manual_seed(0)
         np.random.seed(0)

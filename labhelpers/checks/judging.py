@@ -12,6 +12,7 @@ from typing import Any
 from labhelpers.checks.comparison import Comparison, accepted_ways, first_difference
 from labhelpers.checks.layers import layer_table
 from labhelpers.checks.numbers import tell
+from labhelpers.checks.probing import ERROR
 from labhelpers.checks.recognition import known_mistakes
 from labhelpers.checks.report import Item, Report, Table
 
@@ -88,7 +89,7 @@ def _is_untouched(record: dict[str, Any]) -> bool:
     """Tell whether nothing ever happened but the error of the empty exercise."""
     return all(
         {error["kind"] for error in run["errors"].values()} == {"not written"}
-        and set(run["observed"]) <= {"error"}
+        and set(run["observed"]) <= {ERROR}
         for run in record["runs"]
     )
 

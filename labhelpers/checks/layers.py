@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from labhelpers.checks.numbers import observe, same
+from labhelpers.checks.comparison import agrees
+from labhelpers.checks.numbers import observe
 from labhelpers.checks.report import Table
 
 __all__ = ["Entry", "LayerWatch", "layer_table", "output_entry"]
@@ -122,7 +123,7 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
     rows = []
     for step, (got, wanted) in enumerate(zip_longest(trace, expected), start=1):
         number = f"{step:2}"
-        if got == wanted or _agree(got, wanted, tolerance):
+        if _agree(got, wanted, tolerance):
             rows.append((number, *_words(got), "as expected"))
             continue
         note = ""
@@ -144,10 +145,10 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
 
 
 def _agree(got: Entry | None, wanted: Entry | None, tolerance: float) -> bool:
-    if got is None or wanted is None or _without_values(got) != _without_values(wanted):
+    if _without_values(got) != _without_values(wanted):
         return False
     both = "values" in got and "values" in wanted
-    return not both or same(got["values"], wanted["values"], tolerance)
+    return not both or agrees(got["values"], wanted["values"], tolerance)
 
 
 def _without_values(entry: Entry | None) -> Entry:

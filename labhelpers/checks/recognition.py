@@ -109,11 +109,10 @@ def _cells(observed: Observed) -> dict[_Cell, Any]:
 
 
 def _all_seen(cells: dict[_Cell, Any], run: dict[str, Any]) -> bool:
-    for (item, label), value in cells.items():
-        seen = run["observed"].get(item, {}).get(label)
-        if seen is not value and not agrees(seen, value, run["tolerance"]):
-            return False
-    return True
+    return all(
+        agrees(run["observed"].get(item, {}).get(label), value, run["tolerance"])
+        for (item, label), value in cells.items()
+    )
 
 
 def _explain(failed: frozenset[_Cell], matches: Iterable[Match]) -> list[Match]:

@@ -19,6 +19,8 @@ __all__ = [
     "read_mistakes",
     "read_table",
     "rewritten",
+    "run_answer",
+    "source_with",
 ]
 
 TABLES = Path(__file__).with_name("tables")
@@ -72,13 +74,22 @@ def rewritten(exercise: Exercise, changes: Sequence[Change]) -> tuple[str, str]:
     return source, "\n".join(change.get("before", "") for change in changes)
 
 
+def source_with(exercise: Exercise, changes: Sequence[Change]) -> str:
+    """Return a solution with changes applied as one cell, what is to be run before it on top."""
+    source, before = rewritten(exercise, changes)
+    return f"{before}\n{source}".strip()
+
+
+def run_answer(exercise: Exercise, source: str) -> Any:
+    """Run a cell in the place of a solution; return the function or class that it defines."""
+    namespace = run_source(source, exercise.preamble_of(source), exercise.id)
+    return namespace[WRITTEN_AS[exercise.id]]
+
+
 def load(exercise: Exercise, changes: Sequence[Change] = ()) -> Any:
     """Run a solution with changes applied; return the function or class that it defines.
 
     Raises:
         UnfitError: If a change does not fit.
     """
-    source, before = rewritten(exercise, changes)
-    preamble = exercise.preamble_of(f"{before}\n{source}")
-    namespace = run_source(source, f"{preamble}\n{before}", exercise.id)
-    return namespace[WRITTEN_AS[exercise.id]]
+    return run_answer(exercise, source_with(exercise, changes))

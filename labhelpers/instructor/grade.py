@@ -42,7 +42,7 @@ def hand_in(
         assignment: Name of the assignment; its student version is there already.
         solved: Grade ids of the exercises to solve, None for all, written questions included.
         root: Folder of the course.
-        sources: Code to hand in for some of these exercises in place of the reference solution.
+        sources: Other code to hand in, by grade id; it takes the place of the reference solution.
 
     Returns:
         The submitted notebook.
@@ -56,13 +56,14 @@ def hand_in(
     answers = {
         _grade_id(cell): remove_markers(cell.source) for cell in source.cells if is_solution(cell)
     }
-    solved = answers.keys() if solved is None else solved
+    sources = sources or {}
+    solved = answers.keys() if solved is None else {*solved, *sources}
     if unknown := set(solved) - answers.keys():
         raise CourseError(
             f"{assignment!r} has no exercise {', '.join(sorted(unknown))}; "
             f"it has {', '.join(answers)}."
         )
-    answers |= sources or {}
+    answers |= sources
     for cell in notebook.cells:
         if is_solution(cell) and _grade_id(cell) in solved:
             cell.source = answers[_grade_id(cell)]

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 
 from labhelpers.checks.judging import text_of
-from labhelpers.instructor.changes import read_mistakes, rewritten
+from labhelpers.instructor.changes import read_mistakes, source_with
 from labhelpers.instructor.course import REPOSITORY, CourseError, convert, open_course
 from labhelpers.instructor.grade import autograde, hand_in, read_scores
 from labhelpers.instructor.notebooks import read_exercises
@@ -49,8 +49,7 @@ def all_mistakes() -> list[Answer]:
     answers = []
     for exercise, mistakes in read_mistakes().items():
         for name, mistake in mistakes.items():
-            source, before = rewritten(exercises[exercise], [mistake])
-            answers.append(Answer(exercise, name, f"{before}\n{source}".strip()))
+            answers.append(Answer(exercise, name, source_with(exercises[exercise], [mistake])))
     return answers
 
 
@@ -103,7 +102,7 @@ def _grade_assignment(
         student = f"student-{k + 1:02}"
         submissions[student] = [several[k] for several in answers.values() if k < len(several)]
         sources = {answer.exercise: answer.source for answer in submissions[student]}
-        hand_in(student, assignment, sources, root, sources)
+        hand_in(student, assignment, (), root, sources)
         autograde(course, student, assignment)
     scores = read_scores(course)
     rows = []
