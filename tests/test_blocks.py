@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from labhelpers.blocks import FinalLayer, UNetDown, UNetUp, discriminator_block
+from labhelpers.blocks import (
+    FinalLayer,
+    PatchDiscriminator,
+    UNetDown,
+    UNetUp,
+    discriminator_block,
+)
 
 
 @pytest.fixture
@@ -66,3 +72,17 @@ def test_leaky_slope():
     block = discriminator_block(1, 1)
     assert block[1].negative_slope == pytest.approx(0.2)
     assert UNetDown(1, 1).model[2].negative_slope == pytest.approx(0.2)
+
+
+def seen_by(discriminator, image, *others):
+    """Tell for each voxel whether the logit depends on it."""
+    image = image.clone().requires_grad_()
+    discriminator(image, *others).sum().backward()
+    return image.grad.abs().sum(dim=(0, 1)) > 0
+
+
+def test_patch_discriminator_sees_every_voxel_and_gives_one_logit():
+    image = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    conditional = PatchDiscriminator(2)
+    assert conditional(image, image).shape == (2, 1, 1, 1)
+    assert seen_by(conditional, image, image).all()
