@@ -47,11 +47,18 @@ def history(epochs=3):
     )
 
 
+def subjects():
+    """Metrics of the three slices of `batch()`: the second is the best, the first the worst."""
+    return pd.DataFrame({"MAE": [0.3, 0.1, 0.2], "PSNR": [10.0, 20.0, 15.0]})
+
+
+SLICES = {"real_t1": batch(), "real_t2": batch(seed=1), "fake_t2": batch(seed=3)}
 PREDICTIONS = {"Generator": batch(seed=3), "cGAN": batch(seed=4)}
 PICTURES = {
     "pairs": lambda: plots.show_pairs(dataset(), subjects=3),
     "images": lambda: plots.show_images({"mean": batch()[0], "T2": batch()[0, 0]}),
     "samples": lambda: plots.sample_grid(batch(), batch(seed=3), batch(seed=1), "cGAN"),
+    "extremes": lambda: plots.extreme_subjects(SLICES, subjects()),
     "methods": lambda: plots.compare_methods(batch(), batch(seed=1), PREDICTIONS),
 }
 MAPS = {"errors": lambda: plots.error_maps(batch(seed=1), PREDICTIONS)}
@@ -212,6 +219,15 @@ def test_rows_and_columns_are_named_in_order():
     assert downwards == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
     columns = [label.get_text() for label in axes.get_xticklabels()]
     assert columns == ["subject 1", "subject 2", "subject 3"]
+
+
+def test_extremes_are_named_and_in_order():
+    shown = plots.extreme_subjects(SLICES, subjects())
+    columns = [label.get_text() for label in shown.figure.axes[0].get_xticklabels()]
+    assert columns == ["best: 20", "median: 15", "worst: 10"]
+    by_error = plots.extreme_subjects(SLICES, subjects(), "MAE")
+    columns = [label.get_text() for label in by_error.figure.axes[0].get_xticklabels()]
+    assert columns == ["best: 0.1", "median: 0.2", "worst: 0.3"]
 
 
 def test_pairs_carry_the_subjects_and_stop_at_the_end_of_the_split():

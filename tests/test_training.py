@@ -6,16 +6,19 @@ import sys
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
+from labhelpers import plots
 from labhelpers.data import IXIDataset
 from labhelpers.training import (
     TrainingRun,
+    WeightAverage,
     choose_device,
     choose_preset,
     limit_subjects,
     load_history,
     seed_everything,
+    strong_start,
 )
 
 
@@ -149,3 +152,108 @@ def test_no_epoch_is_an_error(loaders):
 def test_history_of_no_training(loaders):
     with pytest.raises(FileNotFoundError, match="train 'other' first"):
         load_history("other")
+
+
+def batches(loader, test_loader, **options):
+    """Return the batches of one epoch."""
+    with TrainingRun("demo", loader, test_loader, 1, **options) as run:
+        return [batch for _ in run.epochs() for batch in run.batches()]
+
+
+class Halves(IXIDataset):
+    """A dataset that makes its items when they are asked for."""
+
+    def __getitem__(self, index):
+        return {name: image / 2 for name, image in super().__getitem__(index).items()}
+
+
+def test_batches_are_those_of_the_loader(loaders):
+    train_loader, test_loader = loaders
+    for loader in (test_loader, limit_subjects(test_loader, 7)):
+        for seen, expected in zip(batches(loader, test_loader), loader, strict=True):
+            torch.testing.assert_close(seen, expected)
+    shuffled = torch.cat([batch["T1"] for batch in batches(train_loader, test_loader)])
+    order = shuffled.flatten(1).mean(1).argsort()
+    torch.testing.assert_close(shuffled[order], train_loader.dataset.t1)
+
+
+def test_loader_may_drop_subjects_and_collate_by_itself(loaders):
+    dataset, test_loader = loaders[0].dataset, loaders[1]
+    dropping = DataLoader(dataset, batch_size=4, drop_last=True)
+    assert len(batches(dropping, test_loader)) == 2
+
+    def first_only(items):
+        return items[0]
+
+    collating = DataLoader(dataset, batch_size=4, collate_fn=first_only)
+    assert batches(collating, test_loader)[0]["T1"].shape == (1, 16, 16)
+
+
+def test_dataset_that_makes_its_items_is_asked_each_time(loaders):
+    dataset = loaders[0].dataset
+    halves = Halves.from_tensors(dataset.t1, dataset.t2)
+    for part in (halves, Subset(halves, range(10))):
+        seen = torch.cat([b["T1"] for b in batches(DataLoader(part, batch_size=4), loaders[1])])
+        torch.testing.assert_close(seen, dataset.t1 / 2)
+
+
+def test_batches_come_on_the_device(loaders):
+    loader = DataLoader(Halves.from_tensors(torch.ones(4, 1, 2, 2), torch.ones(4, 1, 2, 2)))
+    for one in (loader, loaders[0]):
+        assert all(batch["T1"].is_meta for batch in batches(one, loaders[1], device="meta"))
+
+
+def test_half_of_the_subjects_are_mirrored_both_slices_alike(loaders):
+    images = torch.arange(64.0).reshape(1, 1, 64, 1).expand(200, 1, 64, 2).contiguous()
+    loader = DataLoader(IXIDataset.from_tensors(images, -images), batch_size=200)
+    seed_everything(0)
+    (batch,) = batches(loader, loaders[1], flip=True)
+    torch.testing.assert_close(batch["T2"], -batch["T1"])
+    mirrored = batch["T1"][:, 0, 0, 0] == 63  # left and right are the two ends of the first axis
+    assert 70 < mirrored.sum() < 130
+    torch.testing.assert_close(batch["T1"][mirrored], images[mirrored].flip(2))
+    torch.testing.assert_close(batch["T1"][~mirrored], images[~mirrored])
+
+
+def test_error_while_drawing_is_not_lost(loaders, monkeypatch):
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(plots, "save_sample_grid", fail)
+    with pytest.raises(OSError, match="disk full"):
+        train(loaders)
+
+
+def test_average_follows_the_weights():
+    network = nn.Linear(1, 1, bias=False)
+    average = WeightAverage(network, decay=0.9)
+    torch.nn.init.ones_(network.weight)
+    start = average.network.weight.item()
+    average.update()  # the first step counts almost fully
+    assert average.network.weight.item() == pytest.approx(0.1 * start + 0.9)
+    for _ in range(200):
+        average.update()
+    assert average.network.weight.item() == pytest.approx(1)
+    torch.nn.init.zeros_(network.weight)
+    average.update()
+    assert average.network.weight.item() == pytest.approx(0.9)
+    assert network.weight.item() == 0
+
+
+def test_no_average_is_the_network_itself():
+    network = nn.Linear(1, 1)
+    average = WeightAverage(network, decay=0)
+    average.update()
+    assert average.network is network
+
+
+def test_strong_start_keeps_the_strength_of_a_signal():
+    def strength(network):
+        return network(torch.randn(20, 8, 16, 16)).std().item()
+
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.2)) for _ in range(5)]
+    network = nn.Sequential(*layers)
+    assert strength(network) < 0.2
+    assert strong_start(network) is network
+    assert 0.3 < strength(network) < 3

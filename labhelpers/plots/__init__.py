@@ -11,6 +11,7 @@ from labhelpers.plots.figure import AccessibleFigure
 from labhelpers.plots.slices import (
     compare_methods,
     error_maps,
+    extreme_subjects,
     sample_grid,
     save_sample_grid,
     show_images,
@@ -22,6 +23,7 @@ __all__ = [
     "compare_methods",
     "contrast_bars",
     "error_maps",
+    "extreme_subjects",
     "intensity_histograms",
     "joint_histogram",
     "metric_bars",

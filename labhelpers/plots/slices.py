@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 
+from labhelpers.evaluation import best_median_worst
 from labhelpers.plots.figure import (
     AccessibleFigure,
     Scale,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "compare_methods",
     "error_maps",
+    "extreme_subjects",
     "sample_grid",
     "save_sample_grid",
     "show_images",
@@ -166,6 +169,35 @@ def compare_methods(
         f"rows from top to bottom: {', '.join(rows)}."
     )
     return draw_images(rows, _numbered(true), "The same slices made by every method", alt)
+
+
+def extreme_subjects(
+    slices: Mapping[str, torch.Tensor], subjects: pd.DataFrame, metric: str = "PSNR"
+) -> AccessibleFigure:
+    """Show the subjects for whom a method is best, middling and worst.
+
+    Used in the section "Evaluation" of notebooks 2 to 4.
+
+    Args:
+        slices: What `evaluation.generate` returned.
+        subjects: What `evaluation.subject_metrics` returned for them.
+        metric: The column by which the subjects are ranked.
+    """
+    chosen = best_median_worst(subjects, metric)
+    rows = list(chosen.values())
+    images = {name: _batch(name, batch[rows]) for name, batch in slices.items()}
+    places = {
+        "T1-w (input)": images["real_t1"],
+        "T2-w generated": images["fake_t2"],
+        "T2-w true": images["real_t2"],
+    }
+    names = [f"{word}: {subjects[metric][row]:.4g}" for word, row in chosen.items()]
+    title = f"The best, the median and the worst subject by {metric}"
+    alt = (
+        f"{title} ({', '.join(names)}), one per column; from top to bottom the T1-w input, the "
+        "generated T2-w and the true T2-w slice."
+    )
+    return draw_images(places, names, title, alt)
 
 
 def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -> AccessibleFigure:
