@@ -22,7 +22,7 @@ define part
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test release validate jupyter formgrader mistakes benchmark expected picture lint format clean
+.PHONY: help lab test release validate jupyter formgrader mistakes benchmark ablation results expected picture lint format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -59,8 +59,14 @@ formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 mistakes: $(INSTALLED) ## grade every known mistake with nbgrader, print one table
 	@$(PY) -m labhelpers.instructor.mistakes
 
-benchmark: $(INSTALLED) ## measure speed
+benchmark: $(INSTALLED) ## measure speed against the plain recipe, and of data, checks, grading
 	@$(PY) -m labhelpers.instructor.benchmark
+
+ablation: $(INSTALLED) ## train each recipe with one choice changed at a time (hours; can be resumed)
+	@$(PY) -m labhelpers.instructor.trials ablation
+
+results: $(INSTALLED) ## train both recipes of each method, three seeds (hours; can be resumed)
+	@$(PY) -m labhelpers.instructor.trials results
 
 expected: $(INSTALLED) ## compute anew the numbers that the checks compare with
 	@$(PY) -m labhelpers.instructor.expected

@@ -1,4 +1,4 @@
-"""Measure the lab against plainer ways of doing the same, side by side in one run."""
+"""Measure the lab against plainer ways of doing the same: `make benchmark`."""
 
 from __future__ import annotations
 
@@ -11,40 +11,28 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
+from labhelpers.instructor.benchmark_training import METHODS, benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
+from labhelpers.instructor.course import open_course
+from labhelpers.instructor.grade import MODEL, autograde, hand_in
 from labhelpers.instructor.notebooks import read_exercises
+from labhelpers.instructor.plain import FilesDataset
+from labhelpers.instructor.release import build_student
 
-__all__ = ["benchmark_checks", "benchmark_data", "main"]
+__all__ = ["benchmark_checks", "benchmark_data", "benchmark_grading", "main"]
 
 BATCH_SIZE = 40  # the training batch of the lab
 CHECK_LIMIT = 2.0  # seconds that a student waits for a check without minding
 VARIANTS = ("memory", "files")
-
-
-class _FilesDataset(Dataset[dict[str, Tensor]]):
-    """The plain way: read two files for every item, in every epoch."""
-
-    def __init__(self, root: Path, subjects: list[str]) -> None:
-        self.root, self.subjects = root, subjects
-
-    def __len__(self) -> int:
-        return len(self.subjects)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return {modality: self._read(index, modality) for modality in ("T1", "T2")}
-
-    def _read(self, index: int, modality: str) -> Tensor:
-        path = self.root / f"{self.subjects[index]} - {modality}.pt"
-        return torch.load(path, weights_only=True).float().unsqueeze(0)  # (1, 64, 64)
 
 
 def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
@@ -64,7 +52,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
     dataset = IXIDataset(root)
     loaders = {
         "memory": _loader(dataset),
-        "files": _loader(_FilesDataset(root, dataset.subjects)),
+        "files": _loader(FilesDataset(root, dataset.subjects)),
     }
     epochs: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
     for loader in loaders.values():  # one round to warm up: file cache, allocator
@@ -86,7 +74,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
     }
 
 
-def _loader(dataset: Dataset[dict[str, Tensor]]) -> DataLoader:
+def _loader(dataset: Dataset) -> DataLoader:
     return DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True)
 
 
@@ -111,7 +99,7 @@ def _peak_memory(root: Path, variant: str) -> float:
     """Measure the growth of this process (MB) while a dataset is opened and read once."""
     process = psutil.Process()
     subjects, _ = split_subjects(path.name.split(" - ")[0] for path in root.glob("sub-*.pt"))
-    _run_epoch(_loader(_FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
+    _run_epoch(_loader(FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
     start = peak = process.memory_info().rss
     stop = threading.Event()
 
@@ -122,7 +110,7 @@ def _peak_memory(root: Path, variant: str) -> float:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    _run_epoch(_loader(IXIDataset(root) if variant == "memory" else _FilesDataset(root, subjects)))
+    _run_epoch(_loader(IXIDataset(root) if variant == "memory" else FilesDataset(root, subjects)))
     stop.set()
     watcher.join()
     return (max(peak, process.memory_info().rss) - start) / 1e6
@@ -165,7 +153,7 @@ def _print_checks(results: dict[str, dict[str, float]]) -> None:
 
 
 def _print_data(result: dict[str, float]) -> None:
-    print(f"Data: training part, {result['subjects']} subjects, batches of {BATCH_SIZE}")
+    print(f"\nData: training part, {result['subjects']} subjects, batches of {BATCH_SIZE}")
     print(f"{'':24}{'in memory':>12}{'from files':>12}{'ratio':>9}")
     print(
         f"{'one epoch (ms)':24}{result['epoch_memory_s'] * 1e3:12.1f}"
@@ -178,27 +166,59 @@ def _print_data(result: dict[str, float]) -> None:
     print(f"Opening pays for itself after {result['epochs_to_break_even']:.1f} epochs.")
 
 
+def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict[str, Any]:
+    """Time nbgrader's grading of a model answer, from the submitted notebook to the gradebook.
+
+    Args:
+        assignment: Name of the assignment.
+        repeats: Gradings; the median is reported.
+    """
+    build_student()
+    course = open_course()
+    hand_in(MODEL, assignment)
+    times = [_seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
+    return {"assignment": assignment, "seconds": statistics.median(times)}
+
+
+def _print_training(results: dict[str, Any]) -> None:
+    peaks = ", ".join(f"{name} {speed:.0f}" for name, speed in results["peaks"].items())
+    print(f"\nTraining, batches of 40, on {results['device']}")
+    print(f"Matrix product, GFLOP/s: {peaks}")
+    heads = ("s/step", "steps/s", "ratio", "of peak", "memory MB")
+    print(f"{'':30}" + "".join(f"{head:>11}" for head in heads))
+    for method in METHODS:
+        for variant, row in results[method].items():
+            print(
+                f"{method + ', ' + variant:30}{row['seconds']:11.3f}{row['steps_per_s']:11.2f}"
+                f"{row['ratio']:11.2f}{row['share_of_peak']:11.0%}{row['memory_mb']:11.0f}"
+            )
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the benchmarks, print their tables and save all figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="folder of slices (default: fetch_ixi())")
-    parser.add_argument("--repeats", type=int, default=9, help="epochs of each variant")
+    parser.add_argument("--repeats", type=int, default=9, help="epochs and steps of each variant")
     parser.add_argument("--output", type=Path, default=Path("build", "benchmark.json"))
     options = parser.parse_args(arguments)
-    data = benchmark_data(options.data or fetch_ixi(), options.repeats)
-    _print_data(data)
-    checks = benchmark_checks()
-    _print_checks(checks)
+    root = options.data or fetch_ixi()
     machine = {
         "platform": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
+    training = benchmark_training(root, options.repeats)
+    _print_training(training)
+    data = benchmark_data(root, options.repeats)
+    _print_data(data)
+    checks = benchmark_checks()
+    _print_checks(checks)
+    grading = benchmark_grading()
+    print(f"\nGrading {grading['assignment']} with nbgrader: {grading['seconds']:.1f} s")
+    figures = {"training": training, "data": data, "checks": checks, "grading": grading}
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(
-        json.dumps({"machine": machine, "data": data, "checks": checks}, indent=2) + "\n"
-    )
+    options.output.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
     print(f"Saved {options.output}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 
-__all__ = ["NOTEBOOKS", "Exercise", "read_exercises", "run_source"]
+__all__ = ["NOTEBOOKS", "Exercise", "given_source", "read_exercises", "run_source"]
 
 #: The source notebooks of this repository, when installed with `pip install -e`.
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -77,15 +77,38 @@ def _exercises_of(path: Path) -> Iterator[Exercise]:
             units += _imports(cell.source)
 
 
+def given_source(path: Path) -> str:
+    """Return what a notebook defines: its imports, given cells and solutions, as one program.
+
+    Nothing in it trains, draws or reads data.
+    """
+    parts = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        role = cell.metadata.get("nbgrader", {})
+        if cell.cell_type != "code" or role.get("grade"):
+            continue
+        is_definition = role.get("solution") or role.get("locked")
+        parts += _imports(cell.source)
+        if is_definition and _is_python(cell.source):
+            parts.append(cell.source)
+    return "\n".join(parts)
+
+
+def _is_python(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:  # a cell with a magic command
+        return False
+    return True
+
+
 def _imports(source: str) -> list[str]:
     """List the import statements of a cell, one name each."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:  # a cell with a magic command
+    if not _is_python(source):
         return []
     return [
         ast.unparse(type(statement)(**{**vars(statement), "names": [name]}))
-        for statement in statements
+        for statement in ast.parse(source).body
         if isinstance(statement, (ast.Import, ast.ImportFrom))
         for name in statement.names
     ]

@@ -1,0 +1,80 @@
+"""The benchmark compares like with like: same networks, same losses, both learn."""
+
+import pytest
+import torch
+from torch import nn
+
+from labhelpers.blocks import FinalLayer
+from labhelpers.instructor import benchmark_training as benchmark
+from labhelpers.instructor.notebooks import NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.plain import plain, plain_step
+from labhelpers.layers import ConvTranspose2d
+from labhelpers.phantom import write_phantom
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def names():
+    return {
+        method: run_source(given_source(NOTEBOOKS / notebook / f"{notebook}.ipynb"))
+        for method, notebook in benchmark.METHODS.items()
+    }
+
+
+def test_plain_network_has_the_same_weights_and_numbers_but_no_fast_layer(names):
+    network = names["generator"]["GeneratorUNet"]()
+    x = torch.randn(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected, weights = network(x), network.state_dict()
+    slow = plain(network)
+    assert not any(isinstance(layer, (FinalLayer, ConvTranspose2d)) for layer in slow.modules())
+    assert sum(isinstance(layer, nn.ConvTranspose2d) for layer in slow.modules()) == 4
+    assert slow.state_dict().keys() == weights.keys()
+    torch.testing.assert_close(slow(x), expected, atol=1e-4, rtol=1e-4)
+
+
+def losses_of(make, t1, monkeypatch):
+    """Return all losses that three steps differentiate."""
+    torch.manual_seed(0)
+    step, seen, backward = make(), [], torch.Tensor.backward
+
+    def watched(loss):
+        seen.append(loss.item())
+        backward(loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "backward", watched)
+        for _ in range(3):
+            step(t1, -t1)
+    return seen
+
+
+@pytest.mark.parametrize("method", benchmark.METHODS)
+def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
+    """The losses of three steps on one batch agree, so the work is the same."""
+    t1 = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    ways = {
+        "plain": lambda: plain_step(method, names[method], CPU),
+        "lab": lambda: benchmark._lab_step(method, names[method], CPU, rounds=False),
+    }
+    losses = {way: losses_of(make, t1, monkeypatch) for way, make in ways.items()}
+    assert losses["lab"][0] == pytest.approx(losses["plain"][0], abs=1e-3)
+    # From then on the judges see slices made before the generator's step, or after it.
+    assert losses["lab"] == pytest.approx(losses["plain"], abs=0.1)
+    assert len(losses["lab"]) == len(losses["plain"])
+
+
+def test_table_of_one_method(tmp_path, monkeypatch):
+    root = write_phantom(tmp_path, 8)
+    monkeypatch.setattr(benchmark, "BATCH_SIZE", 3)
+    monkeypatch.setattr(benchmark, "METHODS", {"generator": "2-generator"})
+    monkeypatch.setattr(benchmark, "gains_from_bfloat16", lambda device: True)
+    monkeypatch.setattr(benchmark, "_memory_in_new_process", lambda *arguments: 1.0)
+    result = benchmark.benchmark_training(root, repeats=1)
+    rows = result["generator"]
+    assert list(rows) == [benchmark.PLAIN, benchmark.FLOAT32, benchmark.BFLOAT16]
+    assert rows[benchmark.PLAIN]["ratio"] == 1
+    assert all(0 < row["share_of_peak"] < 1.2 for row in rows.values())
+    # Three passes, of 0.57 GFLOP a slice each; rearranging the layers does not change the work.
+    for row in rows.values():
+        assert row["gflop"] == pytest.approx(3 * 3 * 0.575, rel=0.02)
