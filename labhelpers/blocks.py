@@ -146,10 +146,10 @@ class PatchDiscriminator(nn.Module):
     Used in notebook 3, section "A discriminator that looks everywhere".
 
     Args:
-        in_channels: Channels of all images of a call together.
+        in_channels: Channels of the image and, if it is to be called with one, the condition.
 
     Shape:
-        One or more images `(N, C, H, W)`, concatenated on the channels; output `(N, 1, 1, 1)`.
+        Image and condition `(N, C, H, W)`; output `(N, 1, 1, 1)`, logits.
     """
 
     def __init__(self, in_channels: int = 1) -> None:
@@ -166,6 +166,7 @@ class PatchDiscriminator(nn.Module):
             nn.Conv2d(256, 1, kernel_size=3, padding=1),
         )
 
-    def forward(self, *images: Tensor) -> Tensor:
-        """Return the logits of the first image being real, given the others."""
-        return self.patches(torch.cat(images, dim=1)).mean(dim=(2, 3), keepdim=True)
+    def forward(self, image: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the logit of `image` being real, given `condition`, if there is one."""
+        seen = image if condition is None else torch.cat((image, condition), dim=1)
+        return self.patches(seen).mean(dim=(2, 3), keepdim=True)

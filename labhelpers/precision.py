@@ -2,6 +2,7 @@
 
 import functools
 import time
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +39,18 @@ class Accelerated(nn.Module):
         self.device = next(network.parameters()).device
         self.rounds = gains_from_bfloat16(self.device)
 
-    def forward(self, *images: Tensor) -> Tensor:
+    def forward(self, *images: Tensor, **named: Tensor) -> Tensor:
         """Return what the network makes of the images, in float32."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.rounds):
-            if self.judges and any(image.requires_grad for image in images):
+        precision = nullcontext()
+        if self.rounds:  # not every device knows autocast
+            precision = torch.autocast(self.device.type, torch.bfloat16)
+        with precision:
+            if self.judges and any(image.requires_grad for image in (*images, *named.values())):
                 weights = {
                     name: weight.detach() for name, weight in self.network.named_parameters()
                 }
-                return torch.func.functional_call(self.network, weights, images).float()
-            return self.network(*images).float()
+                return torch.func.functional_call(self.network, weights, images, named).float()
+            return self.network(*images, **named).float()
 
 
 @functools.cache

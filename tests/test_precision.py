@@ -66,6 +66,17 @@ def test_judging_an_image_without_a_graph_trains_the_judge(does_not_round):
     assert all(parameter.grad is not None for parameter in judge.parameters())
 
 
+def test_images_may_be_named(does_not_round):
+    judge = PatchDiscriminator(2)
+    fake = IMAGES.clone().requires_grad_()
+    expected = judge(fake, IMAGES)
+    fast = Accelerated(judge, judges=True)
+    torch.testing.assert_close(fast(fake, condition=IMAGES), expected)
+    torch.testing.assert_close(fast(image=fake, condition=IMAGES), expected)
+    fast(image=fake, condition=IMAGES).sum().backward()
+    assert all(parameter.grad is None for parameter in judge.parameters())
+
+
 def test_a_generator_behind_another_one_keeps_its_gradient(does_not_round):
     network = nn.Conv2d(1, 1, 1)
     Accelerated(network)(IMAGES.clone().requires_grad_()).sum().backward()

@@ -37,7 +37,7 @@ def test_choice_says_what_it_is(capsys):
     assert choose_recipe("generator", "reference") is REFERENCE
     assert capsys.readouterr().out == ("Recipe 'reference': batch size 40, learning rate 0.0002.\n")
     choose_recipe("cgan")
-    assert "'recommended': batch size 8" in capsys.readouterr().out
+    assert "'recommended': batch size 4" in capsys.readouterr().out
 
 
 def test_unknown_words_list_the_known():
