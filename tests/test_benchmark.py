@@ -6,7 +6,7 @@ from torch import nn
 
 from labhelpers.blocks import FinalLayer
 from labhelpers.instructor import benchmark_training as benchmark
-from labhelpers.instructor.notebooks import NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.instructor.plain import plain, plain_step
 from labhelpers.layers import ConvTranspose2d
 from labhelpers.phantom import write_phantom
@@ -16,10 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def names():
-    return {
-        method: run_source(given_source(NOTEBOOKS / notebook / f"{notebook}.ipynb"))
-        for method, notebook in benchmark.METHODS.items()
-    }
+    return {method: run_source(given_source(notebook)) for method, notebook in METHODS.items()}
 
 
 def test_plain_network_has_the_same_weights_and_numbers_but_no_fast_layer(names):
@@ -49,7 +46,7 @@ def losses_of(make, t1, monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("method", benchmark.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
     """The losses of three steps on one batch agree, so the work is the same."""
     t1 = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1

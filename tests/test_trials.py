@@ -8,7 +8,7 @@ import torch
 from labhelpers.data import IXIDataset
 from labhelpers.instructor import trials
 from labhelpers.instructor.changes import BuildError
-from labhelpers.instructor.notebooks import NOTEBOOKS, given_source
+from labhelpers.instructor.notebooks import METHODS, given_source
 from labhelpers.instructor.trials import Trial, intervals, read_ablation, run_trial, table
 from labhelpers.phantom import write_phantom
 from labhelpers.recipes import RECIPES, REFERENCE
@@ -29,10 +29,9 @@ def recommended(method, **changes):
 def test_every_change_of_the_ablation_fits_its_notebook():
     seen = [(trial.method, trial.name) for trial in read_ablation()]
     assert len(set(seen)) == len(seen)
-    assert {method for method, _ in seen} == set(trials.METHODS)
+    assert {method for method, _ in seen} == set(METHODS)
     for trial in read_ablation():
-        notebook = trials.METHODS[trial.method]
-        source = given_source(NOTEBOOKS / notebook / f"{notebook}.ipynb")
+        source = given_source(METHODS[trial.method])
         assert all(source.count(old) == 1 for old, _ in trial.replace), trial.name
         changes = trial.recipe != RECIPES[trial.method]["recommended"] or trial.replace
         assert changes or trial.name == "recommended"
@@ -44,7 +43,7 @@ def test_change_that_does_not_fit_is_named(few):
         run_trial(trial, few, few)
 
 
-@pytest.mark.parametrize("method", trials.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["reference", "recommended"])
 def test_trial_trains_by_the_notebooks_function(method, name, few, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

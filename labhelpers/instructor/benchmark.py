@@ -20,11 +20,11 @@ from torch.utils.data import DataLoader, Dataset
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
-from labhelpers.instructor.benchmark_training import METHODS, benchmark_training
+from labhelpers.instructor.benchmark_training import benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
 from labhelpers.instructor.course import open_course
 from labhelpers.instructor.grade import MODEL, autograde, hand_in
-from labhelpers.instructor.notebooks import read_exercises
+from labhelpers.instructor.notebooks import METHODS, read_exercises
 from labhelpers.instructor.plain import FilesDataset
 from labhelpers.instructor.release import build_student
 

@@ -19,13 +19,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labhelpers.batches import DeviceBatches
 from labhelpers.data import IXIDataset
-from labhelpers.instructor.notebooks import NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.instructor.plain import FilesDataset, Step, plain_step
 from labhelpers.precision import Accelerated, gains_from_bfloat16
 
-__all__ = ["METHODS", "benchmark_training"]
+__all__ = ["benchmark_training"]
 
-METHODS = {"generator": "2-generator", "cgan": "3-cgan", "cyclegan": "4-cyclegan"}
 BATCH_SIZE = 40  # that of the published recipe
 
 PLAIN, FLOAT32, BFLOAT16 = "plain", "lab, float32", "lab, bfloat16"
@@ -80,8 +79,7 @@ def _step_with_batch(
     method: str, variant: str, root: Path, device: torch.device
 ) -> Callable[[], None]:
     """Return a function that takes the next batch and makes one step on it."""
-    notebook = METHODS[method]
-    names = run_source(given_source(NOTEBOOKS / notebook / f"{notebook}.ipynb"))
+    names = run_source(given_source(METHODS[method]))
     dataset: Any = IXIDataset(root)
     if variant == PLAIN:
         step = plain_step(method, names, device)

@@ -11,10 +11,13 @@ from typing import Any
 
 import nbformat
 
-__all__ = ["NOTEBOOKS", "Exercise", "given_source", "read_exercises", "run_source"]
+__all__ = ["METHODS", "NOTEBOOKS", "Exercise", "given_source", "read_exercises", "run_source"]
 
 #: The source notebooks of this repository, when installed with `pip install -e`.
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+#: The trained methods, each with the notebook that trains it.
+METHODS = {"generator": "2-generator", "cgan": "3-cgan", "cyclegan": "4-cyclegan"}
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,16 @@ def _exercises_of(path: Path) -> Iterator[Exercise]:
             units += _imports(cell.source)
 
 
-def given_source(path: Path) -> str:
+def given_source(name: str) -> str:
     """Return what a notebook defines: its imports, given cells and solutions, as one program.
 
     Nothing in it trains, draws or reads data.
+
+    Args:
+        name: Name of the notebook, such as `2-generator`.
     """
     parts = []
-    for cell in nbformat.read(path, as_version=4).cells:
+    for cell in nbformat.read(NOTEBOOKS / name / f"{name}.ipynb", as_version=4).cells:
         role = cell.metadata.get("nbgrader", {})
         if cell.cell_type != "code" or role.get("grade"):
             continue

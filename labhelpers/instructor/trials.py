@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from labhelpers.data import IXIDataset, fetch_ixi
 from labhelpers.evaluation import generate, sharpness, subject_metrics, with_intervals
 from labhelpers.instructor.changes import BuildError, read_table
-from labhelpers.instructor.notebooks import NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.metrics import evaluate_generator
 from labhelpers.recipes import RECIPES, REFERENCE, Recipe
 from labhelpers.training import load_history, seed_everything
@@ -26,7 +26,6 @@ from labhelpers.unpaired import standardise_brightness
 
 __all__ = ["Trial", "main", "read_ablation", "run_trial"]
 
-METHODS = {"generator": "2-generator", "cgan": "3-cgan", "cyclegan": "4-cyclegan"}
 N_VALIDATION = 92  # a fifth of the training subjects, the last ones of the fixed order
 
 
@@ -108,7 +107,7 @@ def run_trial(
         seed: Seed of weights and batches.
     """
     notebook = METHODS[trial.method]
-    source = given_source(NOTEBOOKS / notebook / f"{notebook}.ipynb")
+    source = given_source(notebook)
     for old, new in trial.replace:
         if source.count(old) != 1:
             raise BuildError(
