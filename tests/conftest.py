@@ -6,6 +6,7 @@ import pytest
 import torch
 from toy import write_toy_course
 
+from labhelpers import data
 from labhelpers.instructor.course import REPOSITORY
 from labhelpers.instructor.release import build_student
 
@@ -23,6 +24,12 @@ def no_public_repository() -> Iterator[None]:
         for name in ("LAB_REPOSITORY", "LAB_REF", "GITHUB_REPOSITORY", "GITHUB_REF_NAME"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_simulated_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process remembers that it opened simulated slices; here each test begins anew."""
+    monkeypatch.setattr(data, "_simulated_opened", False)
 
 
 @pytest.fixture

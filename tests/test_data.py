@@ -54,7 +54,6 @@ def message_of(root: Path, mode: str = "train") -> str:
 @pytest.fixture(autouse=True)
 def no_given_folder(monkeypatch):
     monkeypatch.delenv("LABHELPERS_DATA", raising=False)
-    monkeypatch.setattr(data, "_simulated_opened", False)
 
 
 @pytest.fixture
