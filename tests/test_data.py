@@ -13,7 +13,6 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from labhelpers import data
 from labhelpers.data import DataError, IXIDataset, is_simulated, split_subjects
 
 REPOSITORY = Path(__file__).resolve().parents[1]
