@@ -7,13 +7,11 @@ import json
 import multiprocessing
 import platform
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,6 +22,7 @@ from labhelpers.instructor.benchmark_training import benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
 from labhelpers.instructor.course import open_course
 from labhelpers.instructor.grade import MODEL, autograde, hand_in
+from labhelpers.instructor.memory import peak_growth
 from labhelpers.instructor.notebooks import METHODS, read_exercises
 from labhelpers.instructor.plain import FilesDataset
 from labhelpers.instructor.release import build_student
@@ -97,23 +96,10 @@ def _peak_in_new_process(root: Path, variant: str) -> float:
 
 def _peak_memory(root: Path, variant: str) -> float:
     """Measure the growth of this process (MB) while a dataset is opened and read once."""
-    process = psutil.Process()
     subjects, _ = split_subjects(path.name.split(" - ")[0] for path in root.glob("sub-*.pt"))
     _run_epoch(_loader(FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
-    start = peak = process.memory_info().rss
-    stop = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not stop.wait(0.002):
-            peak = max(peak, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    _run_epoch(_loader(IXIDataset(root) if variant == "memory" else FilesDataset(root, subjects)))
-    stop.set()
-    watcher.join()
-    return (max(peak, process.memory_info().rss) - start) / 1e6
+    make = {"memory": lambda: IXIDataset(root), "files": lambda: FilesDataset(root, subjects)}
+    return peak_growth(lambda: _run_epoch(_loader(make[variant]())))
 
 
 def benchmark_checks(repeats: int = 5) -> dict[str, dict[str, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labhelpers.batches import DeviceBatches
 from labhelpers.data import IXIDataset
+from labhelpers.instructor.memory import peak_growth
 from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.instructor.plain import FilesDataset, Step, plain_step
 from labhelpers.precision import Accelerated, gains_from_bfloat16
@@ -169,16 +169,15 @@ def _memory_in_new_process(method: str, variant: str, root: Path) -> float:
 
 
 def _memory(method: str, variant: str, root: Path) -> float:
-    """Measure the largest memory (MB) that three steps take."""
+    """Measure the memory (MB) that networks, optimizers and three steps take."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    before = _high_water(device)
-    step = _step_with_batch(method, variant, root, device)
-    for _ in range(3):
-        step()
-    return _high_water(device) - before
 
+    def train() -> None:
+        step = _step_with_batch(method, variant, root, device)
+        for _ in range(3):
+            step()
 
-def _high_water(device: torch.device) -> float:
     if device.type == "cuda":
+        train()
         return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kB on Linux
+    return peak_growth(train)

@@ -1,0 +1,34 @@
+"""Measure how much memory a call takes while it runs."""
+
+import threading
+from collections.abc import Callable
+
+import psutil
+
+__all__ = ["peak_growth"]
+
+_PAUSE = 0.002  # seconds between two looks
+
+
+def peak_growth(function: Callable[[], object]) -> float:
+    """Call `function` and return by how many MB this process was larger, at most, than before.
+
+    Memory that the process had and gave back hides what the call takes, so use a fresh process.
+    """
+    process = psutil.Process()
+    start = peak = process.memory_info().rss
+    stop = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not stop.wait(_PAUSE):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        function()
+    finally:
+        stop.set()
+        watcher.join()
+    return (max(peak, process.memory_info().rss) - start) / 1e6
