@@ -32,10 +32,6 @@ class DeviceBatches:
         if self._slices is not None:
             self._slices = {name: slices.to(device) for name, slices in self._slices.items()}
 
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return len(self._loader)
-
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield the batches of one pass, in the loader's order."""
         if self._slices is None:

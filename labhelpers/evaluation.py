@@ -144,7 +144,7 @@ def sharpness(real_t2: Tensor, fake_t2: Tensor) -> float:
     ones (the total variation of Rudin, Osher and Fatemi, 1992). Noise counts as sharp, too: read it
     beside an error and look at the images.
 
-    Used in notebooks 3 and 4.
+    Used in notebook 3, section "A discriminator that looks everywhere".
 
     Args:
         real_t2: True slices `(N, 1, H, W)`.

@@ -16,7 +16,7 @@ def standardise_brightness(slices: Tensor) -> Tensor:
     Each slice was scaled to its own darkest and brightest voxel, so one very bright voxel makes all
     others dark. That factor has nothing to do with the anatomy, and no translation can know it.
 
-    Used in notebook 4, section "The training".
+    Used in notebook 4, section "Unpaired batches".
 
     Args:
         slices: `(N, 1, H, W)`, values in [-1, 1], none all black.
@@ -36,7 +36,7 @@ class MeanPair:
     they are a true pair although nobody's slices are paired. Deformed anew each time, they teach
     which grey belongs to which tissue, wherever it lies.
 
-    Used in notebook 4, section "The training".
+    Used in notebook 4, section "Training".
 
     Args:
         t1: T1-w slices `(N, 1, H, W)`, aligned, values in [-1, 1].

@@ -66,7 +66,7 @@ def test_table_of_one_method(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmark, "BATCH_SIZE", 3)
     monkeypatch.setattr(benchmark, "METHODS", {"generator": "2-generator"})
     monkeypatch.setattr(benchmark, "gains_from_bfloat16", lambda device: True)
-    monkeypatch.setattr(benchmark, "_memory_in_new_process", lambda *arguments: 1.0)
+    monkeypatch.setattr(benchmark, "in_new_process", lambda *arguments: 1.0)
     result = benchmark.benchmark_training(root, repeats=1)
     rows = result["generator"]
     assert list(rows) == [benchmark.PLAIN, benchmark.FLOAT32, benchmark.BFLOAT16]

@@ -1,11 +1,9 @@
 """The memory that a call takes is seen, also what it gives back before it ends."""
 
-import multiprocessing
-
 import numpy as np
 import pytest
 
-from labhelpers.instructor.memory import peak_growth
+from labhelpers.instructor.memory import in_new_process, peak_growth
 
 
 def take_and_give_back():
@@ -15,8 +13,7 @@ def take_and_give_back():
 
 def test_memory_given_back_is_seen():
     # In a fresh process, as the benchmark does: this one may have room left from earlier tests.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert 40 < pool.apply(peak_growth, (take_and_give_back,)) < 200
+    assert 40 < in_new_process(peak_growth, take_and_give_back) < 200
 
 
 def test_a_failing_call_fails():

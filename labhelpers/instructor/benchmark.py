@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import platform
 import statistics
 import time
@@ -22,7 +21,7 @@ from labhelpers.instructor.benchmark_training import benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
 from labhelpers.instructor.course import open_course
 from labhelpers.instructor.grade import MODEL, autograde, hand_in
-from labhelpers.instructor.memory import peak_growth
+from labhelpers.instructor.memory import in_new_process, peak_growth
 from labhelpers.instructor.notebooks import METHODS, read_exercises
 from labhelpers.instructor.plain import FilesDataset
 from labhelpers.instructor.release import build_student
@@ -69,7 +68,10 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         "epoch_files_s": files,
         "ratio": files / memory,
         "epochs_to_break_even": load / (files - memory) if files > memory else float("inf"),
-        **{f"peak_{variant}_mb": _peak_in_new_process(root, variant) for variant in VARIANTS},
+        **{
+            f"peak_{variant}_mb": in_new_process(_peak_memory, root, variant)
+            for variant in VARIANTS
+        },
     }
 
 
@@ -86,12 +88,6 @@ def _seconds(function: Callable[[], object]) -> float:
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
-
-
-def _peak_in_new_process(root: Path, variant: str) -> float:
-    # A new process per variant: memory that one gave back would hide what the other takes.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_memory, (root, variant))
 
 
 def _peak_memory(root: Path, variant: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labhelpers.batches import DeviceBatches
 from labhelpers.data import IXIDataset
-from labhelpers.instructor.memory import peak_growth
+from labhelpers.instructor.memory import in_new_process, peak_growth
 from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.instructor.plain import FilesDataset, Step, plain_step
 from labhelpers.precision import Accelerated, gains_from_bfloat16
@@ -68,7 +67,7 @@ def benchmark_training(root: Path, repeats: int = 5) -> dict[str, Any]:
                 "ratio": medians[PLAIN] / seconds,
                 "gflop": work[variant],
                 "share_of_peak": work[variant] / seconds / peaks[variant],
-                "memory_mb": _memory_in_new_process(method, variant, root),
+                "memory_mb": in_new_process(_memory, method, variant, root),
             }
             for variant, seconds in medians.items()
         }
@@ -160,12 +159,6 @@ def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
-
-
-def _memory_in_new_process(method: str, variant: str, root: Path) -> float:
-    # A new process per variant: memory that one gave back would hide what the other takes.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_memory, (method, variant, root))
 
 
 def _memory(method: str, variant: str, root: Path) -> float:

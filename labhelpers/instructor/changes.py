@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ __all__ = [
     "load",
     "read_mistakes",
     "read_table",
+    "replaced",
     "rewritten",
     "run_answer",
     "source_with",
@@ -56,21 +57,37 @@ def read_mistakes() -> dict[str, dict[str, Change]]:
     return mistakes
 
 
+def replaced(source: str, texts: Iterable[Sequence[str]], name: str, place: str) -> str:
+    """Replace texts in a source, each by another one.
+
+    Args:
+        source: The code to change.
+        texts: Pairs of an old and a new text.
+        name: Whose entry in a table it is, for the message.
+        place: What the source is, for the message.
+
+    Raises:
+        UnfitError: If a text to replace does not occur exactly once.
+    """
+    for old, new in texts:
+        if source.count(old) != 1:
+            raise UnfitError(
+                f"{name}: {old!r} occurs {source.count(old)} times in {place}. "
+                "Expected exactly once. Mend the table."
+            )
+        source = source.replace(old, new)
+    return source
+
+
 def rewritten(exercise: Exercise, changes: Sequence[Change]) -> tuple[str, str]:
     """Apply changes to a solution; return its new source and the code to run before it.
 
     Raises:
         UnfitError: If a text to replace does not occur exactly once.
     """
-    source = exercise.source
+    source, place = exercise.source, f"the solution in {exercise.notebook.name}"
     for change in changes:
-        for old, new in change.get("replace", ()):
-            if source.count(old) != 1:
-                raise UnfitError(
-                    f"{exercise.id}: {old!r} occurs {source.count(old)} times in the solution "
-                    f"in {exercise.notebook.name}. Expected exactly once. Mend the table."
-                )
-            source = source.replace(old, new)
+        source = replaced(source, change.get("replace", ()), exercise.id, place)
     return source, "\n".join(change.get("before", "") for change in changes)
 
 

@@ -95,26 +95,24 @@ def given_source(name: str) -> str:
             continue
         is_definition = role.get("solution") or role.get("locked")
         parts += _imports(cell.source)
-        if is_definition and _is_python(cell.source):
+        if is_definition and _statements(cell.source):
             parts.append(cell.source)
     return "\n".join(parts)
 
 
-def _is_python(source: str) -> bool:
+def _statements(source: str) -> list[ast.stmt]:
+    """Parse a cell; one with a magic command has no statements."""
     try:
-        ast.parse(source)
-    except SyntaxError:  # a cell with a magic command
-        return False
-    return True
+        return ast.parse(source).body
+    except SyntaxError:
+        return []
 
 
 def _imports(source: str) -> list[str]:
     """List the import statements of a cell, one name each."""
-    if not _is_python(source):
-        return []
     return [
         ast.unparse(type(statement)(**{**vars(statement), "names": [name]}))
-        for statement in ast.parse(source).body
+        for statement in _statements(source)
         if isinstance(statement, (ast.Import, ast.ImportFrom))
         for name in statement.names
     ]

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from labhelpers.data import IXIDataset, fetch_ixi
 from labhelpers.evaluation import generate, sharpness, subject_metrics, with_intervals
-from labhelpers.instructor.changes import BuildError, read_table
+from labhelpers.instructor.changes import read_table, replaced
 from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.metrics import evaluate_generator
 from labhelpers.recipes import RECIPES, REFERENCE, Recipe
@@ -107,14 +107,7 @@ def run_trial(
         seed: Seed of weights and batches.
     """
     notebook = METHODS[trial.method]
-    source = given_source(notebook)
-    for old, new in trial.replace:
-        if source.count(old) != 1:
-            raise BuildError(
-                f"{trial.name}: {old!r} occurs {source.count(old)} times in {notebook}. "
-                "Expected exactly once. Mend tables/ablation.yaml."
-            )
-        source = source.replace(old, new)
+    source = replaced(given_source(notebook), trial.replace, trial.name, notebook)
     names = run_source(source, trial.before, trial.name)
 
     recipe, test_loader = trial.recipe, DataLoader(test_set, batch_size=5)
@@ -163,7 +156,7 @@ def _run_all(
     os.chdir(file.parent)
     for trial in trials:
         for seed in seeds:
-            key = {"part": part, "seed": seed, "epochs": num_epoch, **json.loads(_key(trial))}
+            key = {"part": part, "seed": seed, "epochs": num_epoch, **_key(trial)}
             record = next((old for old in done if key.items() <= old.items()), None)
             if record is None:
                 print(f"{trial.method}, {trial.name}, seed {seed}", flush=True)
@@ -174,34 +167,42 @@ def _run_all(
     return records
 
 
-def _key(trial: Trial) -> str:
-    return json.dumps(asdict(trial))  # as JSON, so that tuples compare with what was read
+def _key(trial: Trial) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(trial)))  # lists for tuples, as in what was saved
+
+
+def _by_trial(
+    records: list[dict[str, Any]], figures: Callable[[dict[str, Any]], Any]
+) -> dict[tuple[str, str], list[Any]]:
+    """Collect some figures of each record, one list over the seeds for each trial."""
+    rows: dict[tuple[str, str], list[Any]] = {}
+    for record in records:
+        rows.setdefault((record["method"], record["name"]), []).append(figures(record))
+    return rows
 
 
 def table(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return one row per trial: the means over the seeds, and the spread of the PSNR."""
-    rows = {}
-    for record in records:
-        row = {**record["test"], "sharpness": record["sharpness"], "seconds": record["seconds"]}
-        row["discriminator"] = next(
-            (loss for name, loss in record["losses"].items() if name.startswith("disc")), None
-        )
-        rows.setdefault((record["method"], record["name"]), []).append(row)
-    return pd.DataFrame(
-        {key: pd.DataFrame(seeds).mean() for key, seeds in rows.items()},
-    ).T.assign(
-        spread={key: pd.DataFrame(seeds)["PSNR"].std() for key, seeds in rows.items()},
+
+    def row(record: dict[str, Any]) -> dict[str, Any]:
+        losses = record["losses"].items()
+        return {
+            **record["test"],
+            "sharpness": record["sharpness"],
+            "seconds": record["seconds"],
+            "discriminator": next((loss for name, loss in losses if name.startswith("disc")), None),
+        }
+
+    rows = {key: pd.DataFrame(seeds) for key, seeds in _by_trial(records, row).items()}
+    return pd.DataFrame({key: seeds.mean() for key, seeds in rows.items()}).T.assign(
+        spread={key: seeds["PSNR"].std() for key, seeds in rows.items()},
         seeds={key: len(seeds) for key, seeds in rows.items()},
     )
 
 
 def intervals(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return, for each trial, mean and interval over the subjects, each averaged over the seeds."""
-    rows: dict[tuple[str, str], list[pd.DataFrame]] = {}
-    for record in records:
-        rows.setdefault((record["method"], record["name"]), []).append(
-            pd.DataFrame(record["subjects"])
-        )
+    rows = _by_trial(records, lambda record: pd.DataFrame(record["subjects"]))
     return pd.concat({key: with_intervals(sum(seeds) / len(seeds)) for key, seeds in rows.items()})
 
 
