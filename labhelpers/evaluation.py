@@ -11,6 +11,7 @@ from scipy.stats import bootstrap
 from torch import Tensor, nn
 
 from labhelpers.metrics import (
+    evaluating,
     mean_absolute_error,
     peak_signal_to_noise_ratio,
     standard_metrics,
@@ -28,7 +29,6 @@ __all__ = [
 _N_RESAMPLES = 2000
 
 
-@torch.no_grad()
 def generate(generator: nn.Module, loader: Iterable) -> dict[str, Tensor]:
     """Return all slices of a loader together with what a generator makes of them.
 
@@ -43,16 +43,11 @@ def generate(generator: nn.Module, loader: Iterable) -> dict[str, Tensor]:
     Returns:
         `real_t1`, `real_t2` and `fake_t2`, each `(N, 1, 64, 64)`, float32, on the CPU.
     """
-    device = next((parameter.device for parameter in generator.parameters()), "cpu")
-    was_training = generator.training
-    generator.eval()
-    try:
+    with evaluating(generator) as device:
         rows = [
             (batch["T1"], batch["T2"], generator(batch["T1"].to(device)).float().cpu())
             for batch in loader
         ]
-    finally:
-        generator.train(was_training)
     real_t1, real_t2, fake_t2 = (torch.cat(slices) for slices in zip(*rows, strict=True))
     return {"real_t1": real_t1, "real_t2": real_t2, "fake_t2": fake_t2}
 

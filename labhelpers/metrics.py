@@ -1,6 +1,7 @@
 """Similarity of a generated image to the true one: historical and standard definitions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -12,6 +13,7 @@ from torchmetrics.functional.image import (
 
 __all__ = [
     "evaluate_generator",
+    "evaluating",
     "mean_absolute_error",
     "peak_signal_to_noise_ratio",
     "standard_metrics",
@@ -120,6 +122,26 @@ def standard_metrics(real: Tensor, fake: Tensor) -> pd.DataFrame:
     return pd.DataFrame({name: values.cpu().numpy() for name, values in columns.items()})
 
 
+@contextmanager
+def evaluating(generator: nn.Module) -> Iterator[torch.device]:
+    """Run a generator without gradients, in evaluation mode; afterwards its mode is as it was.
+
+    Args:
+        generator: Any network, with or without weights.
+
+    Yields:
+        The device where the generator expects its images.
+    """
+    device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
+    was_training = generator.training
+    generator.eval()
+    try:
+        with torch.no_grad():
+            yield device
+    finally:
+        generator.train(was_training)
+
+
 def evaluate_generator(
     generator: nn.Module, train_loader: Iterable, test_loader: Iterable
 ) -> pd.DataFrame:
@@ -142,21 +164,14 @@ def evaluate_generator(
     Raises:
         ValueError: If a loader is empty or the generator changes the shape.
     """
-    parameter = next(iter(generator.parameters()), None)
-    device = torch.device("cpu") if parameter is None else parameter.device
-    was_training = generator.training
-    generator.eval()
-    try:
+    with evaluating(generator) as device:
         columns = {
             name: _mean_over_batches(generator, loader, device, name)
             for name, loader in (("Training set", train_loader), ("Test set", test_loader))
         }
-    finally:
-        generator.train(was_training)
     return pd.DataFrame(columns)
 
 
-@torch.no_grad()
 def _mean_over_batches(
     generator: nn.Module, loader: Iterable, device: torch.device, name: str
 ) -> pd.Series:

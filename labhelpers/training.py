@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from labhelpers import plots
 from labhelpers.batches import DeviceBatches, mirrored
 from labhelpers.environment import has_reader, is_graded
+from labhelpers.metrics import evaluating
 
 __all__ = [
     "PRESETS",
@@ -286,12 +287,8 @@ class TrainingRun:
         The file is there at the end of the `with` block, at the latest.
         """
         path = self.folder / f"epoch-{self._epoch}.png"
-        device = next(generator.parameters()).device
-        was_training = generator.training
-        generator.eval()
-        with torch.no_grad():
+        with evaluating(generator) as device:
             fake_t2 = generator(self._samples["T1"].to(device)).cpu()
-        generator.train(was_training)
         # Drawn beside the training, which on a GPU would have to wait for it.
         slices = self._samples["T1"], fake_t2, self._samples["T2"]
         self._drawn.append(self._painter.submit(plots.save_sample_grid, path, *slices))

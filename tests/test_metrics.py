@@ -10,6 +10,7 @@ from torch import nn
 
 from labhelpers.metrics import (
     evaluate_generator,
+    evaluating,
     mean_absolute_error,
     peak_signal_to_noise_ratio,
     standard_metrics,
@@ -127,6 +128,17 @@ def test_evaluate_generator_leaves_the_network_as_it_was():
     evaluate_generator(generator, loader(1.0), loader(1.0))
     assert generator.training
     assert generator.factor.grad is None
+
+
+def test_mode_and_gradients_come_back_after_an_error():
+    generator = Halve().train()
+    with pytest.raises(ZeroDivisionError), evaluating(generator) as device:
+        assert device.type == "cpu"
+        assert not generator.training
+        assert not generator(torch.ones(1)).requires_grad
+        1 / 0  # noqa: B018
+    assert generator.training
+    assert torch.is_grad_enabled()
 
 
 def test_evaluate_generator_without_weights():

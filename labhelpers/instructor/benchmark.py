@@ -6,8 +6,6 @@ import argparse
 import json
 import platform
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from labhelpers.instructor.benchmark_training import benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
 from labhelpers.instructor.course import open_course
 from labhelpers.instructor.grade import MODEL, autograde, hand_in
-from labhelpers.instructor.memory import in_new_process, peak_growth
+from labhelpers.instructor.measure import in_new_process, peak_growth, seconds
 from labhelpers.instructor.notebooks import METHODS, read_exercises
 from labhelpers.instructor.plain import FilesDataset
 from labhelpers.instructor.release import build_student
@@ -46,7 +44,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         Load time (s), time per epoch (s) of both, their ratio, the epochs after which loading has
         paid for itself, and the growth of memory (MB) of both over one epoch from the start.
     """
-    load_times = [_seconds(lambda: IXIDataset(root)) for _ in range(max(3, repeats // 2))]
+    load_times = [seconds(lambda: IXIDataset(root)) for _ in range(max(3, repeats // 2))]
     dataset = IXIDataset(root)
     loaders = {
         "memory": _loader(dataset),
@@ -57,7 +55,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         _run_epoch(loader)
     for _ in range(repeats):
         for variant, loader in loaders.items():
-            epochs[variant].append(_seconds(lambda loader=loader: _run_epoch(loader)))
+            epochs[variant].append(seconds(lambda loader=loader: _run_epoch(loader)))
     load = statistics.median(load_times)
     memory, files = (statistics.median(epochs[variant]) for variant in VARIANTS)
     return {
@@ -82,12 +80,6 @@ def _loader(dataset: Dataset) -> DataLoader:
 def _run_epoch(loader: DataLoader) -> None:
     for batch in loader:
         batch["T1"], batch["T2"]
-
-
-def _seconds(function: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def _peak_memory(root: Path, variant: str) -> float:
@@ -118,9 +110,9 @@ def benchmark_checks(repeats: int = 5) -> dict[str, dict[str, float]]:
         times: dict[str, list[float]] = {kind: [] for kind in answers}
         for repeat in range(repeats + 1):
             for kind, answer in answers.items():
-                seconds = _seconds(lambda id_=id_, answer=answer: verdict(id_, probe(id_, answer)))
+                took = seconds(lambda id_=id_, answer=answer: verdict(id_, probe(id_, answer)))
                 if repeat:  # the first round warms up
-                    times[kind].append(seconds)
+                    times[kind].append(took)
         right, wrong = (statistics.median(times[kind]) for kind in ("right", "wrong"))
         results[id_] = {"right_s": right, "wrong_s": wrong, "ratio": wrong / right}
     return results
@@ -158,7 +150,7 @@ def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict
     build_student()
     course = open_course()
     hand_in(MODEL, assignment)
-    times = [_seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
+    times = [seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
     return {"assignment": assignment, "seconds": statistics.median(times)}
 
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from labhelpers.batches import DeviceBatches
 from labhelpers.data import IXIDataset
-from labhelpers.instructor.memory import in_new_process, peak_growth
+from labhelpers.instructor.measure import in_new_process, peak_growth, seconds
 from labhelpers.instructor.notebooks import METHODS, given_source, run_source
-from labhelpers.instructor.plain import FilesDataset, Step, plain_step
+from labhelpers.instructor.plain import FilesDataset, Step, adam, plain_step
 from labhelpers.precision import Accelerated, gains_from_bfloat16
 
 __all__ = ["benchmark_training"]
@@ -58,18 +57,18 @@ def benchmark_training(root: Path, repeats: int = 5) -> dict[str, Any]:
         times: dict[str, list[float]] = {variant: [] for variant in variants}
         for _ in range(repeats):
             for variant, step in steps.items():
-                times[variant].append(_seconds(step, device))
+                times[variant].append(seconds(step, device))
         medians = {variant: statistics.median(values) for variant, values in times.items()}
         results[method] = {
             variant: {
-                "seconds": seconds,
-                "steps_per_s": 1 / seconds,
-                "ratio": medians[PLAIN] / seconds,
+                "seconds": median,
+                "steps_per_s": 1 / median,
+                "ratio": medians[PLAIN] / median,
                 "gflop": work[variant],
-                "share_of_peak": work[variant] / seconds / peaks[variant],
+                "share_of_peak": work[variant] / median / peaks[variant],
                 "memory_mb": in_new_process(_memory, method, variant, root),
             }
-            for variant, seconds in medians.items()
+            for variant, median in medians.items()
         }
     return results
 
@@ -106,22 +105,19 @@ def _lab_step(method: str, names: dict[str, Any], device: torch.device, rounds: 
         accelerated.rounds = rounds
         return accelerated
 
-    def adam(*networks: nn.Module) -> torch.optim.Optimizer:
-        weights = chain.from_iterable(network.parameters() for network in networks)
-        return torch.optim.Adam(weights, lr=2e-4, betas=(0.5, 0.999), fused=True)
-
+    fused_adam = partial(adam, fused=True)
     step = names[f"{method}_step"]
     if method == "generator":
         generator = network("GeneratorUNet")
-        optimizer = adam(generator)
+        optimizer = fused_adam(generator)
         return lambda t1, t2: step(generator, optimizer, F.l1_loss, t1, t2)
     if method == "cgan":
         pair = network("GeneratorUNet"), network("Discriminator", judges=True)
-        optimizers = [adam(one) for one in pair]
+        optimizers = [fused_adam(one) for one in pair]
         return lambda t1, t2: step(*pair, *optimizers, t1, t2)
     generators = network("GeneratorUNet"), network("GeneratorUNet")
     judges = network("DiscriminatorCycle", True), network("DiscriminatorCycle", True)
-    optimizers = [adam(*generators), adam(*judges)]
+    optimizers = [fused_adam(*generators), fused_adam(*judges)]
     return lambda t1, t2: step(generators, judges, *optimizers, t1, t2)
 
 
@@ -138,21 +134,8 @@ def _peak_speed(dtype: torch.dtype, device: torch.device) -> float:
     """Return the largest speed of a square matrix product (GFLOP/s) among a few."""
     size = 2048 if device.type == "cpu" else 8192
     matrix = torch.randn(size, size, device=device).to(dtype)
-    fastest = min(_seconds(lambda: matrix @ matrix, device) for _ in range(7))
+    fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(7))
     return 2 * size**3 / fastest / 1e9
-
-
-def _seconds(function: Callable[[], object], device: torch.device) -> float:
-    _wait(device)
-    start = time.perf_counter()
-    function()
-    _wait(device)
-    return time.perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _name(device: torch.device) -> str:

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from labhelpers.blocks import FinalLayer
 from labhelpers.layers import ConvTranspose2d
 
-__all__ = ["FilesDataset", "Step", "plain", "plain_step"]
+__all__ = ["FilesDataset", "Step", "adam", "plain", "plain_step"]
 
 #: One optimisation step on the T1-w and T2-w slices of a batch.
 Step = Callable[[Tensor, Tensor], None]
@@ -77,9 +77,10 @@ def plain_step(method: str, names: dict[str, Any], device: torch.device) -> Step
     return _STEPS[method](names, device)
 
 
-def _adam(*networks: nn.Module) -> torch.optim.Optimizer:
+def adam(*networks: nn.Module, fused: bool = False) -> torch.optim.Optimizer:
+    """Return the published optimizer of some networks; `fused` makes each step one kernel."""
     weights = chain.from_iterable(network.parameters() for network in networks)
-    return torch.optim.Adam(weights, lr=2e-4, betas=(0.5, 0.999))
+    return torch.optim.Adam(weights, lr=2e-4, betas=(0.5, 0.999), fused=fused)
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -91,14 +92,14 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 def _generator_step(names: dict[str, Any], device: torch.device) -> Step:
     generator = plain(names["GeneratorUNet"]().to(device))
-    optimizer = _adam(generator)
+    optimizer = adam(generator)
     return lambda t1, t2: _update(optimizer, F.l1_loss(generator(t1), t2))
 
 
 def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
     generator = plain(names["GeneratorUNet"]().to(device))
     discriminator = names["Discriminator"]().to(device)
-    optimizer_generator, optimizer_discriminator = _adam(generator), _adam(discriminator)
+    optimizer_generator, optimizer_discriminator = adam(generator), adam(discriminator)
 
     def step(t1: Tensor, t2: Tensor) -> None:
         loss = names["cgan_generator_loss"](discriminator, t1, t2, generator(t1))
@@ -112,7 +113,7 @@ def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
 def _cyclegan_step(names: dict[str, Any], device: torch.device) -> Step:
     generators = [plain(names["GeneratorUNet"]().to(device)) for _ in range(2)]
     discriminators = [names["DiscriminatorCycle"]().to(device) for _ in range(2)]
-    optimizer_generators, optimizer_discriminators = _adam(*generators), _adam(*discriminators)
+    optimizer_generators, optimizer_discriminators = adam(*generators), adam(*discriminators)
     judge = names["cyclegan_discriminator_loss"]
 
     def step(t1: Tensor, t2: Tensor) -> None:

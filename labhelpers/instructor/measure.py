@@ -1,15 +1,27 @@
-"""Measure how much memory a call takes while it runs."""
+"""Measure what a call takes: seconds, and memory while it runs."""
 
 import multiprocessing
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import psutil
+import torch
 
-__all__ = ["in_new_process", "peak_growth"]
+__all__ = ["in_new_process", "peak_growth", "seconds"]
 
 _PAUSE = 0.002  # seconds between two looks
+
+
+def seconds(function: Callable[[], object], device: torch.device | str = "cpu") -> float:
+    """Call a function and return how long it took, the work it left to a GPU included."""
+    wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else lambda: None
+    wait()
+    start = time.perf_counter()
+    function()
+    wait()
+    return time.perf_counter() - start
 
 
 def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:
