@@ -22,7 +22,6 @@ from labhelpers.instructor.notebooks import METHODS, given_source, run_source
 from labhelpers.metrics import evaluate_generator
 from labhelpers.recipes import RECIPES, REFERENCE, Recipe
 from labhelpers.training import load_history, seed_everything
-from labhelpers.unpaired import standardise_brightness
 
 __all__ = ["Trial", "main", "read_ablation", "run_trial"]
 
@@ -111,13 +110,10 @@ def run_trial(
     names = run_source(source, trial.before, trial.name)
 
     recipe, test_loader = trial.recipe, DataLoader(test_set, batch_size=5)
-    dataset = train_set
     if trial.method == "cyclegan":
-        piles = train_set.t1, train_set.t2
-        if recipe.standardise:
-            piles = tuple(standardise_brightness(pile) for pile in piles)
-        dataset = names["UnpairedSlices"](*piles)
-    train_loader = DataLoader(dataset, batch_size=recipe.batch_size, shuffle=True)
+        train_loader = names["make_unpaired_loader"](train_set, recipe)
+    else:
+        train_loader = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
     seed_everything(seed)
     start = time.perf_counter()
     generator = names[f"train_{trial.method}"](
