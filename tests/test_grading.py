@@ -20,6 +20,7 @@ from labhelpers.instructor.grade import (
     total_scores,
 )
 from labhelpers.instructor.lab import score_problems
+from labhelpers.instructor.release import build_student
 
 NAMES = assignments()
 
@@ -126,6 +127,22 @@ def test_a_manual_score_survives_grading_again(toy_course):
     autograde(api, "reader", "toy")
     scores = read_scores(api).loc[("reader", "toy"), "score"]
     assert scores["written-double"] == 1.5 and scores["check-double"] == 2
+
+
+def test_a_cell_added_after_grading_says_what_to_do(toy_course):
+    hand_in(MODEL, "toy", root=toy_course)
+    api = open_course(toy_course)
+    autograde(api, MODEL, "toy")
+    path = toy_course / "notebooks" / "toy" / "toy.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(copy.deepcopy(notebook.cells[1]))
+    notebook.cells[-1].id = notebook.cells[-1].metadata.nbgrader.grade_id = "another"
+    nbformat.write(notebook, path)
+    with pytest.raises(CourseError, match=f"nbgrader db student remove --force {MODEL}"):
+        build_student(toy_course)
+    with Gradebook(api.coursedir.db_url) as gradebook:  # as that command does
+        gradebook.remove_student(MODEL)
+    build_student(toy_course)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
 import statistics
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,10 @@ from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
 from labhelpers.instructor.benchmark_training import benchmark_training
 from labhelpers.instructor.changes import load, read_mistakes
-from labhelpers.instructor.course import open_course
+from labhelpers.instructor.course import REPOSITORY, open_course
 from labhelpers.instructor.grade import MODEL, autograde, hand_in
 from labhelpers.instructor.measure import in_new_process, peak_growth, seconds
-from labhelpers.instructor.notebooks import METHODS, read_exercises
+from labhelpers.instructor.notebooks import METHODS, NOTEBOOKS, read_exercises
 from labhelpers.instructor.plain import FilesDataset
 from labhelpers.instructor.release import build_student
 
@@ -147,10 +149,14 @@ def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict
         assignment: Name of the assignment.
         repeats: Gradings; the median is reported.
     """
-    build_student()
-    course = open_course()
-    hand_in(MODEL, assignment)
-    times = [seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
+    with tempfile.TemporaryDirectory() as folder:  # never in the gradebook of the class
+        root = Path(folder)
+        shutil.copytree(NOTEBOOKS / assignment, root / "notebooks" / assignment)
+        shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+        build_student(root)
+        course = open_course(root)
+        hand_in(MODEL, assignment, root=root)
+        times = [seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
     return {"assignment": assignment, "seconds": statistics.median(times)}
 
 

@@ -19,6 +19,16 @@ REPOSITORY = NOTEBOOKS.parent
 """The folder with `notebooks/` and `nbgrader_config.py`, when installed with `pip install -e`."""
 
 
+# How nbgrader refuses cells that were added or removed once somebody has handed in.
+_HANDED_IN = "submissions associated with it"
+_WHAT_THEN = """
+It protects the scores that it holds. If they are only those of the samples that `make lab` graded,
+remove these and try again:
+    nbgrader db student remove --force model-answer
+    nbgrader db student remove --force untouched
+In a running course leave the cells as they are, or release the new notebook under another name."""
+
+
 class CourseError(Exception):
     """nbgrader could not do what was asked; the message says what, and how its log ends."""
 
@@ -75,6 +85,8 @@ def convert(
     if not result["success"]:
         whose = f" of {student!r}" if student else ""
         reason = _reason(result.get("log", "")) or result["error"]
+        if _HANDED_IN in reason:
+            reason += _WHAT_THEN
         raise CourseError(
             f"nbgrader {converter.__name__} failed on {assignment!r}{whose}:\n{reason}"
         )
