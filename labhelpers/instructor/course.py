@@ -22,8 +22,8 @@ REPOSITORY = NOTEBOOKS.parent
 # How nbgrader refuses cells that were added or removed once somebody has handed in.
 _HANDED_IN = "submissions associated with it"
 _WHAT_THEN = """
-It protects the scores that it holds. If they are only those of the samples that `make lab` graded,
-remove these and try again:
+It protects the scores that it holds; `nbgrader db student list` tells whose. If there are only the
+samples that `make lab` graded, remove these and try again:
     nbgrader db student remove --force model-answer
     nbgrader db student remove --force untouched
 In a running course leave the cells as they are, or release the new notebook under another name."""
