@@ -53,12 +53,6 @@ class Preset:
     train_subjects: int | None = None
     test_subjects: int | None = None
 
-    @property
-    def summary(self) -> str:
-        """How much is trained, in a few words."""
-        subjects = "all" if self.train_subjects is None else self.train_subjects
-        return f"{self.num_epoch} epochs, {subjects} training subjects"
-
 
 PRESETS = {
     "quick": Preset("quick", num_epoch=2, train_subjects=80, test_subjects=20),
@@ -82,7 +76,8 @@ def choose_preset(name: str | None = None) -> Preset:
     if name not in PRESETS:
         raise ValueError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
     preset = PRESETS[name]
-    print(f"Preset {preset.name!r}: {preset.summary}.")
+    subjects = "all" if preset.train_subjects is None else preset.train_subjects
+    print(f"Preset {preset.name!r}: {preset.num_epoch} epochs, {subjects} training subjects.")
     return preset
 
 
