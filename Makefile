@@ -35,41 +35,41 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
-	@$(PY) -m labhelpers.instructor.lab
+	@$(PY) -m labhelpers.instructor.course.overview
 
 test: $(INSTALLED) ## lint, unit tests, notebooks under nbval, nbgrader round trip
 	$(call part,lint,$(MAKE) --no-print-directory lint)
 	$(call part,unit tests,$(PY) -m pytest -q -m "not slow")
-	$(call part,notebooks,$(PY) -m labhelpers.instructor.validate --preset quick)
+	$(call part,notebooks,$(PY) -m labhelpers.instructor.course.validate --preset quick)
 	$(call part,release and grading,$(PY) -m pytest -q -m slow)
 
 release: $(INSTALLED) ## student version and solution, as folders and zips under build/
-	@$(PY) -m labhelpers.instructor.release
+	@$(PY) -m labhelpers.instructor.course.release
 
 validate: $(INSTALLED) ## run all notebooks under nbval; PRESET=full trains for real
-	@$(PY) -m labhelpers.instructor.validate --preset $(PRESET)
+	@$(PY) -m labhelpers.instructor.course.validate --preset $(PRESET)
 
 jupyter: $(INSTALLED) ## open JupyterLab on the student version
-	@test -d build/student || $(PY) -m labhelpers.instructor.release --student-only
+	@test -d build/student || $(PY) -m labhelpers.instructor.course.release --student-only
 	@$(PY) -m jupyterlab --notebook-dir build/student
 
 formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 	@$(PY) -m jupyterlab
 
 mistakes: $(INSTALLED) ## grade every known mistake with nbgrader, print one table
-	@$(PY) -m labhelpers.instructor.mistakes
+	@$(PY) -m labhelpers.instructor.authoring.mistakes
 
 benchmark: $(INSTALLED) ## measure speed against the plain recipe, and of data, checks, grading
-	@$(PY) -m labhelpers.instructor.benchmark
+	@$(PY) -m labhelpers.instructor.experiments.benchmark
 
 ablation: $(INSTALLED) ## train each recipe with one choice changed at a time (hours; can be resumed)
-	@$(PY) -m labhelpers.instructor.trials ablation
+	@$(PY) -m labhelpers.instructor.experiments.trials ablation
 
 results: $(INSTALLED) ## train both recipes of each method, three seeds (hours; can be resumed)
-	@$(PY) -m labhelpers.instructor.trials results
+	@$(PY) -m labhelpers.instructor.experiments.trials results
 
 expected: $(INSTALLED) ## compute anew the numbers that the checks compare with
-	@$(PY) -m labhelpers.instructor.expected
+	@$(PY) -m labhelpers.instructor.authoring.expected
 
 picture: $(INSTALLED) ## draw the README's picture, from the phantom
 	@$(PY) -c "from labhelpers import data, phantom, plots; \

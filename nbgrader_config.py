@@ -5,7 +5,7 @@ from pathlib import Path
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader import preprocessors
 
-from labhelpers.instructor.preprocessors import (
+from labhelpers.instructor.course.preprocessors import (
     FillInSource,
     HideTracebacks,
     PrepareForStudents,

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from labhelpers.layers import ConvTranspose2d, upsampled_conv2d
+from labhelpers.fast import ConvTranspose2d, upsampled_conv2d
 
 __all__ = ["FinalLayer", "PatchDiscriminator", "UNetDown", "UNetUp", "discriminator_block"]
 

@@ -10,11 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset
 
 from labhelpers.download import PHANTOM_FOLDER, DataError, fetch_ixi, parse_slice_name
 
-__all__ = ["DataError", "IXIDataset", "fetch_ixi", "is_simulated", "split_subjects"]
+__all__ = [
+    "DataError",
+    "IXIDataset",
+    "fetch_ixi",
+    "is_simulated",
+    "limit_subjects",
+    "split_subjects",
+]
 
 MODALITIES = ("T1", "T2")
 IMAGE_SHAPE = (64, 64)
@@ -165,6 +172,18 @@ def split_subjects(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
     ordered = [ordered[index] for index in permutation]
     n_train = len(ordered) * 4 // 5  # in integers: 0.8 has no exact binary form
     return ordered[:n_train], ordered[n_train:]
+
+
+def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
+    """Return a loader over the first `n_subjects` of `loader`'s dataset (None: the loader itself).
+
+    Batch size and order (shuffled or not) stay as they were.
+    """
+    if n_subjects is None or n_subjects >= len(loader.dataset):
+        return loader
+    subset = Subset(loader.dataset, range(n_subjects))
+    shuffled = isinstance(loader.sampler, RandomSampler)
+    return DataLoader(subset, batch_size=loader.batch_size, shuffle=shuffled)
 
 
 def _check_mode(mode: str) -> None:

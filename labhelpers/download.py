@@ -28,7 +28,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from labhelpers.environment import has_reader
+from labhelpers.session import has_reader
 
 __all__ = ["DataError", "fetch_ixi", "folder_digest", "parse_slice_name"]
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from labhelpers.data import is_simulated
-from labhelpers.environment import is_graded
+from labhelpers.session import is_graded
 
 __all__ = ["REFERENCE", "load_generator", "results_table", "save_result"]
 

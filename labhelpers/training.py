@@ -1,121 +1,25 @@
-"""What a readable training loop needs: device, seed, preset, batches, progress, safe stop."""
+"""What a readable training loop needs: batches, progress, sample images, safe stop, averages."""
 
 import copy
 import math
-import os
-import random
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, RandomSampler, Subset
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labhelpers import plots
 from labhelpers.batches import DeviceBatches, mirrored
-from labhelpers.environment import has_reader, is_graded
 from labhelpers.metrics import evaluating
+from labhelpers.session import has_reader
 
-__all__ = [
-    "PRESETS",
-    "Preset",
-    "TrainingRun",
-    "WeightAverage",
-    "choose_device",
-    "choose_preset",
-    "limit_subjects",
-    "load_history",
-    "seed_everything",
-    "strong_start",
-]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How much a notebook trains.
-
-    Attributes:
-        name: The word by which it is chosen.
-        num_epoch: Passes over the training set.
-        train_subjects: Training subjects used, None for all.
-        test_subjects: Test subjects used, None for all.
-    """
-
-    name: str
-    num_epoch: int
-    train_subjects: int | None = None
-    test_subjects: int | None = None
-
-
-PRESETS = {
-    "quick": Preset("quick", num_epoch=2, train_subjects=80, test_subjects=20),
-    "full": Preset("full", num_epoch=20),
-}
-
-
-def choose_preset(name: str | None = None) -> Preset:
-    """Return the preset: that of `LABHELPERS_PRESET`, else the given one, else `full`.
-
-    Grading and validation with nbgrader never train for long: there it is `quick`, whatever the
-    notebook and the environment ask for. Used in the section "Set-up" of notebooks 2 to 4.
-
-    Args:
-        name: `quick`, `full`, or None to let the environment decide.
-
-    Raises:
-        ValueError: If there is no such preset.
-    """
-    name = "quick" if is_graded() else os.environ.get("LABHELPERS_PRESET") or name or "full"
-    if name not in PRESETS:
-        raise ValueError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
-    preset = PRESETS[name]
-    subjects = "all" if preset.train_subjects is None else preset.train_subjects
-    print(f"Preset {preset.name!r}: {preset.num_epoch} epochs, {subjects} training subjects.")
-    return preset
-
-
-def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
-    """Return a loader over the first `n_subjects` of `loader`'s dataset (None: the loader itself).
-
-    Batch size and order (shuffled or not) stay as they were.
-    """
-    if n_subjects is None or n_subjects >= len(loader.dataset):
-        return loader
-    subset = Subset(loader.dataset, range(n_subjects))
-    shuffled = isinstance(loader.sampler, RandomSampler)
-    return DataLoader(subset, batch_size=loader.batch_size, shuffle=shuffled)
-
-
-def choose_device() -> torch.device:
-    """Return the fastest device here, say which one it is and, on a CPU, where to find a GPU."""
-    if torch.cuda.is_available():
-        print(f"Device: GPU ({torch.cuda.get_device_name()}).")
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        print("Device: Apple GPU (mps).")
-        return torch.device("mps")
-    print(f"Device: CPU, {torch.get_num_threads()} threads.")
-    if "google.colab" in sys.modules:
-        print(
-            "Colab lends GPUs: menu Runtime > Change runtime type > T4 GPU, then Runtime > Run all."
-        )
-    else:
-        print("Training takes minutes here. With a GPU, on Colab for instance, it takes seconds.")
-    return torch.device("cpu")
-
-
-def seed_everything(seed: int = 0) -> None:
-    """Seed Python, NumPy and torch, so that weights and batches are the same at every start."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+__all__ = ["TrainingRun", "WeightAverage", "load_history", "strong_start"]
 
 
 def strong_start(network: nn.Module) -> nn.Module:

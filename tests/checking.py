@@ -10,8 +10,8 @@ import torch
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.checks.report import Report
-from labhelpers.instructor.changes import run_answer
-from labhelpers.instructor.notebooks import Exercise, read_exercises
+from labhelpers.instructor.authoring.edits import run_answer
+from labhelpers.instructor.sources import Exercise, read_exercises
 
 ANSWERS = Path(__file__).with_name("answers")
 EXERCISES = list(WRITTEN_AS)

@@ -7,8 +7,8 @@ import torch
 from toy import write_toy_course
 
 from labhelpers import data
-from labhelpers.instructor.course import REPOSITORY
-from labhelpers.instructor.release import build_student
+from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.course.release import build_student
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

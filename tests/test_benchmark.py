@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from labhelpers.blocks import FinalLayer
-from labhelpers.instructor import benchmark_training as benchmark
-from labhelpers.instructor.notebooks import METHODS, given_source, run_source
-from labhelpers.instructor.plain import plain, plain_step
-from labhelpers.layers import ConvTranspose2d
+from labhelpers.fast import ConvTranspose2d
+from labhelpers.instructor.experiments import training_speed as benchmark
+from labhelpers.instructor.experiments.published import plain, plain_step
+from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.phantom import write_phantom
 
 CPU = torch.device("cpu")

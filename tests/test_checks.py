@@ -9,7 +9,7 @@ from checking import EXERCISES, LIMIT, Answer, answers, exercises, judge, load, 
 from labhelpers import checks
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import PROBES, WRITTEN_AS
-from labhelpers.checks.judging import NUMBERS_FILES
+from labhelpers.checks.verdict import NUMBERS_FILES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

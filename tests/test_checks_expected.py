@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from labhelpers.checks.comparison import changed
-from labhelpers.checks.judging import NUMBERS_FILES, TEXTS_FILE
-from labhelpers.checks.numbers import hashed, observe, same, tell
-from labhelpers.instructor import expected
-from labhelpers.instructor.changes import BuildError, rewritten
-from labhelpers.instructor.expected import differences
-from labhelpers.instructor.notebooks import NOTEBOOKS, Exercise, read_exercises, run_source
+from labhelpers.checks.fingerprint import hashed, observe, same, tell
+from labhelpers.checks.verdict import NUMBERS_FILES, TEXTS_FILE
+from labhelpers.instructor.authoring import expected
+from labhelpers.instructor.authoring.edits import BuildError, rewritten
+from labhelpers.instructor.authoring.expected import differences
+from labhelpers.instructor.sources import NOTEBOOKS, Exercise, read_exercises, run_source
 
 
 @pytest.mark.slow

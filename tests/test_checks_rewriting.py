@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rewriting import rewritten
 
-from labhelpers.instructor.changes import read_mistakes, source_with
+from labhelpers.instructor.authoring.edits import read_mistakes, source_with
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

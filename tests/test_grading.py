@@ -9,8 +9,10 @@ from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.utils import is_grade, is_solution
 
-from labhelpers.instructor.course import CourseError, assignments, convert, open_course
-from labhelpers.instructor.grade import (
+from labhelpers.instructor.course.nbgrader import CourseError, assignments, convert, open_course
+from labhelpers.instructor.course.overview import score_problems
+from labhelpers.instructor.course.release import build_student
+from labhelpers.instructor.course.samples import (
     MODEL,
     UNTOUCHED,
     autograde,
@@ -19,8 +21,6 @@ from labhelpers.instructor.grade import (
     read_scores,
     total_scores,
 )
-from labhelpers.instructor.lab import score_problems
-from labhelpers.instructor.release import build_student
 
 NAMES = assignments()
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from labhelpers.instructor.measure import in_new_process, peak_growth, seconds
+from labhelpers.instructor.experiments.measure import in_new_process, peak_growth, seconds
 
 
 def take_and_give_back():

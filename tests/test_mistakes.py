@@ -10,10 +10,15 @@ import pytest
 from checking import EXERCISES, answers, exercises
 
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.instructor import mistakes
-from labhelpers.instructor.changes import BuildError, UnfitError, read_mistakes, rewritten
-from labhelpers.instructor.mistakes import Answer, all_mistakes, grade_answers, mistake_problems
-from labhelpers.instructor.notebooks import Exercise
+from labhelpers.instructor.authoring import mistakes
+from labhelpers.instructor.authoring.edits import BuildError, UnfitError, read_mistakes, rewritten
+from labhelpers.instructor.authoring.mistakes import (
+    Answer,
+    all_mistakes,
+    grade_answers,
+    mistake_problems,
+)
+from labhelpers.instructor.sources import Exercise
 
 MISTAKES = read_mistakes()
 TEXTS = [
@@ -60,7 +65,7 @@ def test_every_mistake_of_an_exercise_has_a_nudge_and_a_hint_of_its_own() -> Non
 def test_a_mistake_of_an_unknown_exercise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = {"mistakes/1-data-exploration.yaml": {"tea-making": {}}}
     monkeypatch.setattr(
-        "labhelpers.instructor.changes.read_table", lambda name: tables.get(name, {})
+        "labhelpers.instructor.authoring.edits.read_table", lambda name: tables.get(name, {})
     )
     with pytest.raises(BuildError, match="tea-making: no such exercise"):
         read_mistakes()

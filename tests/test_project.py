@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from labhelpers import checks
-from labhelpers.instructor.course import REPOSITORY
-from labhelpers.instructor.preprocessors import remove_markers
+from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.course.preprocessors import remove_markers
 
 EXERCISES = {
     "1-data-exploration": {

@@ -11,8 +11,8 @@ from nbgrader.utils import is_grade, is_solution
 from toy import toy_notebook, write_source
 
 import labhelpers
-from labhelpers.instructor.course import CourseError, assignments
-from labhelpers.instructor.release import build_solution, build_student
+from labhelpers.instructor.course.nbgrader import CourseError, assignments
+from labhelpers.instructor.course.release import build_solution, build_student
 
 MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 NAMES = assignments()

@@ -1,7 +1,6 @@
 """Presets, the device report, and a training run that is watched, saved and stopped."""
 
 import math
-import sys
 
 import pytest
 import torch
@@ -9,17 +8,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from labhelpers import plots
-from labhelpers.data import IXIDataset
-from labhelpers.training import (
-    TrainingRun,
-    WeightAverage,
-    choose_device,
-    choose_preset,
-    limit_subjects,
-    load_history,
-    seed_everything,
-    strong_start,
-)
+from labhelpers.data import IXIDataset, limit_subjects
+from labhelpers.session import seed_everything
+from labhelpers.training import TrainingRun, WeightAverage, load_history, strong_start
 
 
 @pytest.fixture
@@ -29,12 +20,6 @@ def loaders(tmp_path, monkeypatch):
     images = torch.linspace(-1, 1, 10 * 16 * 16).reshape(10, 1, 16, 16)
     dataset = IXIDataset.from_tensors(images, -images)
     return DataLoader(dataset, batch_size=4, shuffle=True), DataLoader(dataset, batch_size=5)
-
-
-@pytest.fixture
-def no_environment(monkeypatch):
-    monkeypatch.delenv("LABHELPERS_PRESET", raising=False)
-    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
 
 
 def train(loaders, num_epoch=2, losses=None):
@@ -50,52 +35,6 @@ def train(loaders, num_epoch=2, losses=None):
                 run.log(generator=loss, size=torch.tensor(float(len(batch["T1"]))))
             run.save_samples(generator)
     return run
-
-
-def test_full_is_the_default(no_environment, capsys):
-    assert choose_preset().num_epoch == 20
-    assert capsys.readouterr().out == "Preset 'full': 20 epochs, all training subjects.\n"
-
-
-def test_environment_decides(no_environment, monkeypatch):
-    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
-    assert choose_preset().name == "quick"
-
-
-def test_grading_never_trains_for_long(no_environment, monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert choose_preset("full").name == "quick"
-
-
-def test_grading_never_trains_for_long_whatever_the_environment_says(no_environment, monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    monkeypatch.setenv("LABHELPERS_PRESET", "full")
-    assert choose_preset().name == "quick"
-
-
-def test_environment_goes_before_the_notebook(no_environment, monkeypatch):
-    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
-    assert choose_preset("full").name == "quick"
-
-
-def test_unknown_preset_lists_the_known(no_environment):
-    with pytest.raises(ValueError, match="choose one of quick, full"):
-        choose_preset("fast")
-
-
-def test_device_report_says_where_a_gpu_is(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    monkeypatch.setitem(sys.modules, "google.colab", sys)
-    assert choose_device() == torch.device("cpu")
-    assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
-
-
-def test_same_seed_same_weights():
-    seed_everything(3)
-    first = nn.Linear(4, 4).weight.detach().clone()
-    seed_everything(3)
-    torch.testing.assert_close(nn.Linear(4, 4).weight.detach(), first)
 
 
 def test_limit_subjects_keeps_batches_and_order(loaders):

@@ -6,10 +6,16 @@ import pytest
 import torch
 
 from labhelpers.data import IXIDataset
-from labhelpers.instructor import trials
-from labhelpers.instructor.changes import BuildError
-from labhelpers.instructor.notebooks import METHODS, given_source
-from labhelpers.instructor.trials import Trial, intervals, read_ablation, run_trial, table
+from labhelpers.instructor.authoring.edits import BuildError
+from labhelpers.instructor.experiments import trials
+from labhelpers.instructor.experiments.trials import (
+    Trial,
+    intervals,
+    read_ablation,
+    run_trial,
+    table,
+)
+from labhelpers.instructor.sources import METHODS, given_source
 from labhelpers.phantom import write_phantom
 from labhelpers.recipes import RECIPES, REFERENCE
 

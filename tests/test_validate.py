@@ -4,11 +4,12 @@ import sys
 import pytest
 from toy import toy_notebook, write_source
 
-from labhelpers.instructor.validate import EXPECTED_OUTPUTS
+from labhelpers.instructor.course.validate import EXPECTED_OUTPUTS
 
 pytestmark = pytest.mark.slow
 
-RUN = "import sys; from pathlib import Path; from labhelpers.instructor.validate import validate; "
+RUN = "import sys; from pathlib import Path; "
+RUN += "from labhelpers.instructor.course.validate import validate; "
 
 
 def validate(root, update=False):

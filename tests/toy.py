@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode, v4
 
-from labhelpers.instructor.course import REPOSITORY
+from labhelpers.instructor.course.nbgrader import REPOSITORY
 
 SETUP = """\
 try:

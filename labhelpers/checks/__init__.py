@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.checks.judging import verdict
-from labhelpers.checks.probing import probe
 from labhelpers.checks.report import Report, show
+from labhelpers.checks.runner import probe
+from labhelpers.checks.verdict import verdict
 
 __all__ = [
     "Report",

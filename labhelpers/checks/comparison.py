@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from labhelpers.checks.numbers import same
+from labhelpers.checks.fingerprint import same
 
 __all__ = ["Comparison", "Observed", "accepted_ways", "agrees", "changed", "first_difference"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labhelpers.checks import probe_data, probe_loss, probe_network, probe_step
-from labhelpers.checks.probing import Probe
+from labhelpers.checks.cases import Probe
+from labhelpers.checks.probes import data, losses, networks, steps
 
 __all__ = ["PROBES", "WRITTEN_AS"]
 
@@ -26,18 +26,18 @@ WRITTEN_AS = {
 }
 
 PROBES = {
-    "make-dataloaders": Probe(probe_data.make_dataloaders),
-    "intensity-statistics": Probe(probe_data.intensity_statistics),
-    "mean-image": Probe(probe_data.mean_image),
-    "intensity-lookup": Probe(probe_data.intensity_lookup),
-    "generator-unet": Probe(probe_network.generator_unet),
-    "generator-step": Probe(probe_step.generator_step),
-    "discriminator": Probe(probe_network.discriminator),
-    "cgan-generator-loss": Probe(probe_loss.cgan_generator_loss),
-    "cgan-discriminator-loss": Probe(probe_loss.cgan_discriminator_loss),
-    "cgan-step": Probe(probe_step.cgan_step, calls_losses=True),
-    "discriminator-cycle": Probe(probe_network.discriminator_cycle),
-    "cyclegan-generator-loss": Probe(probe_loss.cyclegan_generator_loss),
-    "cyclegan-discriminator-loss": Probe(probe_loss.cyclegan_discriminator_loss),
-    "cyclegan-step": Probe(probe_step.cyclegan_step, calls_losses=True),
+    "make-dataloaders": Probe(data.make_dataloaders),
+    "intensity-statistics": Probe(data.intensity_statistics),
+    "mean-image": Probe(data.mean_image),
+    "intensity-lookup": Probe(data.intensity_lookup),
+    "generator-unet": Probe(networks.generator_unet),
+    "generator-step": Probe(steps.generator_step),
+    "discriminator": Probe(networks.discriminator),
+    "cgan-generator-loss": Probe(losses.cgan_generator_loss),
+    "cgan-discriminator-loss": Probe(losses.cgan_discriminator_loss),
+    "cgan-step": Probe(steps.cgan_step, calls_losses=True),
+    "discriminator-cycle": Probe(networks.discriminator_cycle),
+    "cyclegan-generator-loss": Probe(losses.cyclegan_generator_loss),
+    "cyclegan-discriminator-loss": Probe(losses.cyclegan_discriminator_loss),
+    "cyclegan-step": Probe(steps.cyclegan_step, calls_losses=True),
 }

@@ -217,7 +217,7 @@ def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
     Used in notebook 1, where the contrast of the two sequences is explained.
 
     Args:
-        signal_table: One row per tissue, columns `T1-w` and `T2-w`, as `phantom.signal_table`
+        signal_table: One row per tissue, columns `T1-w` and `T2-w`, as `contrast.signal_table`
             returns it.
 
     Raises:

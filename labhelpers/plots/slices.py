@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from labhelpers.evaluation import best_median_worst
+from labhelpers.metrics import best_median_worst
 from labhelpers.plots.figure import (
     AccessibleFigure,
     Scale,
@@ -179,8 +179,8 @@ def extreme_subjects(
     Used in the section "Evaluation" of notebooks 2 to 4.
 
     Args:
-        slices: What `evaluation.generate` returned.
-        subjects: What `evaluation.subject_metrics` returned for them.
+        slices: What `metrics.generate` returned.
+        subjects: What `metrics.subject_metrics` returned for them.
         metric: The column by which the subjects are ranked.
     """
     chosen = best_median_worst(subjects, metric)

@@ -1,0 +1,202 @@
+"""Small stand-ins, with known numbers, for what the students' functions are given.
+
+Data sets in which subjects differ, networks whose logits are sizeable, losses unlike any of the
+lab: mistakes that hardly show on the real ones show here.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from labhelpers.checks.fingerprint import fill, hashed
+from labhelpers.data import IXIDataset, split_subjects
+
+__all__ = [
+    "Criterion",
+    "PairDiscriminator",
+    "SingleDiscriminator",
+    "SmallGenerator",
+    "discriminator_loss_of_one",
+    "discriminator_loss_of_pair",
+    "generator_loss_of_cycle",
+    "generator_loss_of_pair",
+    "images",
+    "make_dataset",
+    "split_numbers",
+    "subject_numbers",
+    "write_folder",
+]
+
+# Voxels take values -1 + 2 m / GRID. As the grid is a prime, no voxel lies on an inner edge of any
+# number of equal bins: only -1 and 1 are edges.
+GRID = 1_009
+_SUBJECT = "sub-IXI{:03d}"
+# No T1-w voxel lies in this part of the range (0 is -1, 1 is 1): those bins are empty.
+EMPTY = (0.6, 0.7)
+
+
+def images(batch: int, seed: int, dtype: torch.dtype) -> Tensor:
+    """Return images `(batch, 1, 64, 64)`, values in (-1, 1)."""
+    return hashed((batch, 1, 64, 64), seed, dtype)
+
+
+def make_dataset(
+    n_subjects: int, seed: int, dtype: torch.dtype, extremes: bool = True
+) -> IXIDataset:
+    """Return subjects that differ much in range and mean.
+
+    Args:
+        n_subjects: Number of subjects.
+        seed: Another one gives other images.
+        dtype: Type of the images.
+        extremes: Whether T1 and T2 reach exactly -1 and 1, else they stay well within.
+    """
+    size = (n_subjects, 1, 64, 64)
+    place = torch.arange(n_subjects, dtype=torch.float64).add_(1).div_(n_subjects)
+    place = place.reshape(-1, 1, 1, 1)
+    # Subject by subject, T1 leans more to the left and T2 more to the right of their range.
+    u1 = hashed(size, seed).abs() ** (1 + 2 * place)
+    u2 = 1 - hashed(size, seed + 1).abs() ** (3 * place) * (0.4 + 0.6 * u1)
+    if not extremes:  # each subject has a smallest and a largest value of its own
+        u1, u2 = (0.3 - 0.2 * place + (0.4 + 0.2 * place) * u for u in (u1, u2))
+    t1, t2 = (_on_grid(u) for u in (u1, u2))
+    low, high = (2 * end - 1 for end in EMPTY)
+    t1 = torch.where((t1 > low) & (t1 < high), t1 - 404 / GRID, t1)
+    if extremes:  # in two corners, each with a T2 of its own
+        t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 1
+        t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -1
+    return IXIDataset.from_tensors(t1.to(dtype), t2.to(dtype))
+
+
+def _on_grid(u: Tensor) -> Tensor:
+    """Round numbers in (0, 1) to the grid of voxel values."""
+    return (u.mul(GRID).floor().clamp(1, GRID - 1) * 2 - GRID) / GRID
+
+
+def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
+    """Write pairs of files as the lab's data set has them; the images carry their subject number.
+
+    See `subject_numbers` for reading the number again.
+    """
+    for number in range(n_subjects):
+        for k, modality in enumerate(("T1", "T2")):
+            image = hashed((64, 64), seed + 2 * number + k)
+            image[0, :2] = torch.tensor([-1.0, 1.0])
+            image[5, 7] = (2 * number + 1 - GRID) / GRID
+            torch.save(image, folder / f"{_SUBJECT.format(number)} - {modality}.pt")
+
+
+def split_numbers(n_subjects: int) -> tuple[list[int], list[int]]:
+    """Return the subject numbers of the training and of the test part of a written folder."""
+    numbers = {_SUBJECT.format(number): number for number in range(n_subjects)}
+    train, test = split_subjects(numbers)
+    return [numbers[subject] for subject in train], [numbers[subject] for subject in test]
+
+
+def subject_numbers(batch: Tensor) -> list[int]:
+    """Read the subject numbers of a batch `(N, 1, 64, 64)` of a written folder."""
+    codes = (batch[:, 0, 5, 7].double() * GRID + GRID - 1) / 2
+    return [round(code) for code in codes.tolist()]
+
+
+class SmallGenerator(nn.Module):
+    """One convolution and a tanh: maps `(N, 1, H, W)` to `(N, 1, H, W)` in [-1, 1]."""
+
+    def __init__(self, seed: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, kernel_size=3, padding=1, dtype=dtype)
+        fill(self.parameters(), seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the image made from `x`."""
+        return torch.tanh(self.layer(x))
+
+
+class _SmallDiscriminator(nn.Module):
+    """One convolution as large as the image: `(N, 1, 1, 1)`, logits of about ±3."""
+
+    def __init__(self, channels: int, seed: int, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(channels, 1, kernel_size=64, dtype=dtype)
+        fill(self.parameters(), seed, gain=3 * math.sqrt(3))
+
+
+class PairDiscriminator(_SmallDiscriminator):
+    """Stand-in for a discriminator of an image and its condition, `(N, 1, 64, 64)` each."""
+
+    def __init__(self, seed: int, dtype: torch.dtype) -> None:
+        super().__init__(2, seed, dtype)
+
+    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
+        """Return the logits `(N, 1, 1, 1)`."""
+        return self.layer(torch.cat((image, condition), dim=1))
+
+
+class SingleDiscriminator(_SmallDiscriminator):
+    """Stand-in for a discriminator of an image `(N, 1, 64, 64)` alone."""
+
+    def __init__(self, seed: int, dtype: torch.dtype) -> None:
+        super().__init__(1, seed, dtype)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the logits `(N, 1, 1, 1)`."""
+        return self.layer(image)
+
+
+class Criterion(nn.Module):
+    """A loss like no other: it changes if prediction and target are exchanged, and it is steep."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return a number that says nothing about images."""
+        return 30 * (3 * (input - 0.4 * target).square() + input.pow(3) * target).mean()
+
+
+# Losses that take the place of the students' own while a step is checked: a wrong loss then costs
+# its own points only. They have the signature of the exercise and nothing else in common with it.
+
+
+def generator_loss_of_pair(
+    discriminator: nn.Module,
+    real_t1: Tensor,
+    real_t2: Tensor,
+    fake_t2: Tensor,
+    lambda_gan: float = 1.0,
+    lambda_pixel: float = 1.0,
+) -> Tensor:
+    """Stand in for the generator loss of notebook 3."""
+    score = discriminator(real_t1 - fake_t2, fake_t2 * real_t2)
+    return lambda_gan * torch.sin(score).mean() + lambda_pixel * (fake_t2 * real_t2).mean()
+
+
+def discriminator_loss_of_pair(
+    discriminator: nn.Module, real_t1: Tensor, real_t2: Tensor, fake_t2: Tensor
+) -> Tensor:
+    """Stand in for the discriminator loss of notebook 3."""
+    score = discriminator(real_t1 * fake_t2.detach(), real_t2 - real_t1)
+    return torch.cos(score + 0.5).mean()
+
+
+def generator_loss_of_cycle(
+    generator_t1_to_t2: nn.Module,
+    generator_t2_to_t1: nn.Module,
+    discriminator_t1: nn.Module,
+    discriminator_t2: nn.Module,
+    real_t1: Tensor,
+    real_t2: Tensor,
+    lambda_gan: float = 1.0,
+    lambda_cycle: float = 1.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Stand in for the generator loss of notebook 4."""
+    fake_t1, fake_t2 = generator_t2_to_t1(real_t2), generator_t1_to_t2(real_t1)
+    scores = torch.sin(discriminator_t1(fake_t1)) + torch.cos(discriminator_t2(fake_t2))
+    agreement = (fake_t1 * real_t1 - 2 * fake_t2 * real_t2.square()).mean()
+    return lambda_gan * scores.mean() + lambda_cycle * agreement, fake_t1, fake_t2
+
+
+def discriminator_loss_of_one(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Stand in for the discriminator loss of notebook 4."""
+    return torch.sin(discriminator(real - 0.5 * fake.detach())).mean()

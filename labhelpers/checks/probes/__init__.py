@@ -1,0 +1,1 @@
+"""The probes: which cases an answer is tried on, by kind of exercise."""

@@ -1,0 +1,170 @@
+"""Probes of the losses of notebooks 3 and 4: values, and the gradients that they send back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from labhelpers.checks.cases import CLUE, Case, Observer, Setting, unpacked
+from labhelpers.checks.fixtures import (
+    PairDiscriminator,
+    SingleDiscriminator,
+    SmallGenerator,
+    images,
+)
+
+__all__ = [
+    "cgan_discriminator_loss",
+    "cgan_generator_loss",
+    "cyclegan_discriminator_loss",
+    "cyclegan_generator_loss",
+    "form_of",
+    "value_of",
+]
+
+NO_GRADIENT = "no gradient"
+
+
+def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Weigh the two terms differently; the loss must lead back to the generator."""
+
+    def act(observer: Observer, batch: int, suffix: str, weights: dict[str, float]) -> None:
+        discriminator = PairDiscriminator(setting.seed(10), setting.dtype)
+        generator = SmallGenerator(setting.seed(11), setting.dtype)
+        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (12, 13))
+        fake = generator(t1)
+        loss = answer(discriminator, t1, t2, fake, **weights)
+        observer(f"value-{suffix}", value_of(loss))
+        observer("form", form_of(loss))
+        observer("trainable", _trainable(generator, discriminator))
+        observer(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
+        through = _gradients(loss, list(discriminator.parameters()))
+        observer(f"{CLUE}discriminator", any(map(_arrives, through)))
+
+    yield from _weightings(act, setting, "lambda_pixel")
+
+
+def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Weigh the two terms differently; the loss must lead back to both generators."""
+
+    def act(observer: Observer, batch: int, suffix: str, weights: dict[str, float]) -> None:
+        generators = [SmallGenerator(setting.seed(k), setting.dtype) for k in (30, 31)]
+        discriminators = [SingleDiscriminator(setting.seed(k), setting.dtype) for k in (32, 33)]
+        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (34, 35))
+        returned = answer(*generators, *discriminators, t1, t2, **weights)
+        loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
+        observer(f"value-{suffix}", value_of(loss))
+        observer("form", form_of(loss))
+        observer("trainable", _trainable(*generators, *discriminators))
+        observer("fakes", [fake_t1, fake_t2])
+        for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
+            observer(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
+
+    yield from _weightings(act, setting, "lambda_cycle")
+
+
+def _weightings(
+    act: Callable[[Observer, int, str, dict[str, float]], None], setting: Setting, name: str
+) -> Iterator[Case]:
+    """Make one case per weighting: each term alone, both, and the default weights."""
+    cases = [
+        ("gan", {"lambda_gan": 1.0, name: 0.0}),
+        (name.removeprefix("lambda_"), {"lambda_gan": 0.0, name: 1.0}),
+        ("sum", setting.pick({"lambda_gan": 0.7, name: 4.0}, {"lambda_gan": 2.5, name: 0.3})),
+        ("sum", {}),
+    ]
+    for k, (suffix, weights) in enumerate(cases):
+
+        def case(
+            observer: Observer,
+            batch: int = setting.pick((3, 3, 2, 1), (4, 2, 3, 1))[k],
+            suffix: str = suffix,
+            weights: dict[str, float] = weights,
+        ) -> None:
+            act(observer, batch, suffix, weights)
+
+        label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
+        yield Case(label or "default weights", case)
+
+
+def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Judge real and generated images, each with its condition."""
+
+    def call(batch: int) -> tuple[Any, nn.Module, Tensor]:
+        discriminator = PairDiscriminator(setting.seed(50), setting.dtype)
+        generator = SmallGenerator(setting.seed(51), setting.dtype)
+        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (52, 53))
+        fake = generator(t1)
+        return answer(discriminator, t1, t2, fake), discriminator, fake
+
+    yield from _discriminator_cases(call, setting)
+
+
+def cyclegan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
+    """Judge real and generated images."""
+
+    def call(batch: int) -> tuple[Any, nn.Module, Tensor]:
+        discriminator = SingleDiscriminator(setting.seed(60), setting.dtype)
+        generator = SmallGenerator(setting.seed(61), setting.dtype)
+        fake = generator(images(batch, setting.seed(62), setting.dtype))
+        real = images(batch, setting.seed(63), setting.dtype)
+        return answer(discriminator, real, fake), discriminator, fake
+
+    yield from _discriminator_cases(call, setting)
+
+
+def _discriminator_cases(
+    call: Callable[[int], tuple[Any, nn.Module, Tensor]], setting: Setting
+) -> Iterator[Case]:
+    for batch in setting.pick((4, 1), (3, 2)):
+
+        def act(observer: Observer, batch: int = batch) -> None:
+            loss, discriminator, fake = call(batch)
+            observer("value", value_of(loss))
+            observer("form", form_of(loss))
+            gradients = _gradients(loss, list(discriminator.parameters()))
+            observer("gradient", gradients)
+            observer("reaches", any(map(_arrives, gradients)))
+            observer("fake-gradient", any(map(_arrives, _gradients(loss, [fake]))))
+
+        yield Case(f"batch of {batch}", act)
+
+
+def value_of(loss: Any) -> Any:
+    """Return the value of a loss, whatever its form; several numbers as they are."""
+    if not isinstance(loss, Tensor):
+        return float(loss)
+    return loss.detach().reshape(()) if loss.numel() == 1 else loss
+
+
+def form_of(loss: Any) -> str:
+    """Say what kind of object a loss is."""
+    if not isinstance(loss, Tensor):
+        return f"a {type(loss).__name__}"
+    if loss.ndim == 0:
+        return "a tensor without dimensions"
+    return f"a tensor of shape {tuple(loss.shape)}"
+
+
+def _trainable(*networks: nn.Module) -> bool:
+    """Tell whether no weight was left frozen, and release those that were."""
+    frozen = [p for network in networks for p in network.parameters() if not p.requires_grad]
+    for parameter in frozen:
+        parameter.requires_grad_(True)
+    return not frozen
+
+
+def _arrives(gradient: Tensor | str) -> bool:
+    return isinstance(gradient, Tensor) and bool(gradient.any())
+
+
+def _gradients(loss: Any, targets: Sequence[Tensor]) -> list[Tensor | str]:
+    """Return the gradients of a loss, whose graph is kept."""
+    if not isinstance(loss, Tensor) or not loss.requires_grad or loss.numel() != 1:
+        return [NO_GRADIENT] * len(targets)
+    with torch._C.DisableTorchFunctionSubclass():
+        found = torch.autograd.grad(loss.reshape(()), targets, retain_graph=True, allow_unused=True)
+    return [NO_GRADIENT if gradient is None else gradient for gradient in found]

@@ -1,0 +1,1 @@
+"""Authoring: the numbers and the mistakes that the checks know."""

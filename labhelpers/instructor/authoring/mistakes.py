@@ -1,0 +1,206 @@
+"""Hand in every known mistake, grade it with nbgrader and print one table: `make mistakes`."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import pandas as pd
+from nbformat import NotebookNode
+from nbgrader.converters import GenerateAssignment
+
+from labhelpers.checks.verdict import text_of
+from labhelpers.instructor.authoring.edits import read_mistakes, source_with
+from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, convert, open_course
+from labhelpers.instructor.course.samples import autograde, hand_in, read_scores
+from labhelpers.instructor.sources import read_exercises
+
+__all__ = ["Answer", "all_mistakes", "grade_answers", "main", "mistake_problems"]
+
+FOLDER = Path("build") / "mistakes"
+
+_NOT_NEEDED = {"needs-answer", "nbval-ignore-output"}  # tags of cells that train or draw
+
+
+class Answer(NamedTuple):
+    """A solution cell as somebody might hand it in.
+
+    Attributes:
+        exercise: The exercise that it answers.
+        name: What it is called in the table; for a known mistake, its id.
+        source: The code of the cell.
+    """
+
+    exercise: str
+    name: str
+    source: str
+
+
+def all_mistakes() -> list[Answer]:
+    """Return every known mistake, made in the reference solution."""
+    exercises = read_exercises()
+    answers = []
+    for exercise, mistakes in read_mistakes().items():
+        for name, mistake in mistakes.items():
+            answers.append(Answer(exercise, name, source_with(exercises[exercise], [mistake])))
+    return answers
+
+
+def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER) -> pd.DataFrame:
+    """Hand answers in and let nbgrader grade them, each in a notebook of its assignment.
+
+    One submission holds one answer to each exercise of its notebook. The notebooks are released
+    without the cells that train or draw: they take time, and no check depends on them.
+
+    Args:
+        answers: What to hand in; exercises without any stay untouched.
+        folder: Where to make the courses, one per assignment; emptied first.
+
+    Returns:
+        One row per answer (the index: exercise, answer), columns `score` and `max_score` of the
+        gradebook; `visible` and `hidden`, the records of the two reports; `text`, what the student
+        reads in the notebook.
+
+    Raises:
+        CourseError: If nbgrader cannot grade a submission.
+    """
+    answers = list(answers)
+    shutil.rmtree(folder, ignore_errors=True)
+    exercises = read_exercises()
+    by_assignment: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    for answer in answers:
+        assignment = exercises[answer.exercise].notebook.stem
+        by_assignment[assignment][answer.exercise].append(answer)
+    # A process and a gradebook for each assignment: they do not wait for each other.
+    context = get_context("spawn")
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=context) as pool:
+        futures = [
+            pool.submit(_grade_assignment, name, dict(of_exercise), folder / name)
+            for name, of_exercise in by_assignment.items()
+        ]
+        rows = [row for future in futures for row in future.result()]
+    table = pd.DataFrame(rows).set_index(["exercise", "answer"])
+    return table.loc[[(answer.exercise, answer.name) for answer in answers]]
+
+
+def _grade_assignment(
+    assignment: str, answers: dict[str, list[Answer]], root: Path
+) -> list[dict[str, Any]]:
+    os.environ["OMP_NUM_THREADS"] = "1"  # the kernels inherit it; processes share the processor
+    _write_course(assignment, root)
+    course = open_course(root)
+    convert(course, GenerateAssignment, assignment)
+    submissions: dict[str, list[Answer]] = {}
+    for k in range(max(map(len, answers.values()))):
+        student = f"student-{k + 1:02}"
+        submissions[student] = [several[k] for several in answers.values() if k < len(several)]
+        sources = {answer.exercise: answer.source for answer in submissions[student]}
+        hand_in(student, assignment, (), root, sources)
+        autograde(course, student, assignment)
+    scores = read_scores(course)
+    rows = []
+    for student, handed_in in submissions.items():
+        graded = root / "build" / "autograded" / student / assignment / f"{assignment}.ipynb"
+        cells = nbformat.read(graded, as_version=4).cells
+        for answer in handed_in:
+            check = f"check-{answer.exercise}"
+            reports = _reports(cells, check)
+            row = {"exercise": answer.exercise, "answer": answer.name}
+            row |= scores.loc[(student, assignment, check), ["score", "max_score"]].to_dict()
+            rows.append(row | reports)
+    return rows
+
+
+def _write_course(assignment: str, root: Path) -> None:
+    name = f"{assignment}.ipynb"
+    notebook = nbformat.read(REPOSITORY / "notebooks" / assignment / name, as_version=4)
+    notebook.cells = [c for c in notebook.cells if not _NOT_NEEDED & {*c.metadata.get("tags", [])}]
+    source = root / "notebooks" / assignment
+    source.mkdir(parents=True)
+    nbformat.write(notebook, source / name)
+    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+
+
+def _reports(cells: list[NotebookNode], check: str) -> dict[str, Any]:
+    """Return the records of the reports that a check's cell shows, and the text of the first."""
+    (cell,) = (c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == check)
+    shown = [output for output in cell.outputs if "labhelpers" in output.get("metadata", {})]
+    records = {output.metadata.labhelpers.variant: output.metadata.labhelpers for output in shown}
+    text = shown[0].data["text/plain"] if shown else ""
+    return {"visible": records.get("visible"), "hidden": records.get("hidden"), "text": text}
+
+
+def mistake_problems(table: pd.DataFrame) -> list[str]:
+    """Return what is wrong with the grades and reports of known mistakes, one sentence each.
+
+    Args:
+        table: What `grade_answers` returned for known mistakes.
+    """
+    problems = []
+    for (exercise, name), row in table.iterrows():
+        where = f"{exercise}, {name}"
+        if not row["score"] < row["max_score"]:
+            problems.append(f"{where}: nbgrader gives {row['score']:g} points, all there are.")
+        for variant in ("visible", "hidden"):
+            record = row[variant]
+            if record is None or record["status"] not in ("wrong", "partly"):
+                problems.append(f"{where}: the {variant} check does not reject it.")
+            elif list(record["mistakes"]) != [name]:
+                problems.append(f"{where}: the {variant} check takes it for {record['mistakes']}.")
+        if text_of(exercise, name)["nudge"] not in " ".join(row["text"].split()):
+            problems.append(f"{where}: the report does not show the hint.")
+    return problems
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Grade all known mistakes, print the table, exit with 1 if one is not caught and named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("exercises", nargs="*", help="exercises to try (default: all)")
+    options = parser.parse_args(arguments)
+    answers = [
+        answer
+        for answer in all_mistakes()
+        if not options.exercises or answer.exercise in options.exercises
+    ]
+    if not answers:
+        sys.exit(f"No known mistakes for {', '.join(options.exercises)}.")
+    print(f"Grading {len(answers)} known mistakes with nbgrader ...", flush=True)
+    try:
+        table = grade_answers(answers)
+    except CourseError as error:
+        sys.exit(str(error))
+    print(_layout(table))
+    if problems := mistake_problems(table):
+        sys.exit("Something is wrong:\n  " + "\n  ".join(problems))
+    print(
+        f"All {len(table)} mistakes in {table.index.get_level_values('exercise').nunique()} "
+        "exercises are rejected in the notebook and by nbgrader, and each gets its own hint."
+    )
+
+
+def _layout(table: pd.DataFrame) -> str:
+    rows = [
+        {
+            "exercise": exercise,
+            "mistake": name,
+            "in the notebook": row["visible"]["status"] if row["visible"] else "no report",
+            "nbgrader": f"{row['score']:.2f} of {row['max_score']:g}",
+            "what the student reads first": text_of(exercise, name)["nudge"],
+        }
+        for (exercise, name), row in table.iterrows()
+    ]
+    lines = pd.DataFrame(rows)
+    for column in lines.columns:
+        lines[column] = lines[column].str.ljust(lines[column].str.len().max())
+    return lines.to_string(index=False, justify="left", max_colwidth=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The course: nbgrader, the released versions, samples, validation."""

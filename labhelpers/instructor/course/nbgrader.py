@@ -1,0 +1,100 @@
+"""The course as nbgrader sees it: its configuration, its assignments, one call per conversion."""
+
+import os
+import re
+import sys
+import warnings
+from pathlib import Path
+
+from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import capture_log
+from traitlets.config import LoggingConfigurable, PyFileConfigLoader
+
+from labhelpers.instructor.sources import NOTEBOOKS
+
+__all__ = ["REPOSITORY", "CourseError", "assignments", "convert", "open_course"]
+
+REPOSITORY = NOTEBOOKS.parent
+"""The folder with `notebooks/` and `nbgrader_config.py`, when installed with `pip install -e`."""
+
+
+# How nbgrader refuses cells that were added or removed once somebody has handed in.
+_HANDED_IN = "submissions associated with it"
+_WHAT_THEN = """
+It protects the scores that it holds; `nbgrader db student list` tells whose. If there are only the
+samples that `make lab` graded, remove these and try again:
+    nbgrader db student remove --force model-answer
+    nbgrader db student remove --force untouched
+In a running course leave the cells as they are, or release the new notebook under another name."""
+
+
+class CourseError(Exception):
+    """nbgrader could not do what was asked; the message says what, and how its log ends."""
+
+
+def open_course(root: Path = REPOSITORY) -> NbGraderAPI:
+    """Return nbgrader's programming interface for the course in the folder `root`.
+
+    Raises:
+        CourseError: If there is no `nbgrader_config.py` in it.
+    """
+    if not (root / "nbgrader_config.py").exists():
+        raise CourseError(
+            f"{root} holds no nbgrader_config.py, so it is not the folder of a course. "
+            "Run this in a clone of the repository, installed with `pip install -e '.[dev]'`."
+        )
+    # nbgrader starts `alembic` by name when it creates a gradebook.
+    scripts = str(Path(sys.executable).parent)
+    if scripts not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+    return NbGraderAPI(CourseDirectory(config=config), config=config)
+
+
+def assignments(root: Path = REPOSITORY) -> list[str]:
+    """Return the names of the assignments in teaching order, one per notebook."""
+    return sorted(path.stem for path in (root / "notebooks").glob("*/*.ipynb"))
+
+
+def convert(
+    course: NbGraderAPI,
+    converter: type[LoggingConfigurable],
+    assignment: str,
+    student: str | None = None,
+) -> None:
+    """Run one of nbgrader's converters on an assignment, replacing what it made before.
+
+    Args:
+        course: What `open_course` returned.
+        converter: `nbgrader.converters.GenerateAssignment`, `Autograde` and so on.
+        assignment: Name of the assignment.
+        student: Whose submission, where the converter works on submissions.
+
+    Raises:
+        CourseError: If nbgrader reports a failure.
+    """
+    course.coursedir.assignment_id = assignment
+    course.coursedir.student_id = student or "*"
+    app = converter(coursedir=course.coursedir, parent=course)
+    app.force = True
+    with warnings.catch_warnings():
+        # nbgrader's own way with its database; nothing is lost.
+        warnings.filterwarnings("ignore", message="Object of type <Submitted")
+        result = capture_log(app)
+    if not result["success"]:
+        whose = f" of {student!r}" if student else ""
+        reason = _reason(result.get("log", "")) or result["error"]
+        if _HANDED_IN in reason:
+            reason += _WHAT_THEN
+        raise CourseError(
+            f"nbgrader {converter.__name__} failed on {assignment!r}{whose}:\n{reason}"
+        )
+
+
+def _reason(log: str) -> str:
+    """Return the last exception that nbgrader's log quotes, else what follows its first error."""
+    exceptions = re.findall(r"^ {4}([\w.]+: .+)$", log, flags=re.MULTILINE)
+    if exceptions:
+        return exceptions[-1]
+    return " ".join(log.partition("[ERROR] ")[2].split()) or log

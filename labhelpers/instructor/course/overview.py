@@ -1,0 +1,126 @@
+"""The whole course in one go: data, both versions, a run on the data, grading: `make lab`."""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from labhelpers.data import fetch_ixi
+from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
+from labhelpers.instructor.course.release import build_solution, build_student
+from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples, total_scores
+
+__all__ = ["lab_table", "main", "score_problems"]
+
+_PARAMETERS = re.compile(r"[\d,]{7,} parameters")
+_LAST_METHOD = {  # the method whose figures stand for the notebook
+    "1-data-exploration": "mean-image",
+    "2-generator": "generator",
+    "3-cgan": "cgan",
+    "4-cyclegan": "cyclegan",
+}
+
+_NEXT = """\
+Where to go next
+  make jupyter      the student version in JupyterLab (build/student/)
+  make formgrader   grading in JupyterLab: menu Nbgrader > Formgrader; written answers wait there
+  build/student.zip and build/solution.zip   to hand out before and after
+  make validate PRESET=full                  the full training, on a GPU if there is one
+"""
+
+
+def lab_table(seconds: dict[str, float], scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per notebook: run time, scores of both sample submissions, key figures.
+
+    Args:
+        seconds: What `release.build_solution` returned.
+        scores: What `grade.grade_samples` returned.
+    """
+    totals = total_scores(scores)
+    to_read = scores["needs_manual_grade"].groupby(level=["student", "assignment"]).sum()
+    rows = {}
+    for name, duration in seconds.items():
+        rows[name] = {
+            "run time": f"{duration:.0f} s",
+            "model answer": _points(totals.loc[(MODEL, name)]),
+            "untouched": _points(totals.loc[(UNTOUCHED, name)]),
+            "to grade by hand": int(to_read[(MODEL, name)]),
+            "key figures": _key_figures(name),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    figures = table["key figures"]
+    table["key figures"] = figures.str.ljust(figures.str.len().max())
+    return table
+
+
+def _points(total: pd.Series) -> str:
+    return f"{total['score']:g} of {total['max_score']:g}"
+
+
+def _key_figures(name: str) -> str:
+    """Return what the solution of a notebook found: parameters, and figures on the test set."""
+    path = REPOSITORY / "build" / "solution" / f"{name}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells
+    printed = [
+        output.text
+        for cell in cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    ]
+    figures = _PARAMETERS.findall("".join(printed))
+    method = _LAST_METHOD.get(name)
+    saved = REPOSITORY / "build" / "run" / "results" / f"{method}.csv"
+    if saved.exists():
+        row = pd.read_csv(saved).iloc[0]
+        figures.append(
+            f"{method}, test set: PSNR {row['PSNR Test set']:.2f} dB, "
+            f"SSIM {row['SSIM Test set']:.3f}, MAE {row['MAE Test set']:.4f}"
+        )
+    return "; ".join(figures)
+
+
+def score_problems(scores: pd.DataFrame) -> list[str]:
+    """Return what is wrong with the sample submissions' scores, one sentence each.
+
+    Args:
+        scores: What `grade.grade_samples` returned.
+    """
+    problems = []
+    for (student, assignment), total in total_scores(scores).iterrows():
+        wanted = total["max_score"] if student == MODEL else 0.0
+        if total["score"] != wanted:
+            problems.append(
+                f"{assignment}: the {student} submission gets {_points(total)} points, "
+                f"not {wanted:g}."
+            )
+    written = scores[scores["written"]].loc[MODEL]
+    for assignment, cell in written[~written["needs_manual_grade"]].index:
+        problems.append(f"{assignment}: {cell} of the model answer does not wait for a person.")
+    return problems
+
+
+def main() -> None:
+    """Run everything, print the table, exit with 1 if anything is wrong."""
+    try:
+        data = fetch_ixi()
+        simulated = any(Path(data).glob("sub-SIM*"))
+        print("Building the student version ...", flush=True)
+        build_student()
+        print(f"Running {len(assignments())} solutions (preset quick) ...", flush=True)
+        seconds = build_solution(preset="quick")
+        print("Grading a model answer and an untouched notebook of each ...", flush=True)
+        scores = grade_samples()
+    except CourseError as error:
+        sys.exit(str(error))
+    table = lab_table(seconds, scores)
+    print(f"\nData: {'SIMULATED slices' if simulated else 'IXI slices'} in {data}\n")
+    print(table.to_string(), end="\n\n")
+    if problems := score_problems(scores):
+        sys.exit("Something is wrong:\n  " + "\n  ".join(problems))
+    print(_NEXT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Build the student version and the published solution: `make release`."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.apps import NbGraderAPI
+from nbgrader.converters import GenerateAssignment, GenerateSolution
+
+from labhelpers.instructor.course.nbgrader import (
+    REPOSITORY,
+    CourseError,
+    assignments,
+    convert,
+    open_course,
+)
+from labhelpers.instructor.course.preprocessors import wheel_name
+
+__all__ = ["build_solution", "build_student", "main"]
+
+_STUDENT_README = """\
+# Brain MRI synthesis: from T1-w to T2-w
+
+Four notebooks, in this order:
+
+{notebooks}
+
+On your own machine (Python 3.10 or newer), in this folder:
+
+    python -m venv .venv
+    .venv/bin/pip install jupyterlab ./{wheel}
+    .venv/bin/jupyter lab
+
+(on Windows `.venv\\Scripts\\` in place of `.venv/bin/`). On Colab upload a notebook and the wheel
+`{wheel}`, or open the notebook by its badge if it has one; the first cell installs the rest.
+
+Write your answers where a cell says `# Your code here`, run the check below it, and hand in the
+notebooks under the names they have. Keep all cells, and do not copy or split the ones that hold
+an exercise.
+
+The images come from the IXI dataset (https://brain-development.org/ixi-dataset), licence
+CC BY-SA 3.0; they are downloaded by the first notebook.
+"""
+
+_PERMISSIONS = 0o100644 << 16  # of a file in a zip: owner writes, everyone reads
+_ERROR_LIMIT = 3  # messages shown of a solution that does not run
+
+
+def build_student(root: Path = REPOSITORY) -> Path:
+    """Make `build/student/` and `build/student.zip`, what the students get.
+
+    Beside the notebooks it holds a wheel of `labhelpers` without the instructor's part.
+
+    Raises:
+        CourseError: If nbgrader cannot convert a notebook.
+    """
+    course = open_course(root)
+    names = assignments(root)
+    folder = _empty_folder(root / "build" / "student")
+    for name in names:
+        convert(course, GenerateAssignment, name)
+        shutil.copyfile(_notebook(root / "build" / "release", name), folder / f"{name}.ipynb")
+    _build_wheel(folder)
+    text = _STUDENT_README.format(
+        notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel_name()
+    )
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    shutil.copyfile(REPOSITORY / "LICENSE", folder / "LICENSE")
+    return _zip(folder)
+
+
+def build_solution(root: Path = REPOSITORY, preset: str = "quick") -> dict[str, float]:
+    """Make `build/solution/` and `build/solution.zip`, executed and fit to publish.
+
+    `build_student` comes first: nbgrader wants an assignment to be in its gradebook.
+
+    Args:
+        root: Folder of the course.
+        preset: How long the notebooks train, `quick` or `full`.
+
+    Returns:
+        Seconds that each notebook took.
+
+    Raises:
+        CourseError: If a cell of a solution fails.
+    """
+    course = open_course(root)
+    _set_preset(course, preset)
+    folder = _empty_folder(root / "build" / "solution")
+    _empty_folder(root / "build" / "run")  # else results of an earlier run would be shown
+    seconds = {}
+    for name in assignments(root):
+        start = time.perf_counter()
+        convert(course, GenerateSolution, name)
+        seconds[name] = time.perf_counter() - start
+        notebook = nbformat.read(_notebook(root / "build" / "solved", name), as_version=4)
+        _refuse_errors(name, notebook)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    _zip(folder)
+    return seconds
+
+
+def _set_preset(course: NbGraderAPI, preset: str) -> None:
+    os.environ["LABHELPERS_PRESET"] = preset  # the notebooks' kernels inherit it
+    if preset == "full":
+        course.config.Execute.timeout = None  # a training of 20 epochs takes the time it takes
+
+
+def _refuse_errors(name: str, notebook: NotebookNode) -> None:
+    """Raise if a cell of the executed notebook failed: nbgrader itself does not mind."""
+    errors = [
+        f"  cell {cell.id!r}: {output.ename}: {output.evalue}"
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    ]
+    if errors:
+        listed = "\n".join(errors[:_ERROR_LIMIT])
+        raise CourseError(
+            f"The solution of {name!r} fails in {len(errors)} cells:\n{listed}\n"
+            f"Mend notebooks/{name}/{name}.ipynb and build again."
+        )
+
+
+def _notebook(step: Path, name: str) -> Path:
+    return step / name / f"{name}.ipynb"
+
+
+def _empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _build_wheel(folder: Path) -> None:
+    """Build the wheel that students install: `labhelpers` without `labhelpers.instructor`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "source"
+        ignored = shutil.ignore_patterns("instructor", "__pycache__")
+        shutil.copytree(REPOSITORY / "labhelpers", copy / "labhelpers", ignore=ignored)
+        for name in ("pyproject.toml", "LICENSE"):
+            shutil.copyfile(REPOSITORY / name, copy / name)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+        command += ["--no-build-isolation", "--wheel-dir", str(folder), str(copy)]
+        # Fixed dates make the same wheel from the same files.
+        environment = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}  # 1 January 1980
+        result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise CourseError(f"The wheel of labhelpers could not be built:\n{result.stderr}")
+
+
+def _zip(folder: Path) -> Path:
+    """Write `folder` to a zip beside it: the same bytes from the same files."""
+    path = folder.with_suffix(".zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                name = file.relative_to(folder.parent).as_posix()
+                info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+                info.compress_type = zipfile.ZIP_DEFLATED
+                info.external_attr = _PERMISSIONS
+                archive.writestr(info, file.read_bytes())
+    return path
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Build both versions and say where they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--preset", choices=("quick", "full"), default="quick", help="how long the solution trains"
+    )
+    parser.add_argument(
+        "--student-only", action="store_true", help="leave the solution out: nothing is executed"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        build_student()
+        print("Student version: build/student/ and build/student.zip")
+        if not options.student_only:
+            seconds = build_solution(preset=options.preset)
+            print("Solution:        build/solution/ and build/solution.zip")
+            for name, duration in seconds.items():
+                print(f"  {name}: {duration:.0f} s")
+    except CourseError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Run all notebooks with nbval, solved and untouched: `make validate`."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from nbgrader.utils import is_grade
+
+from labhelpers.data import fetch_ixi
+from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
+from labhelpers.instructor.course.release import build_student
+
+__all__ = ["EXPECTED_OUTPUTS", "main", "student_problem", "validate"]
+
+EXPECTED_OUTPUTS = Path("tests") / "expected_outputs.json"
+"""What cells tagged `nbval-check-output` print: data, then notebook, then cell id, then text."""
+
+_CHECKED = "nbval-check-output"
+_CELL_TIMEOUT = {"quick": 300, "full": 4 * 3600}  # seconds
+
+# How a cell that needs an answer may fail in the untouched notebook, and the start of the message:
+# the answer itself, a name that it would have made, a file that it would have saved.
+_HARMLESS = {"NotImplementedError": "not written yet", "NameError": "", "FileNotFoundError": ""}
+
+
+def validate(
+    preset: str = "quick", update: bool = False, root: Path = REPOSITORY
+) -> tuple[bool, dict[str, float]]:
+    """Run the solved and the untouched version of every notebook under nbval.
+
+    Solved: no cell fails, every check gives full points, and the outputs that are the same on every
+    machine are those of `tests/expected_outputs.json`. Untouched: nothing fails but what needs an
+    answer, and every check says that nothing was attempted.
+
+    Args:
+        preset: How long the notebooks train, `quick` or `full`.
+        update: Store the outputs instead of comparing them.
+        root: Folder of the course.
+
+    Returns:
+        Whether all is well, and the seconds that each notebook took.
+
+    Raises:
+        CourseError: If the student version cannot be built, or a notebook has no stored output.
+    """
+    folder = root / "build" / "validate"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "solved").mkdir(parents=True)
+    (folder / "untouched").mkdir()
+    # Kernels run in these folders, which must not see the settings of our own tests.
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    build_student(root)
+    expected = root / EXPECTED_OUTPUTS
+    stored = json.loads(expected.read_text(encoding="utf-8")) if expected.exists() else {}
+    data = _data_name()
+    for name in assignments(root):
+        notebook = nbformat.read(root / "notebooks" / name / f"{name}.ipynb", as_version=4)
+        if not update:
+            _insert_outputs(notebook, stored.get(data, {}).get(name, {}), f"{name} on {data}")
+        nbformat.write(notebook, folder / "solved" / f"{name}.ipynb")
+        untouched = root / "build" / "student" / f"{name}.ipynb"
+        shutil.copyfile(untouched, folder / "untouched" / f"{name}.ipynb")
+
+    rules = _Rules()
+    status = pytest.main(_arguments(folder, preset), plugins=[rules])
+    if update and status == pytest.ExitCode.OK:
+        stored[data] = rules.printed
+        text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False)
+        expected.parent.mkdir(exist_ok=True)
+        expected.write_text(text + "\n", encoding="utf-8")
+    return status == pytest.ExitCode.OK, rules.seconds
+
+
+def _data_name() -> str:
+    """Return `IXI` or `phantom`: the expected outputs differ."""
+    simulated = any(fetch_ixi().glob("sub-SIM*"))
+    return "phantom" if simulated else "IXI"
+
+
+def _arguments(folder: Path, preset: str) -> list[str]:
+    os.environ["LABHELPERS_PRESET"] = preset  # the kernels inherit it
+    return [
+        *("--nbval-lax", "--nbval-current-env"),
+        f"--nbval-cell-timeout={_CELL_TIMEOUT[preset]}",
+        *(
+            "-c",
+            str(folder / "pytest.ini"),
+            "--rootdir",
+            str(folder),
+            "-p",
+            "no:cacheprovider",
+            "--quiet",
+        ),
+        *(str(folder / "solved"), str(folder / "untouched")),
+    ]
+
+
+def _insert_outputs(notebook: NotebookNode, outputs: dict[str, str], where: str) -> None:
+    """Give the checked cells the output that nbval compares with."""
+    for cell in _checked_cells(notebook):
+        if cell.id not in outputs:
+            raise CourseError(
+                f"{EXPECTED_OUTPUTS.as_posix()} has no output for cell {cell.id!r} of {where}. "
+                "Store it with `python -m labhelpers.instructor.course.validate --update` and "
+                "read the difference before you commit it."
+            )
+        cell.execution_count = 1  # nbval compares nothing with a cell that was never run
+        cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=outputs[cell.id])]
+
+
+def _checked_cells(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    return (cell for cell in notebook.cells if _CHECKED in cell.metadata.get("tags", []))
+
+
+class _Rules:
+    """A pytest plugin: what nbval leaves open about our cells, times, and printed outputs.
+
+    Attributes:
+        seconds: Run time by version and notebook, as in `solved/2-generator`.
+        printed: What the checked cells of the solved notebooks printed, by notebook and cell id.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.printed: dict[str, dict[str, str]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+        yield
+        version = item.path.parent.name
+        rule = {"solved": _solution_problem, "untouched": student_problem}[version]
+        if problem := rule(item.cell, item.test_outputs):
+            item.raise_cell_error(problem)
+        if version == "solved" and _CHECKED in item.cell.metadata.get("tags", []):
+            self.printed.setdefault(item.path.stem, {})[item.cell.id] = _printed(item.test_outputs)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        path = Path(report.nodeid.partition("::")[0])
+        name = f"{path.parent.name}/{path.stem}"
+        self.seconds[name] = self.seconds.get(name, 0.0) + report.duration
+
+
+def _solution_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | None:
+    """Say what is wrong with the outputs of a cell of a solved notebook, if anything is."""
+    if is_grade(cell) and _score(outputs) != float(cell.metadata.nbgrader.points):
+        points = cell.metadata.nbgrader.points
+        return (
+            f"The reference solution gets {_score(outputs)} of {points} points:\n"
+            f"{_printed(outputs)}"
+        )
+    return None
+
+
+def student_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | None:
+    """Say what an untouched notebook does that would upset a student, if anything.
+
+    Args:
+        cell: A code cell of the student version.
+        outputs: What it put out when it ran.
+    """
+    may_fail = "needs-answer" in cell.metadata.get("tags", [])
+    for output in outputs:
+        if output.output_type == "error":
+            start = _HARMLESS.get(output.ename)
+            if not may_fail or start is None or not output.evalue.startswith(start):
+                return f"An untouched notebook fails here: {output.ename}: {output.evalue}"
+    if is_grade(cell):
+        if _score(outputs) != 0.0:
+            return f"An untouched exercise gets {_score(outputs)} points, not 0.0."
+        if "not attempted" not in _printed(outputs).lower():
+            return f"The check does not say 'not attempted', but:\n{_printed(outputs)}"
+    return None
+
+
+def _score(outputs: list[NotebookNode]) -> float | None:
+    """Return the value of a check's cell, or None if it is no number."""
+    for output in outputs:
+        if output.output_type == "execute_result":
+            try:
+                return float(output.data["text/plain"])
+            except ValueError:
+                return None
+    return None
+
+
+def _printed(outputs: list[NotebookNode]) -> str:
+    """Return what a reader sees as text: printed lines, and displays in their plain form."""
+    texts = []
+    for output in outputs:
+        if output.output_type == "stream":
+            texts.append(output.text)
+        elif output.output_type == "display_data":
+            texts.append(output.data.get("text/plain", ""))
+    return "".join(texts)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Validate, print the time that each notebook took, exit with 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", choices=("quick", "full"), default="quick")
+    parser.add_argument(
+        "--update", action="store_true", help="store the outputs instead of comparing them"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        good, seconds = validate(options.preset, options.update)
+    except CourseError as error:
+        sys.exit(str(error))
+    for name, duration in seconds.items():
+        print(f"{name:<32} {duration:6.1f} s")
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Experiments: trainings to compare recipes, and benchmarks."""

@@ -1,0 +1,159 @@
+"""Measure the lab's way of training against the plain one, side by side in one run."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from labhelpers.batches import DeviceBatches
+from labhelpers.data import IXIDataset
+from labhelpers.fast import Accelerated, gains_from_bfloat16
+from labhelpers.instructor.experiments.measure import in_new_process, peak_growth, seconds
+from labhelpers.instructor.experiments.published import FilesDataset, Step, adam, plain_step
+from labhelpers.instructor.sources import METHODS, given_source, run_source
+
+__all__ = ["benchmark_training"]
+
+BATCH_SIZE = 40  # that of the published recipe
+
+PLAIN, FLOAT32, BFLOAT16 = "plain", "lab, float32", "lab, bfloat16"
+
+
+def benchmark_training(root: Path, repeats: int = 5) -> dict[str, Any]:
+    """Time steps of each method, their batch included, with the variants taking turns.
+
+    Networks, losses, batch size and number of steps are the same in all variants.
+
+    Args:
+        root: Folder of slices.
+        repeats: Steps of each variant; the medians are reported.
+
+    Returns:
+        The largest speed of a matrix product by type (GFLOP/s), and by method and variant:
+        `seconds` per step, `steps_per_s`, `ratio` to the plain variant, `gflop` per step,
+        `share_of_peak`, and `memory_mb` that a process took for a few steps.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    variants = [PLAIN, FLOAT32, *([BFLOAT16] if gains_from_bfloat16(device) else [])]
+    peaks = {variant: _peak_speed(_dtype(variant), device) for variant in variants[1:]}
+    peaks[PLAIN] = peaks[FLOAT32]
+    results: dict[str, Any] = {"device": _name(device), "peaks": peaks}
+    for method in METHODS:
+        steps = {variant: _step_with_batch(method, variant, root, device) for variant in variants}
+        work = {}
+        for variant, step in steps.items():  # the first step warms up and is counted
+            with FlopCounterMode(display=False) as counter:
+                step()
+            work[variant] = counter.get_total_flops() / 1e9
+        times: dict[str, list[float]] = {variant: [] for variant in variants}
+        for _ in range(repeats):
+            for variant, step in steps.items():
+                times[variant].append(seconds(step, device))
+        medians = {variant: statistics.median(values) for variant, values in times.items()}
+        results[method] = {
+            variant: {
+                "seconds": median,
+                "steps_per_s": 1 / median,
+                "ratio": medians[PLAIN] / median,
+                "gflop": work[variant],
+                "share_of_peak": work[variant] / median / peaks[variant],
+                "memory_mb": in_new_process(_memory, method, variant, root),
+            }
+            for variant, median in medians.items()
+        }
+    return results
+
+
+def _step_with_batch(
+    method: str, variant: str, root: Path, device: torch.device
+) -> Callable[[], None]:
+    """Return a function that takes the next batch and makes one step on it."""
+    names = run_source(given_source(METHODS[method]))
+    dataset: Any = IXIDataset(root)
+    if variant == PLAIN:
+        step = plain_step(method, names, device)
+        dataset = FilesDataset(root, dataset.subjects)
+    else:
+        step = _lab_step(method, names, device, rounds=variant == BFLOAT16)
+        if method == "cyclegan":
+            dataset = names["UnpairedSlices"](dataset.t1, dataset.t2)
+    # Whole batches only, so that all steps have the same work.
+    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
+    batches = _endless(loader if variant == PLAIN else DeviceBatches(loader, device))
+
+    def run() -> None:
+        batch = next(batches)
+        step(batch["T1"].to(device), batch["T2"].to(device))
+
+    return run
+
+
+def _lab_step(method: str, names: dict[str, Any], device: torch.device, rounds: bool) -> Step:
+    """Return the notebook's own step with what its training function hands to it."""
+
+    def network(name: str, judges: bool = False) -> Accelerated:
+        accelerated = Accelerated(names[name]().to(device), judges)
+        accelerated.rounds = rounds
+        return accelerated
+
+    fused_adam = partial(adam, fused=True)
+    step = names[f"{method}_step"]
+    if method == "generator":
+        generator = network("GeneratorUNet")
+        optimizer = fused_adam(generator)
+        return lambda t1, t2: step(generator, optimizer, F.l1_loss, t1, t2)
+    if method == "cgan":
+        pair = network("GeneratorUNet"), network("Discriminator", judges=True)
+        optimizers = [fused_adam(one) for one in pair]
+        return lambda t1, t2: step(*pair, *optimizers, t1, t2)
+    generators = network("GeneratorUNet"), network("GeneratorUNet")
+    judges = network("DiscriminatorCycle", True), network("DiscriminatorCycle", True)
+    optimizers = [fused_adam(*generators), fused_adam(*judges)]
+    return lambda t1, t2: step(generators, judges, *optimizers, t1, t2)
+
+
+def _endless(loader: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    while True:
+        yield from loader
+
+
+def _dtype(variant: str) -> torch.dtype:
+    return torch.bfloat16 if variant == BFLOAT16 else torch.float32
+
+
+def _peak_speed(dtype: torch.dtype, device: torch.device) -> float:
+    """Return the largest speed of a square matrix product (GFLOP/s) among a few."""
+    size = 2048 if device.type == "cpu" else 8192
+    matrix = torch.randn(size, size, device=device).to(dtype)
+    fastest = min(seconds(lambda: matrix @ matrix, device) for _ in range(7))
+    return 2 * size**3 / fastest / 1e9
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def _memory(method: str, variant: str, root: Path) -> float:
+    """Measure the memory (MB) that networks, optimizers and three steps take."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    def train() -> None:
+        step = _step_with_batch(method, variant, root, device)
+        for _ in range(3):
+            step()
+
+    if device.type == "cuda":
+        train()
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return peak_growth(train)

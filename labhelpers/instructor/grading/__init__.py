@@ -1,0 +1,1 @@
+"""Grading: what decides points and never reaches a student's machine."""

@@ -1,0 +1,104 @@
+"""The session of a notebook: device, seed, how much it trains, graded or interactive."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "choose_device",
+    "choose_preset",
+    "has_reader",
+    "is_graded",
+    "seed_everything",
+]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How much a notebook trains.
+
+    Attributes:
+        name: The word by which it is chosen.
+        num_epoch: Passes over the training set.
+        train_subjects: Training subjects used, None for all.
+        test_subjects: Test subjects used, None for all.
+    """
+
+    name: str
+    num_epoch: int
+    train_subjects: int | None = None
+    test_subjects: int | None = None
+
+
+PRESETS = {
+    "quick": Preset("quick", num_epoch=2, train_subjects=80, test_subjects=20),
+    "full": Preset("full", num_epoch=20),
+}
+
+
+def choose_preset(name: str | None = None) -> Preset:
+    """Return the preset: that of `LABHELPERS_PRESET`, else the given one, else `full`.
+
+    Grading and validation with nbgrader never train for long: there it is `quick`, whatever the
+    notebook and the environment ask for. Used in the section "Set-up" of notebooks 2 to 4.
+
+    Args:
+        name: `quick`, `full`, or None to let the environment decide.
+
+    Raises:
+        ValueError: If there is no such preset.
+    """
+    name = "quick" if is_graded() else os.environ.get("LABHELPERS_PRESET") or name or "full"
+    if name not in PRESETS:
+        raise ValueError(f"There is no preset {name!r}: choose one of {', '.join(PRESETS)}.")
+    preset = PRESETS[name]
+    subjects = "all" if preset.train_subjects is None else preset.train_subjects
+    print(f"Preset {preset.name!r}: {preset.num_epoch} epochs, {subjects} training subjects.")
+    return preset
+
+
+def choose_device() -> torch.device:
+    """Return the fastest device here, say which one it is and, on a CPU, where to find a GPU."""
+    if torch.cuda.is_available():
+        print(f"Device: GPU ({torch.cuda.get_device_name()}).")
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        print("Device: Apple GPU (mps).")
+        return torch.device("mps")
+    print(f"Device: CPU, {torch.get_num_threads()} threads.")
+    if "google.colab" in sys.modules:
+        print(
+            "Colab lends GPUs: menu Runtime > Change runtime type > T4 GPU, then Runtime > Run all."
+        )
+    else:
+        print("Training takes minutes here. With a GPU, on Colab for instance, it takes seconds.")
+    return torch.device("cpu")
+
+
+def seed_everything(seed: int = 0) -> None:
+    """Seed Python, NumPy and torch, so that weights and batches are the same at every start."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def is_graded() -> bool:
+    """Tell whether nbgrader grades or validates the notebook that runs."""
+    return bool(os.environ.get("NBGRADER_EXECUTION"))
+
+
+def has_reader() -> bool:
+    """Tell whether somebody may watch a progress bar: in a terminal or a notebook."""
+    if is_graded():
+        return False
+    ipython = sys.modules.get("IPython")
+    in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return in_notebook or sys.stdout.isatty()

@@ -1,0 +1,291 @@
+import contextlib
+import logging
+import os
+import random
+import signal
+import sys
+import textwrap
+import time
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from checking import judge, load
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from labhelpers import checks
+from labhelpers.checks import sandbox
+from labhelpers.checks.report import Report, show
+
+
+class AlwaysEqual:
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getattr__(self, name: str) -> "AlwaysEqual":
+        return self
+
+    def __call__(self, *args: object, **kwargs: object) -> "AlwaysEqual":
+        return self
+
+
+class Agreeable(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        with torch._C.DisableTorchFunctionSubclass():
+            if func in (torch.allclose, torch.equal):
+                return True
+            return func(*args, **(kwargs or {}))
+
+
+def forever(dataset):
+    while True:
+        pass
+
+
+def raises(dataset):
+    numbers = [1, 2]
+    return numbers[5]
+
+
+def exits(dataset):
+    sys.exit("bye")
+
+
+def deep(dataset):
+    return deep(dataset)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (raises, "IndexError: list index out of range"),
+        (exits, "SystemExit: bye"),
+        (deep, "RecursionError"),
+        (None, "TypeError"),
+        (3, "TypeError"),
+        (torch.zeros(1, 64, 64), "TypeError"),
+        (lambda: 0, "TypeError"),
+        (lambda dataset: None, "a Tensor of shape"),
+        (lambda dataset: "image", "TypeError"),
+        (lambda dataset: AlwaysEqual(), "stopped"),
+        (AlwaysEqual(), "stopped"),
+        (lambda dataset: torch.zeros(1, 64, 64).as_subclass(Agreeable), "likely"),
+        (lambda dataset: torch.full((1, 64, 64), float("nan")), "nan"),
+        (lambda dataset: torch.zeros(0), "likely"),
+    ],
+)
+def test_any_failure_is_a_report(answer: object, told: str) -> None:
+    report = judge("mean-image", answer)
+    assert (report.status, report.score) == ("wrong", 0)
+    assert told in report.text
+    assert "labhelpers" not in report.text
+
+
+@pytest.mark.parametrize(
+    "exercise", ["make-dataloaders", "generator-unet", "generator-step", "cgan-step"]
+)
+@pytest.mark.parametrize("answer", [None, AlwaysEqual(), torch.nn.Identity(), 5])
+def test_wrong_types_earn_nothing_in_any_exercise(exercise: str, answer: object) -> None:
+    assert judge(exercise, answer).score == 0
+
+
+def test_an_error_shows_the_students_line_only() -> None:
+    source = "def mean_t2_image(dataset):\n    image = dataset[0]['T3']\n    return image\n"
+    report = judge("mean-image", load("mean-image", source))
+    assert "KeyError: 'T3'" in report.text
+    assert "line 2 of mean_t2_image: image = dataset[0]['T3']" in report.text
+
+
+def test_a_network_that_stops_shows_its_layers() -> None:
+    source = """
+class DiscriminatorCycle(nn.Module):
+    def __init__(self, in_channels=1):
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, 64, 3, 2, 1)
+        self.second = nn.Conv2d(128, 1, 3)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+"""
+    text = judge("discriminator-cycle", load("discriminator-cycle", source)).text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "1 Conv2d 1→64, 3×3 (2, 1, 64, 64) -> (2, 64, 32, 32) as expected" in lines
+    assert "2 Conv2d 128→1, 3×3 (2, 64, 32, 32) -> stopped here got" in lines
+    assert "Conv2d 64→128, 3×3 (2, 64, 32, 32) -> (2, 128, 16, 16) expected" in lines
+
+
+def test_code_that_runs_for_ever_is_stopped() -> None:
+    report = judge("mean-image", forever, time_limit=0.3)
+    assert "It was stopped after 0.3 seconds" in report.text
+    assert report.score == 0
+
+
+def test_a_sleeping_answer_is_stopped_as_well() -> None:
+    started = time.monotonic()
+    outcome = sandbox.run(lambda: time.sleep(60), seconds=0.2)
+    assert outcome.error["kind"] == "too long"
+    assert time.monotonic() - started < 30
+
+
+def test_code_that_catches_everything_in_a_loop_is_stopped_as_well() -> None:
+    def work() -> int:
+        return sum(range(100))
+
+    def stubborn(dataset):
+        while True:
+            try:  # noqa: SIM105
+                work()
+            except:  # noqa: E722
+                pass
+
+    def very_stubborn(dataset):
+        try:
+            stubborn(dataset)
+        finally:
+            stubborn(dataset)
+
+    for answer in (stubborn, very_stubborn):
+        report = judge("mean-image", answer, time_limit=0.2)
+        assert "It was stopped after 0.2 seconds" in report.text
+    assert signal.getitimer(signal.ITIMER_REAL)[1] != sandbox._HURRY
+
+
+def test_ctrl_c_is_not_swallowed() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.run(interrupted)
+
+
+def test_output_and_warnings_are_told_and_cost_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    right = load("mean-image")
+
+    def noisy(dataset):
+        print("mean of", len(dataset), "subjects")
+        print("to stderr", file=sys.stderr)
+        os.write(2, b"to the descriptor\n")
+        logging.getLogger("student").error("to the log")
+        warnings.warn("shapes differ", UserWarning, stacklevel=1)
+        return right(dataset)
+
+    assert checks.mean_image(noisy, points=2) == 2.0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "printed   mean of 7 subjects" in out
+    assert "to stderr" in out
+    assert "UserWarning: shapes differ" in out
+
+
+def test_states_and_settings_survive_the_answer() -> None:
+    def reckless(dataset):
+        torch.manual_seed(99)
+        np.random.seed(99)
+        random.seed(99)
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(3)
+        torch.set_float32_matmul_precision("medium")
+        np.seterr(all="ignore")
+        os.chdir("/")
+        return dataset.t2.mean(0)
+
+    def state() -> list:
+        return [
+            torch.get_rng_state().tolist(),
+            str(np.random.get_state()),
+            random.getstate(),
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_num_threads(),
+            torch.get_default_device(),
+            torch.get_float32_matmul_precision(),
+            np.geterr(),
+            os.getcwd(),
+            logging.root.manager.disable,
+        ]
+
+    before = state()
+    assert judge("mean-image", reckless).status == "right"
+    assert state() == before
+
+
+def test_checks_work_where_gradients_are_switched_off() -> None:
+    with torch.no_grad():
+        assert judge("generator-step", load("generator-step")).status == "right"
+
+
+@pytest.mark.parametrize("exercise", ["mean-image", "discriminator", "cgan-step"])
+def test_checks_work_whatever_the_default_device_is(exercise: str) -> None:
+    torch.set_default_device("meta")
+    try:
+        report = judge(exercise, load(exercise))
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
+    assert report.status == "right", report.text
+
+
+def test_checks_do_not_disturb_the_random_numbers_of_the_notebook() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    judge("cgan-step", load("cgan-step"))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_report_reaches_any_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Latin:
+        encoding = "ascii"
+        text = ""
+
+        def write(self, text: str) -> None:
+            text.encode("ascii")
+            self.text += text
+
+    console = Latin()
+    with contextlib.redirect_stdout(console):
+        show(Report("mean-image", "partly", 0.5, 1, notes=[("printed", "ünïcode →")]))
+    assert "0.5 of 1 point" in console.text
+
+
+def test_the_report_as_html_escapes_what_the_student_printed() -> None:
+    report = Report("mean-image", "wrong", 0.0, 1, notes=[("printed", "<script>")])
+    assert "<script>" not in report._repr_html_()
+    assert report.as_record()["status"] == "wrong"
+
+
+@pytest.mark.slow
+def test_a_kernel_gets_html_and_a_record_and_no_stderr() -> None:
+    source = """
+        import sys
+        from labhelpers import checks
+        def mean_t2_image(dataset):
+            print("oops", file=sys.stderr)
+            return dataset.t1.mean(0)
+        checks.mean_image(mean_t2_image, points=2)
+    """
+    notebook = new_notebook(cells=[new_code_cell(textwrap.dedent(source))])
+    (cell,) = NotebookClient(notebook, kernel_name="python3").execute().cells
+    shown, score = cell.outputs
+    assert shown.output_type == "display_data"
+    assert shown.data["text/plain"].startswith("mean-image: not right yet, 0 of 2 points")
+    assert "<div" in shown.data["text/html"]
+    assert shown.metadata["labhelpers"]["failed"] == ["shape", "values", "untouched"]
+    assert score.data["text/plain"] == "0.0"
+
+
+def test_a_return_of_another_kind_is_told_with_what_is_expected() -> None:
+    report = judge("cgan-step", lambda *args, **options: torch.zeros(()))
+    assert "got a Tensor" in report.text
+    assert "generator's loss, discriminator's loss" in " ".join(report.text.split())

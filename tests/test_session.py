@@ -1,0 +1,77 @@
+"""The session: preset, device, seed; graded or watched by somebody."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from labhelpers.session import choose_device, choose_preset, has_reader, is_graded, seed_everything
+
+
+@pytest.fixture
+def no_environment(monkeypatch):
+    monkeypatch.delenv("LABHELPERS_PRESET", raising=False)
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+
+
+def test_full_is_the_default(no_environment, capsys):
+    assert choose_preset().num_epoch == 20
+    assert capsys.readouterr().out == "Preset 'full': 20 epochs, all training subjects.\n"
+
+
+def test_environment_decides(no_environment, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
+    assert choose_preset().name == "quick"
+
+
+def test_grading_never_trains_for_long(no_environment, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert choose_preset("full").name == "quick"
+
+
+def test_grading_never_trains_for_long_whatever_the_environment_says(no_environment, monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    monkeypatch.setenv("LABHELPERS_PRESET", "full")
+    assert choose_preset().name == "quick"
+
+
+def test_environment_goes_before_the_notebook(no_environment, monkeypatch):
+    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
+    assert choose_preset("full").name == "quick"
+
+
+def test_unknown_preset_lists_the_known(no_environment):
+    with pytest.raises(ValueError, match="choose one of quick, full"):
+        choose_preset("fast")
+
+
+def test_device_report_says_where_a_gpu_is(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    assert choose_device() == torch.device("cpu")
+    assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
+
+
+def test_same_seed_same_weights():
+    seed_everything(3)
+    first = nn.Linear(4, 4).weight.detach().clone()
+    seed_everything(3)
+    torch.testing.assert_close(nn.Linear(4, 4).weight.detach(), first)
+
+
+def test_no_progress_bar_while_nbgrader_runs(monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    assert is_graded()
+    assert not has_reader()
+    monkeypatch.delenv("NBGRADER_EXECUTION")
+    assert not is_graded()
+    assert has_reader()
+
+
+def test_nobody_reads_a_file(monkeypatch):
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
+    assert not has_reader()
