@@ -1,5 +1,6 @@
 """Tests of `labhelpers.plots`: what each figure says, shows, leaves behind and refuses."""
 
+import base64
 import math
 from html.parser import HTMLParser
 
@@ -122,6 +123,16 @@ def test_alternative_text_reaches_the_notebook(draw):
     attributes = image_tag(shown)
     assert attributes["alt"] == shown.alt
     assert attributes["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+
+
+def test_a_saved_figure_is_shown_with_alternative_text(tmp_path):
+    path = PICTURES["samples"]().save(tmp_path / "epoch-1.png")
+    shown = plots.SavedFigure(path, alt='slices "after" epoch 1')
+    data, _ = DisplayFormatter().format(shown)
+    assert data["text/plain"] == 'slices "after" epoch 1'
+    attributes = image_tag(shown)
+    assert attributes["alt"] == shown.alt
+    assert base64.b64decode(attributes["src"].partition(",")[2]) == path.read_bytes()
 
 
 def test_alternative_text_is_escaped():

@@ -180,17 +180,6 @@ def test_nothing_generated_and_no_data_is_in_the_repository():
         assert path.stat().st_size < 1_000_000, path
 
 
-def test_modules_are_short():
-    long = {
-        path.name: count
-        for path in project_files()
-        if path.suffix == ".py"
-        and path.parent.name != "answers"  # collections of students' cells, no modules
-        and (count := len(path.read_text().splitlines())) >= 400
-    }
-    assert long == {}
-
-
 def test_public_names_are_listed_and_exist():
     for path in project_files():
         if path.suffix == ".py" and REPOSITORY / "tests" not in path.parents:

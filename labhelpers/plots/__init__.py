@@ -7,7 +7,7 @@ from labhelpers.plots.charts import (
     metric_bars,
     training_curves,
 )
-from labhelpers.plots.figure import AccessibleFigure
+from labhelpers.plots.figure import AccessibleFigure, SavedFigure
 from labhelpers.plots.slices import (
     compare_methods,
     error_maps,
@@ -20,6 +20,7 @@ from labhelpers.plots.slices import (
 
 __all__ = [
     "AccessibleFigure",
+    "SavedFigure",
     "compare_methods",
     "contrast_bars",
     "error_maps",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INTENSITY",
     "AccessibleFigure",
+    "SavedFigure",
     "Scale",
     "draw_images",
     "finish",
@@ -81,11 +82,7 @@ class AccessibleFigure:
 
     def _repr_html_(self) -> str:
         width = round(self.figure.get_figwidth() * _DPI)
-        data = base64.b64encode(self._png()).decode("ascii")
-        return (
-            f'<img alt="{html.escape(self.alt)}" width="{width}" '
-            f'style="max-width: 100%; height: auto" src="data:image/png;base64,{data}">'
-        )
+        return _image_tag(self._png(), self.alt, f' width="{width}"')
 
     def save(self, path: str | Path) -> Path:
         """Write the figure, its alternative text included, to a PNG file and return the path.
@@ -107,6 +104,38 @@ class AccessibleFigure:
                 buffer, format="png", dpi=_DPI, metadata={"Software": None, "Description": self.alt}
             )
         return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class SavedFigure:
+    """A saved PNG file that shows itself in a notebook with alternative text.
+
+    Used for the sample grids in notebooks 2 to 4: `IPython.display.Image` has no alternative text
+    in IPython 7, which Colab runs.
+
+    Attributes:
+        path: The PNG file.
+        alt: What it shows, for those who cannot see it.
+    """
+
+    path: str | Path
+    alt: str
+
+    def __repr__(self) -> str:
+        """Return the alternative text, which is what a text-only front end shows."""
+        return self.alt
+
+    def _repr_html_(self) -> str:
+        return _image_tag(Path(self.path).read_bytes(), self.alt)
+
+
+def _image_tag(png: bytes, alt: str, attributes: str = "") -> str:
+    """Return an HTML element that holds the image itself."""
+    data = base64.b64encode(png).decode("ascii")
+    return (
+        f'<img alt="{html.escape(alt)}"{attributes} '
+        f'style="max-width: 100%; height: auto" src="data:image/png;base64,{data}">'
+    )
 
 
 def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
