@@ -1,6 +1,16 @@
-"""Result tables that one notebook saves and a later one shows, and the reference figures."""
+"""The list of methods, and the results that one notebook saves and a later one shows."""
 
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import pickle
+import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -9,40 +19,48 @@ from torch import nn
 from labhelpers.data import is_simulated
 from labhelpers.session import is_graded
 
-__all__ = ["REFERENCE", "load_generator", "results_table", "save_result"]
+__all__ = ["METHODS", "Method", "load_generator", "results_table", "save_result"]
 
 _COLUMNS = pd.MultiIndex.from_product([("MAE", "PSNR", "SSIM"), ("Training set", "Test set")])
 
-REFERENCE = pd.DataFrame(
-    {
-        "t1-unchanged": [0.2940, 0.2977, 5.74, 5.63, 0.590, 0.581],
-        "intensity-lookup": [0.0955, 0.0946, 13.57, 13.63, 0.835, 0.836],
-        "mean-image": [0.0734, 0.0731, 16.57, 16.66, 0.923, 0.924],
-        "generator": [0.0398, 0.0492, 22.07, 20.19, 0.980, 0.968],
-        "cgan": [0.0367, 0.0462, 22.56, 20.58, 0.982, 0.970],
-        "cyclegan": [0.0860, 0.0865, 14.91, 14.87, 0.890, 0.887],
-    },
-    index=_COLUMNS,
-).T
-"""Figures on the real data: baselines of notebook 1; networks as published (20 epochs)."""
 
-_TITLES = {
-    "t1-unchanged": "T1-w unchanged",
-    "intensity-lookup": "Intensity lookup",
-    "mean-image": "Mean T2-w image",
-    "generator": "Generator",
-    "cgan": "cGAN",
-    "cyclegan": "CycleGAN",
-}
+@dataclass(frozen=True)
+class Method:
+    """A way to make a T2-w slice from a T1-w slice.
+
+    Attributes:
+        id: Its name in code and in the names of files.
+        title: Its name in tables and charts.
+        kind: `baseline`, or `trained` for a network.
+        notebook: Name of the notebook that measures it.
+        published: Figures on IXI, shown until the method is measured: those of networks as
+            published, those of baselines as measured for this lab. Keys `Training set` and
+            `Test set`, each with `MAE`, `PSNR` (dB) and `SSIM`; and `source`.
+    """
+
+    id: str
+    title: str
+    kind: Literal["baseline", "trained"]
+    notebook: str
+    published: dict[str, Any]
 
 
-def _folder() -> Path:
-    """Return the folder shared by the four notebooks, beside their own folders or in this one."""
-    if is_graded():
-        return Path("results")  # a submission keeps to itself
-    here = Path.cwd()
-    in_assignment_folder = (here / f"{here.name}.ipynb").exists()
-    return (here.parent if in_assignment_folder else here) / "results"
+def _methods() -> dict[str, Method]:
+    file = Path(__file__).with_name("results.json")
+    published = json.loads(file.read_text(encoding="utf-8"))
+    rows: list[tuple[str, str, Literal["baseline", "trained"], str]] = [
+        ("t1-unchanged", "T1-w unchanged", "baseline", "1-data-exploration"),
+        ("intensity-lookup", "Intensity lookup", "baseline", "1-data-exploration"),
+        ("mean-image", "Mean T2-w image", "baseline", "1-data-exploration"),
+        ("generator", "Generator", "trained", "2-generator"),
+        ("cgan", "cGAN", "trained", "3-cgan"),
+        ("cyclegan", "CycleGAN", "trained", "4-cyclegan"),
+    ]
+    return {id_: Method(id_, *row, published[id_]) for id_, *row in rows}
+
+
+METHODS = _methods()
+"""All methods by their id, in the order of tables and charts."""
 
 
 def save_result(
@@ -50,8 +68,11 @@ def save_result(
 ) -> None:
     """Save the metrics of a method, and its network, for the notebooks that follow.
 
+    They go to the folder `results`. Where it cannot be written this says so, and the lesson goes
+    on. During grading and validation nothing of it is touched.
+
     Args:
-        method: `t1-unchanged`, `intensity-lookup`, `mean-image`, `generator`, `cgan` or `cyclegan`.
+        method: Id of the method, such as `mean-image` or `generator`.
         metrics: What `metrics.evaluate_generator` returned.
         recipe: How the figures came about, for instance `"20 epochs"`; shown beside them.
         generator: The trained network, if a later notebook may show its images.
@@ -59,34 +80,49 @@ def save_result(
     Raises:
         ValueError: If the method is unknown.
     """
-    if method not in _TITLES:
-        raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(_TITLES)}.")
-    folder = _folder()
-    folder.mkdir(exist_ok=True)
-    data = "phantom" if is_simulated() else "IXI"
+    if method not in METHODS:
+        raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
     row = {f"{metric} {split}": metrics.loc[metric, split] for metric, split in _COLUMNS}
-    table = pd.DataFrame([row | {"data": data, "recipe": recipe}])
-    table.to_csv(folder / f"{method}.csv", index=False)
-    if generator is not None and not is_graded():  # 54 MB for each notebook of a class
-        torch.save(generator.state_dict(), folder / f"{method}.pt")
+    row |= {"data": "phantom" if is_simulated() else "IXI", "recipe": recipe}
+    if generator is not None:
+        row["parameters"] = sum(weights.numel() for weights in generator.parameters())
+    folder = _folder()
+    try:
+        folder.mkdir(exist_ok=True)
+        pd.DataFrame([row]).to_csv(folder / f"{method}.csv", index=False)
+        if generator is not None and not is_graded():  # 54 MB for each notebook of a class
+            torch.save(generator.state_dict(), folder / f"{method}.pt")
+    except (OSError, RuntimeError) as error:  # a RuntimeError of torch if the disk is full
+        print(
+            f"The result of {method!r} could not be saved in {folder.absolute()} ({error}): tables "
+            "go on showing what they showed before. Make room or allow writing there, and run "
+            "this cell again."
+        )
 
 
 def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
     """Fill `generator` with the weights that `save_result` saved, or return None without any.
 
     Args:
-        method: The method whose network to load.
+        method: Id of the method whose network to load.
         generator: A network of the same architecture.
     """
     path = _folder() / f"{method}.pt"
     if not path.exists():
         return None
-    generator.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        generator.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
+        print(
+            f"{path.absolute()} does not hold the weights of such a network: it goes without. "
+            f"Train {method!r} again to save it anew."
+        )
+        return None
     return generator.eval()
 
 
 def results_table() -> pd.DataFrame:
-    """Return all methods' figures: measured here where saved, reference figures elsewhere.
+    """Return all methods' figures: measured here where saved, published elsewhere.
 
     Used at the end of every notebook. Lower is better for MAE, higher for PSNR (in dB) and SSIM.
 
@@ -95,16 +131,50 @@ def results_table() -> pd.DataFrame:
         data and with which recipe the figures were measured.
     """
     rows, sources = {}, {}
-    for method, title in _TITLES.items():
-        path = _folder() / f"{method}.csv"
-        if path.exists():
-            saved = pd.read_csv(path).iloc[0]
-            rows[title] = [saved[f"{metric} {split}"] for metric, split in _COLUMNS]
-            sources[title] = f"measured here on {saved['data']}, {saved['recipe']}"
-        else:
-            rows[title] = REFERENCE.loc[method].tolist()
-            trained = method in ("generator", "cgan", "cyclegan")
-            sources[title] = "published on IXI, 20 epochs" if trained else "reference on IXI"
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).astype(float).round(4)
+    for method in METHODS.values():
+        figures = _saved_figures(method) or [
+            *(method.published[split][metric] for metric, split in _COLUMNS),
+            method.published["source"],
+        ]
+        *rows[method.title], sources[method.title] = figures
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).round(4)
     table[("source", "")] = pd.Series(sources)
     return table
+
+
+def _saved_figures(method: Method) -> list[Any] | None:
+    """Return the figures saved last in the order of `_COLUMNS`, and their source; None if none."""
+    path = _folder() / f"{method.id}.csv"
+    try:
+        saved = pd.read_csv(path).iloc[0]
+        figures = [float(saved[f"{metric} {split}"]) for metric, split in _COLUMNS]
+        return [*figures, f"measured here on {saved['data']}, {saved['recipe']}"]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, LookupError):  # pandas raises ValueErrors for what it cannot parse
+        print(
+            f"{path.absolute()} cannot be read: the published figures of {method.title} are shown. "
+            f"Run notebook {method.notebook} again to write it anew."
+        )
+        return None
+
+
+def _folder() -> Path:
+    """Return the folder `results` that the four notebooks share.
+
+    It stands beside the notebooks: in their own folder, or above it where each has a folder of
+    its name, as nbgrader gives them out. Grading and validation get one of their own.
+    """
+    if is_graded():
+        return _temporary_folder()
+    here = Path.cwd()
+    has_own_folder = here.name in {method.notebook for method in METHODS.values()}
+    return (here.parent if has_own_folder else here) / "results"
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """Return a folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="labhelpers-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -11,13 +11,17 @@ from typing import Any
 
 import nbformat
 
+from labhelpers import results
+
 __all__ = ["METHODS", "NOTEBOOKS", "Exercise", "given_source", "read_exercises", "run_source"]
 
 #: The source notebooks of this repository, when installed with `pip install -e`.
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 #: The trained methods, each with the notebook that trains it.
-METHODS = {"generator": "2-generator", "cgan": "3-cgan", "cyclegan": "4-cyclegan"}
+METHODS = {
+    method.id: method.notebook for method in results.METHODS.values() if method.kind == "trained"
+}
 
 
 @dataclass(frozen=True)

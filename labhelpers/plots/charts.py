@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from labhelpers.plots.figure import (
     split_voxels,
     styled,
 )
+from labhelpers.results import METHODS
 
 if TYPE_CHECKING:
     from labhelpers.data import IXIDataset
@@ -48,7 +50,6 @@ _METRICS = {
     "PSNR": ("PSNR (dB), higher is better", "{:.2f}"),
     "SSIM": ("SSIM (no unit), higher is better", "{:.3f}"),
 }
-_BASELINES = ("T1-w unchanged", "Intensity lookup", "Mean T2-w image")
 
 
 @styled
@@ -176,25 +177,30 @@ def training_curves(
 def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     """Draw the three metrics of every method on the test set; baselines are hatched.
 
-    Used in notebooks 2, 3 and 4 under the table of results.
+    Figures that were not measured here are labelled: `(published)` or `(reference)`.
+
+    Used in notebook 4 under the table of results.
 
     Args:
-        table: One row per method, columns `MAE`, `PSNR` and `SSIM` for the test set, or the table
-            that `results.results_table` returns. `T1-w unchanged`, `Intensity lookup` and
-            `Mean T2-w image` are drawn as baselines.
+        table: What `results.results_table` returns.
 
     Raises:
-        ValueError: If the table has no row or lacks one of the columns.
+        ValueError: If the table has no row or lacks a metric of the test set or the column
+            `source`.
     """
-    table, labels = _test_columns(table)
+    columns = [*((metric, "Test set") for metric in _METRICS), ("source", "")]
+    _require_columns(table, columns, "table")
+    baselines = {method.title for method in METHODS.values() if method.kind == "baseline"}
+    labels = [_label(*row) for row in table["source", ""].items()]
     figure, panels = new_chart(9, 1.5 + 0.42 * len(table), panels=3, sharey=True)
     rows = np.arange(len(table))
     for axes, (metric, (label, form)) in zip(panels, _METRICS.items(), strict=True):
-        bars = axes.barh(rows, table[metric], height=0.68, color=_BLUE, edgecolor="#333333")
+        values = table[metric, "Test set"]
+        bars = axes.barh(rows, values, height=0.68, color=_BLUE, edgecolor="#333333")
         for bar, name in zip(bars, table.index, strict=True):
-            if name in _BASELINES:
+            if name in baselines:
                 bar.set(facecolor=_GREY, hatch="///")
-        axes.bar_label(bars, [form.format(value) for value in table[metric]], padding=3, fontsize=9)
+        axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=9)
         axes.set(title=metric, xlabel=label)
         axes.margins(x=0.25)  # room for the numbers
         axes.grid(False, axis="y")
@@ -202,11 +208,9 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     panels[0].set_ylabel("method")
     panels[0].invert_yaxis()  # the first row of the table on top
     alt = "Bar charts of the metrics on the test set. " + " ".join(
-        f"{label}: {listed({m: _METRICS[m][1].format(row[m]) for m in _METRICS})}.".replace(
-            "\n", " "
-        )
+        f"{label}: {listed({m: _METRICS[m][1].format(row[m, 'Test set']) for m in _METRICS})}."
         for label, (_, row) in zip(labels, table.iterrows(), strict=True)
-    )
+    ).replace("\n", " ")
     return finish(figure, "Test set: trained networks (plain) and baselines (hatched)", alt)
 
 
@@ -276,7 +280,7 @@ def _spread(counts: np.ndarray, edges: np.ndarray) -> str:
     )
 
 
-def _require_columns(table: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
+def _require_columns(table: pd.DataFrame, columns: Sequence[Hashable], name: str) -> None:
     missing = [column for column in columns if column not in table.columns]
     if missing or table.empty:
         raise ValueError(
@@ -285,17 +289,6 @@ def _require_columns(table: pd.DataFrame, columns: tuple[str, ...], name: str) -
         )
 
 
-def _test_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the metrics on the test set, and labels that say which figures are published ones."""
-    labels = [str(name) for name in table.index]
-    if table.columns.nlevels == 2:
-        if ("source", "") in table.columns:
-            sources = table["source", ""].astype(str)
-            published = sources.str.startswith("published")
-            labels = [
-                f"{label}\n(published)" if known else label
-                for label, known in zip(labels, published, strict=True)
-            ]
-        table = table.xs("Test set", axis=1, level=1)
-    _require_columns(table, tuple(_METRICS), "table")
-    return table, labels
+def _label(title: str, source: str) -> str:
+    """Add to the title of a method where its figures come from, if they were not measured here."""
+    return title if source.startswith("measured here") else f"{title}\n({source.split()[0]})"
