@@ -1,7 +1,6 @@
-# The commands of the lab. `make help` lists them.
+# Shortcuts: `make help` lists them. Everything else is a command of `labhelpers`.
 
 PYTHON ?= python3
-PRESET ?= quick
 
 ifeq ($(OS),Windows_NT)
     BIN := .venv/Scripts
@@ -9,6 +8,7 @@ else
     BIN := .venv/bin
 endif
 PY := $(BIN)/python
+LABHELPERS := $(PY) -m labhelpers
 INSTALLED := .venv/installed
 WORKFLOWS := $(wildcard .github/workflows/*.yml)
 
@@ -22,10 +22,11 @@ define part
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test release validate jupyter formgrader mistakes benchmark ablation results expected picture lint format clean
+.PHONY: help install lab test jupyter formgrader lint format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo "More, in the environment .venv: labhelpers --help"
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12")'
@@ -34,47 +35,23 @@ $(INSTALLED): pyproject.toml
 	@$(PY) -m pip install -q --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
-	@$(PY) -m labhelpers.instructor.course.overview
+install: $(INSTALLED) ## create the environment in .venv
 
-test: $(INSTALLED) ## lint, unit tests, notebooks under nbval, nbgrader round trip
+lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
+	@$(LABHELPERS) lab
+
+test: $(INSTALLED) ## lint, unit tests, notebooks, release and grading
 	$(call part,lint,$(MAKE) --no-print-directory lint)
 	$(call part,unit tests,$(PY) -m pytest -q -m "not slow")
-	$(call part,notebooks,$(PY) -m labhelpers.instructor.course.validate --preset quick)
+	$(call part,notebooks,$(LABHELPERS) validate)
 	$(call part,release and grading,$(PY) -m pytest -q -m slow)
 
-release: $(INSTALLED) ## student version and solution, as folders and zips under build/
-	@$(PY) -m labhelpers.instructor.course.release
-
-validate: $(INSTALLED) ## run all notebooks under nbval; PRESET=full trains for real
-	@$(PY) -m labhelpers.instructor.course.validate --preset $(PRESET)
-
 jupyter: $(INSTALLED) ## open JupyterLab on the student version
-	@test -d build/student || $(PY) -m labhelpers.instructor.course.release --student-only
+	@test -d build/student || $(LABHELPERS) release --student-only
 	@$(PY) -m jupyterlab --notebook-dir build/student
 
 formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 	@$(PY) -m jupyterlab
-
-mistakes: $(INSTALLED) ## grade every known mistake with nbgrader, print one table
-	@$(PY) -m labhelpers.instructor.authoring.mistakes
-
-benchmark: $(INSTALLED) ## measure speed against the plain recipe, and of data, checks, grading
-	@$(PY) -m labhelpers.instructor.experiments.benchmark
-
-ablation: $(INSTALLED) ## train each recipe with one choice changed at a time (hours; can be resumed)
-	@$(PY) -m labhelpers.instructor.experiments.trials ablation
-
-results: $(INSTALLED) ## train both recipes of each method, three seeds (hours; can be resumed)
-	@$(PY) -m labhelpers.instructor.experiments.trials results
-
-expected: $(INSTALLED) ## compute anew the numbers that the checks compare with
-	@$(PY) -m labhelpers.instructor.authoring.expected
-
-picture: $(INSTALLED) ## draw the README's picture, from the phantom
-	@$(PY) -c "from labhelpers import data, phantom, plots; \
-	  pairs = data.IXIDataset(phantom.write_phantom('build/phantom-30', 30)); \
-	  plots.show_pairs(pairs, subjects=6).save('.github/phantom-pairs.png')"
 
 lint: $(INSTALLED) ## check code, notebooks and workflows
 	@$(PY) -m ruff format --check
@@ -88,4 +65,4 @@ format: $(INSTALLED) ## format code and notebooks
 
 clean: ## remove what can be made again; submissions, grades and the environment stay
 	@rm -rf build/release build/student* build/solution* build/solved build/run build/validate \
-	  build/phantom-30 build/mistakes .pytest_cache .ruff_cache .hypothesis
+	  build/phantom-30 build/mistakes .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -135,7 +135,7 @@ RECIPES = {
         ),
     },
 }
-"""The recipes by method and name; `make ablation` shows what each choice is worth."""
+"""The recipes by method and name; `labhelpers experiments ablation` tells what each choice does."""
 
 
 def choose_recipe(method: str, name: str = "recommended") -> Recipe:

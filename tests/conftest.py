@@ -7,7 +7,7 @@ import torch
 from toy import write_toy_course
 
 from labhelpers import data
-from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.course.nbgrader import copy_course
 from labhelpers.instructor.course.release import build_student
 
 
@@ -44,10 +44,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the course outside the working tree, with its student version."""
-    root = tmp_path_factory.mktemp("course")
-    made_by_runs = shutil.ignore_patterns("images", "results", ".ipynb_checkpoints")
-    shutil.copytree(REPOSITORY / "notebooks", root / "notebooks", ignore=made_by_runs)
-    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+    root = copy_course(tmp_path_factory.mktemp("course"))
     build_student(root)
     return root
 

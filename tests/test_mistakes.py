@@ -10,7 +10,6 @@ import pytest
 from checking import EXERCISES, answers, exercises
 
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.instructor.authoring import mistakes
 from labhelpers.instructor.authoring.edits import BuildError, UnfitError, read_mistakes, rewritten
 from labhelpers.instructor.authoring.mistakes import (
     Answer,
@@ -98,11 +97,6 @@ def test_problems_are_told_in_sentences() -> None:
     ]
 
 
-def test_an_exercise_without_mistakes_is_named() -> None:
-    with pytest.raises(SystemExit, match="No known mistakes for tea-making"):
-        mistakes.main(["tea-making"])
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
@@ -120,7 +114,7 @@ def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
         wrong = [answer for answer in all_mistakes() if answer.exercise == exercise]
         random = Random(exercise)
         drawn += right if everything else random.sample(right, 3)
-        drawn += [] if everything else random.sample(wrong, 2)  # `make mistakes` has them all
+        drawn += [] if everything else random.sample(wrong, 2)  # `labhelpers mistakes` has them all
     table = grade_answers(drawn, tmp_path / "courses")
     assert len(table) == len(drawn)
 

@@ -76,8 +76,8 @@ def test_run_is_resumed_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "run_trial", instead)
     both = [recommended("generator"), Trial("generator", "reference", REFERENCE)]
     file = tmp_path / "trials.jsonl"
-    trials._run_all(both[:1], [0, 1], "validation", 20, file)
-    records = trials._run_all(both, [0, 1], "validation", 20, file)
+    trials.run_all(both[:1], [0, 1], "validation", 20, file)
+    records = trials.run_all(both, [0, 1], "validation", 20, file)
     assert ran == [("recommended", 0), ("recommended", 1), ("reference", 0), ("reference", 1)]
     assert len(records) == len(file.read_text().splitlines()) == 4
 

@@ -1,12 +1,11 @@
 """A course of one small notebook, for tests of nbgrader's conversions that need no training."""
 
-import shutil
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode, v4
 
-from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.course.nbgrader import copy_course
 
 SETUP = """\
 try:
@@ -63,8 +62,7 @@ def toy_notebook() -> NotebookNode:
 
 def write_toy_course(root: Path) -> Path:
     write_source(root, toy_notebook())
-    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
-    return root
+    return copy_course(root, [])
 
 
 def write_source(root: Path, notebook: NotebookNode) -> None:

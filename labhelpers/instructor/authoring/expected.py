@@ -1,4 +1,4 @@
-"""Work out the numbers that the checks compare with: `make expected`.
+"""Work out the numbers that the checks compare with: `labhelpers expected`.
 
 The reference solutions come from the source notebooks, other accepted answers and known mistakes
 from tables of changes to them. All are run on the probes; what is stored is what the probes saw.
@@ -6,10 +6,8 @@ from tables of changes to them. All are run on the probes; what is stored is wha
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from itertools import chain, combinations
@@ -36,7 +34,7 @@ from labhelpers.instructor.authoring.edits import (
 )
 from labhelpers.instructor.sources import NOTEBOOKS, Exercise, read_exercises
 
-__all__ = ["build", "differences", "main"]
+__all__ = ["build", "differences", "stale", "write"]
 
 VARIANTS = tuple(NUMBERS_FILES)
 _APART = 5e-3  # how far numbers differ that recognition tells apart, in float32 as well
@@ -267,38 +265,24 @@ def differences(old: Any, new: Any, path: str = "", tolerance: float = 1e-5) -> 
     return [] if same(old, new, tolerance) else [path or "/"]
 
 
+def stale(files: dict[Path, Any]) -> list[str]:
+    """Return the places where the stored files differ from what `build` returned."""
+    places = []
+    for path, content in files.items():
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        places += differences(stored, content, path.stem)
+    return places
+
+
+def write(files: dict[Path, Any]) -> None:
+    """Store what `build` returned where the checks read it."""
+    for path, content in files.items():
+        path.write_text(_dump(content) + "\n", encoding="utf-8")
+
+
 def _dump(content: Any, depth: int = 7) -> str:
     """Write JSON with one line per item, so that a change is easy to see."""
     if depth == 0 or not isinstance(content, dict) or not content:
         return json.dumps(content, ensure_ascii=False, allow_nan=False)
     lines = [f"{json.dumps(key)}: {_dump(value, depth - 1)}" for key, value in content.items()]
     return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Write the files, or with `--check` tell whether they are up to date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing, fail if it is stale")
-    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder of the notebooks")
-    options = parser.parse_args(arguments)
-    try:
-        files = build(options.notebooks)
-    except (BuildError, FileNotFoundError) as error:
-        sys.exit(str(error))
-    stale = []
-    for path, content in files.items():
-        if options.check:
-            stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            stale += differences(stored, content, path.stem)
-        else:
-            path.write_text(_dump(content) + "\n", encoding="utf-8")
-            print(f"Wrote {path.name}, {path.stat().st_size / 1000:.0f} kB.")
-    for place in stale[:20]:
-        print(f"out of date: {place}")
-    if stale:
-        print("Run `make expected` and commit the files.")
-    return 1 if stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,9 +1,7 @@
-"""Hand in every known mistake, grade it with nbgrader and print one table: `make mistakes`."""
+"""Grade every known mistake with nbgrader and lay out one table: `labhelpers mistakes`."""
 
-import argparse
 import os
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,11 +16,12 @@ from nbgrader.converters import GenerateAssignment
 
 from labhelpers.checks.verdict import text_of
 from labhelpers.instructor.authoring.edits import read_mistakes, source_with
-from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, convert, open_course
-from labhelpers.instructor.course.samples import autograde, hand_in, read_scores
+from labhelpers.instructor.course.nbgrader import REPOSITORY, convert, copy_course, open_course
+from labhelpers.instructor.course.samples import hand_in
+from labhelpers.instructor.grading.autograde import autograde, read_scores
 from labhelpers.instructor.sources import read_exercises
 
-__all__ = ["Answer", "all_mistakes", "grade_answers", "main", "mistake_problems"]
+__all__ = ["Answer", "all_mistakes", "grade_answers", "layout", "mistake_problems"]
 
 FOLDER = Path("build") / "mistakes"
 
@@ -119,13 +118,11 @@ def _grade_assignment(
 
 
 def _write_course(assignment: str, root: Path) -> None:
-    name = f"{assignment}.ipynb"
-    notebook = nbformat.read(REPOSITORY / "notebooks" / assignment / name, as_version=4)
+    copy_course(root, [assignment])
+    path = root / "notebooks" / assignment / f"{assignment}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
     notebook.cells = [c for c in notebook.cells if not _NOT_NEEDED & {*c.metadata.get("tags", [])}]
-    source = root / "notebooks" / assignment
-    source.mkdir(parents=True)
-    nbformat.write(notebook, source / name)
-    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+    nbformat.write(notebook, path)
 
 
 def _reports(cells: list[NotebookNode], check: str) -> dict[str, Any]:
@@ -159,33 +156,12 @@ def mistake_problems(table: pd.DataFrame) -> list[str]:
     return problems
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Grade all known mistakes, print the table, exit with 1 if one is not caught and named."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("exercises", nargs="*", help="exercises to try (default: all)")
-    options = parser.parse_args(arguments)
-    answers = [
-        answer
-        for answer in all_mistakes()
-        if not options.exercises or answer.exercise in options.exercises
-    ]
-    if not answers:
-        sys.exit(f"No known mistakes for {', '.join(options.exercises)}.")
-    print(f"Grading {len(answers)} known mistakes with nbgrader ...", flush=True)
-    try:
-        table = grade_answers(answers)
-    except CourseError as error:
-        sys.exit(str(error))
-    print(_layout(table))
-    if problems := mistake_problems(table):
-        sys.exit("Something is wrong:\n  " + "\n  ".join(problems))
-    print(
-        f"All {len(table)} mistakes in {table.index.get_level_values('exercise').nunique()} "
-        "exercises are rejected in the notebook and by nbgrader, and each gets its own hint."
-    )
+def layout(table: pd.DataFrame) -> str:
+    """Return one line of text per mistake: where it is caught, what the student reads first.
 
-
-def _layout(table: pd.DataFrame) -> str:
+    Args:
+        table: What `grade_answers` returned for known mistakes.
+    """
     rows = [
         {
             "exercise": exercise,
@@ -200,7 +176,3 @@ def _layout(table: pd.DataFrame) -> str:
     for column in lines.columns:
         lines[column] = lines[column].str.ljust(lines[column].str.len().max())
     return lines.to_string(index=False, justify="left", max_colwidth=None)
-
-
-if __name__ == "__main__":
-    main()

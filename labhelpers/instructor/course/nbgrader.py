@@ -2,10 +2,13 @@
 
 import os
 import re
+import shutil
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
+from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log
@@ -13,7 +16,15 @@ from traitlets.config import LoggingConfigurable, PyFileConfigLoader
 
 from labhelpers.instructor.sources import NOTEBOOKS
 
-__all__ = ["REPOSITORY", "CourseError", "assignments", "convert", "open_course"]
+__all__ = [
+    "REPOSITORY",
+    "CourseError",
+    "assignments",
+    "convert",
+    "copy_course",
+    "grade_id",
+    "open_course",
+]
 
 REPOSITORY = NOTEBOOKS.parent
 """The folder with `notebooks/` and `nbgrader_config.py`, when installed with `pip install -e`."""
@@ -55,6 +66,29 @@ def open_course(root: Path = REPOSITORY) -> NbGraderAPI:
 def assignments(root: Path = REPOSITORY) -> list[str]:
     """Return the names of the assignments in teaching order, one per notebook."""
     return sorted(path.stem for path in (root / "notebooks").glob("*/*.ipynb"))
+
+
+def copy_course(root: Path, names: Iterable[str] | None = None) -> Path:
+    """Make a course of its own in the folder `root`, with a gradebook of its own.
+
+    Args:
+        root: The folder.
+        names: Assignments whose sources to copy, None for all of this repository.
+
+    Returns:
+        The folder.
+    """
+    for name in assignments() if names is None else names:
+        folder = root / "notebooks" / name
+        folder.mkdir(parents=True)
+        shutil.copyfile(REPOSITORY / "notebooks" / name / f"{name}.ipynb", folder / f"{name}.ipynb")
+    shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
+    return root
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    """Return the name by which nbgrader knows a cell, None if it does not."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
 def convert(

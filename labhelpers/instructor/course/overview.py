@@ -1,18 +1,18 @@
 """The whole course in one go: data, both versions, a run on the data, grading: `make lab`."""
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 
 from labhelpers.data import fetch_ixi
-from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
+from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments
 from labhelpers.instructor.course.release import build_solution, build_student
-from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples, total_scores
+from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples
+from labhelpers.instructor.grading.autograde import total_scores
 
-__all__ = ["lab_table", "main", "score_problems"]
+__all__ = ["lab_overview", "lab_table", "score_problems"]
 
 _PARAMETERS = re.compile(r"[\d,]{7,} parameters")
 _LAST_METHOD = {  # the method whose figures stand for the notebook
@@ -27,7 +27,7 @@ Where to go next
   make jupyter      the student version in JupyterLab (build/student/)
   make formgrader   grading in JupyterLab: menu Nbgrader > Formgrader; written answers wait there
   build/student.zip and build/solution.zip   to hand out before and after
-  make validate PRESET=full                  the full training, on a GPU if there is one
+  labhelpers validate --preset full          the full training, on a GPU if there is one
 """
 
 
@@ -101,26 +101,25 @@ def score_problems(scores: pd.DataFrame) -> list[str]:
     return problems
 
 
-def main() -> None:
-    """Run everything, print the table, exit with 1 if anything is wrong."""
-    try:
-        data = fetch_ixi()
-        simulated = any(Path(data).glob("sub-SIM*"))
-        print("Building the student version ...", flush=True)
-        build_student()
-        print(f"Running {len(assignments())} solutions (preset quick) ...", flush=True)
-        seconds = build_solution(preset="quick")
-        print("Grading a model answer and an untouched notebook of each ...", flush=True)
-        scores = grade_samples()
-    except CourseError as error:
-        sys.exit(str(error))
+def lab_overview() -> list[str]:
+    """Run everything, print the table, and return what is wrong, one sentence each.
+
+    Raises:
+        CourseError: If a notebook cannot be converted, run or graded.
+        DataError: If there are no data.
+    """
+    data = fetch_ixi()
+    simulated = any(Path(data).glob("sub-SIM*"))
+    print("Building the student version ...", flush=True)
+    build_student()
+    print(f"Running {len(assignments())} solutions (preset quick) ...", flush=True)
+    seconds = build_solution(preset="quick")
+    print("Grading a model answer and an untouched notebook of each ...", flush=True)
+    scores = grade_samples()
     table = lab_table(seconds, scores)
     print(f"\nData: {'SIMULATED slices' if simulated else 'IXI slices'} in {data}\n")
     print(table.to_string(), end="\n\n")
-    if problems := score_problems(scores):
-        sys.exit("Something is wrong:\n  " + "\n  ".join(problems))
-    print(_NEXT)
-
-
-if __name__ == "__main__":
-    main()
+    problems = score_problems(scores)
+    if not problems:
+        print(_NEXT)
+    return problems

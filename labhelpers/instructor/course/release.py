@@ -1,6 +1,5 @@
-"""Build the student version and the published solution: `make release`."""
+"""Build the student version and the published solution: `labhelpers release`."""
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ from labhelpers.instructor.course.nbgrader import (
 )
 from labhelpers.instructor.course.preprocessors import wheel_name
 
-__all__ = ["build_solution", "build_student", "main"]
+__all__ = ["build_solution", "build_student"]
 
 _STUDENT_README = """\
 # Brain MRI synthesis: from T1-w to T2-w
@@ -169,29 +168,3 @@ def _zip(folder: Path) -> Path:
                 info.external_attr = _PERMISSIONS
                 archive.writestr(info, file.read_bytes())
     return path
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Build both versions and say where they are."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--preset", choices=("quick", "full"), default="quick", help="how long the solution trains"
-    )
-    parser.add_argument(
-        "--student-only", action="store_true", help="leave the solution out: nothing is executed"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        build_student()
-        print("Student version: build/student/ and build/student.zip")
-        if not options.student_only:
-            seconds = build_solution(preset=options.preset)
-            print("Solution:        build/solution/ and build/solution.zip")
-            for name, duration in seconds.items():
-                print(f"  {name}: {duration:.0f} s")
-    except CourseError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,10 +1,8 @@
-"""Run all notebooks with nbval, solved and untouched: `make validate`."""
+"""Run all notebooks with nbval, solved and untouched: `labhelpers validate`."""
 
-import argparse
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from labhelpers.data import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
 from labhelpers.instructor.course.release import build_student
 
-__all__ = ["EXPECTED_OUTPUTS", "main", "student_problem", "validate"]
+__all__ = ["EXPECTED_OUTPUTS", "student_problem", "validate"]
 
 EXPECTED_OUTPUTS = Path("tests") / "expected_outputs.json"
 """What cells tagged `nbval-check-output` print: data, then notebook, then cell id, then text."""
@@ -87,18 +85,15 @@ def _data_name() -> str:
 def _arguments(folder: Path, preset: str) -> list[str]:
     os.environ["LABHELPERS_PRESET"] = preset  # the kernels inherit it
     return [
-        *("--nbval-lax", "--nbval-current-env"),
+        "--nbval-lax",
+        "--nbval-current-env",
         f"--nbval-cell-timeout={_CELL_TIMEOUT[preset]}",
-        *(
-            "-c",
-            str(folder / "pytest.ini"),
-            "--rootdir",
-            str(folder),
-            "-p",
-            "no:cacheprovider",
-            "--quiet",
-        ),
-        *(str(folder / "solved"), str(folder / "untouched")),
+        f"-c{folder / 'pytest.ini'}",
+        f"--rootdir={folder}",
+        "-pno:cacheprovider",
+        "--quiet",
+        str(folder / "solved"),
+        str(folder / "untouched"),
     ]
 
 
@@ -108,7 +103,7 @@ def _insert_outputs(notebook: NotebookNode, outputs: dict[str, str], where: str)
         if cell.id not in outputs:
             raise CourseError(
                 f"{EXPECTED_OUTPUTS.as_posix()} has no output for cell {cell.id!r} of {where}. "
-                "Store it with `python -m labhelpers.instructor.course.validate --update` and "
+                "Store it with `labhelpers validate --update` and "
                 "read the difference before you commit it."
             )
         cell.execution_count = 1  # nbval compares nothing with a cell that was never run
@@ -148,7 +143,7 @@ class _Rules:
 
 
 def _solution_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | None:
-    """Say what is wrong with the outputs of a cell of a solved notebook, if anything is."""
+    """Return what is wrong with the outputs of a cell of a solved notebook, or None."""
     if is_grade(cell) and _score(outputs) != float(cell.metadata.nbgrader.points):
         points = cell.metadata.nbgrader.points
         return (
@@ -159,7 +154,7 @@ def _solution_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | 
 
 
 def student_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | None:
-    """Say what an untouched notebook does that would upset a student, if anything.
+    """Return what would upset a student in a cell of an untouched notebook, or None.
 
     Args:
         cell: A code cell of the student version.
@@ -199,24 +194,3 @@ def _printed(outputs: list[NotebookNode]) -> str:
         elif output.output_type == "display_data":
             texts.append(output.data.get("text/plain", ""))
     return "".join(texts)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Validate, print the time that each notebook took, exit with 1 if anything is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", choices=("quick", "full"), default="quick")
-    parser.add_argument(
-        "--update", action="store_true", help="store the outputs instead of comparing them"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        good, seconds = validate(options.preset, options.update)
-    except CourseError as error:
-        sys.exit(str(error))
-    for name, duration in seconds.items():
-        print(f"{name:<32} {duration:6.1f} s")
-    sys.exit(0 if good else 1)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,9 @@
-"""Measure the lab against plainer ways of doing the same: `make benchmark`."""
+"""Measure the lab against plainer ways of doing the same: `labhelpers experiments benchmark`."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
-import shutil
 import statistics
 import tempfile
 from pathlib import Path
@@ -18,15 +16,16 @@ from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
 from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
 from labhelpers.instructor.authoring.edits import load, read_mistakes
-from labhelpers.instructor.course.nbgrader import REPOSITORY, open_course
+from labhelpers.instructor.course.nbgrader import copy_course, open_course
 from labhelpers.instructor.course.release import build_student
-from labhelpers.instructor.course.samples import MODEL, autograde, hand_in
+from labhelpers.instructor.course.samples import MODEL, hand_in
 from labhelpers.instructor.experiments.measure import in_new_process, peak_growth, seconds
 from labhelpers.instructor.experiments.published import FilesDataset
 from labhelpers.instructor.experiments.training_speed import benchmark_training
-from labhelpers.instructor.sources import METHODS, NOTEBOOKS, read_exercises
+from labhelpers.instructor.grading.autograde import autograde
+from labhelpers.instructor.sources import METHODS, read_exercises
 
-__all__ = ["benchmark_checks", "benchmark_data", "benchmark_grading", "main"]
+__all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
 
 BATCH_SIZE = 40  # the training batch of the lab
 CHECK_LIMIT = 2.0  # seconds that a student waits for a check without minding
@@ -151,9 +150,7 @@ def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict
     """
     with tempfile.TemporaryDirectory() as folder:  # never in the gradebook of the class
         root = Path(folder)
-        shutil.copytree(NOTEBOOKS / assignment, root / "notebooks" / assignment)
-        shutil.copyfile(REPOSITORY / "nbgrader_config.py", root / "nbgrader_config.py")
-        build_student(root)
+        build_student(copy_course(root, [assignment]))
         course = open_course(root)
         hand_in(MODEL, assignment, root=root)
         times = [seconds(lambda: autograde(course, MODEL, assignment)) for _ in range(repeats)]
@@ -174,33 +171,29 @@ def _print_training(results: dict[str, Any]) -> None:
             )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the benchmarks, print their tables and save all figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of slices (default: fetch_ixi())")
-    parser.add_argument("--repeats", type=int, default=9, help="epochs and steps of each variant")
-    parser.add_argument("--output", type=Path, default=Path("build", "benchmark.json"))
-    options = parser.parse_args(arguments)
-    root = options.data or fetch_ixi()
+def benchmark_all(repeats: int, output: Path) -> None:
+    """Run the benchmarks, print their tables and save all figures as JSON.
+
+    Args:
+        repeats: Epochs and steps of each variant.
+        output: The file to write.
+    """
+    root = fetch_ixi()
     machine = {
         "platform": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    training = benchmark_training(root, options.repeats)
+    training = benchmark_training(root, repeats)
     _print_training(training)
-    data = benchmark_data(root, options.repeats)
+    data = benchmark_data(root, repeats)
     _print_data(data)
     checks = benchmark_checks()
     _print_checks(checks)
     grading = benchmark_grading()
     print(f"\nGrading {grading['assignment']} with nbgrader: {grading['seconds']:.1f} s")
     figures = {"training": training, "data": data, "checks": checks, "grading": grading}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
-    print(f"Saved {options.output}")
-
-
-if __name__ == "__main__":
-    main()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+    print(f"Saved {output}")

@@ -1,8 +1,7 @@
-"""Try recipes with the notebooks' own training functions: `make ablation`, `make results`."""
+"""Try recipes with the notebooks' own training functions: `labhelpers experiments`."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
@@ -30,7 +29,15 @@ from labhelpers.recipes import RECIPES, REFERENCE, Recipe
 from labhelpers.session import seed_everything
 from labhelpers.training import load_history
 
-__all__ = ["Trial", "main", "read_ablation", "run_trial"]
+__all__ = [
+    "Trial",
+    "intervals",
+    "read_ablation",
+    "read_results",
+    "run_all",
+    "run_trial",
+    "table",
+]
 
 N_VALIDATION = 92  # a fifth of the training subjects, the last ones of the fixed order
 
@@ -150,7 +157,7 @@ def _measure(
     }
 
 
-def _run_all(
+def run_all(
     trials: Iterable[Trial], seeds: Iterable[int], part: str, num_epoch: int, file: Path
 ) -> list[dict[str, Any]]:
     """Run what `file` does not hold yet, and add it there at once: a run can be resumed."""
@@ -212,37 +219,3 @@ def intervals(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return, for each trial, mean and interval over the subjects, each averaged over the seeds."""
     rows = _by_trial(records, lambda record: pd.DataFrame(record["subjects"]))
     return pd.concat({key: with_intervals(sum(seeds) / len(seeds)) for key, seeds in rows.items()})
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the ablation or the final trials, one after another, and print their table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["ablation", "results"])
-    parser.add_argument("--method", choices=METHODS, help="only this one")
-    parser.add_argument("--name", help="only trials of this name")
-    parser.add_argument("--seeds", type=int, help="default: 1 for the ablation, 3 for the results")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--output", type=Path, default=Path("build", "trials.jsonl"))
-    options = parser.parse_args(arguments)
-    is_ablation = options.what == "ablation"
-    trials = read_ablation() if is_ablation else read_results()
-    trials = [
-        trial
-        for trial in trials
-        if options.method in (None, trial.method) and options.name in (None, trial.name)
-    ]
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    records = _run_all(
-        trials,
-        range(options.seeds or (1 if is_ablation else 3)),
-        "validation" if is_ablation else "test",
-        options.epochs,
-        options.output.absolute(),
-    )
-    print(table(records).round(4).to_string())
-    if not is_ablation:
-        print(intervals(records).round(4).to_string())
-
-
-if __name__ == "__main__":
-    main()

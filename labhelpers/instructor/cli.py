@@ -1,0 +1,286 @@
+"""The command line of instructors and maintainers: `labhelpers COMMAND`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+# Each command imports what it needs when it runs, so that --help answers at once.
+
+__all__ = ["commands", "main"]
+
+preset_option = click.option(
+    "--preset",
+    type=click.Choice(["quick", "full"]),
+    default="quick",
+    show_default=True,
+    help="How long the notebooks train: 2 epochs on 80 subjects, or 20 epochs on everyone.",
+)
+
+
+class _Commands(click.Group):
+    """A group of commands whose foreseen errors are one message on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from labhelpers.data import DataError
+            from labhelpers.instructor.authoring.edits import BuildError
+            from labhelpers.instructor.course.nbgrader import CourseError
+
+            if isinstance(error, (BuildError, CourseError, DataError)):
+                raise click.ClickException(str(error)) from error
+            raise
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    """Build, check and grade the lab "From T1-w to T2-w".
+
+    The sources are the notebooks in notebooks/; all that is generated goes to build/. Run
+    `labhelpers COMMAND --help` to read about one command.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A console that cannot print a Greek letter prints a question mark.
+        stream.reconfigure(errors="replace")
+    commands(prog_name="labhelpers")
+
+
+@commands.command()
+def lab() -> None:
+    """Build, run and grade everything once; print one table.
+
+    Fetches the data, builds the student version and the executed solution, hands in a model answer
+    and an untouched notebook of each assignment and grades them. Takes a few minutes.
+    """
+    from labhelpers.instructor.course.overview import lab_overview
+
+    _fail_if(lab_overview())
+
+
+@commands.command()
+@preset_option
+@click.option("--student-only", is_flag=True, help="Leave the solution out: nothing is executed.")
+def release(preset: str, student_only: bool) -> None:
+    """Build the student version and the executed solution.
+
+    Both come as a folder and a zip file: build/student and build/solution.
+    """
+    from labhelpers.instructor.course.release import build_solution, build_student
+
+    build_student()
+    click.echo("Student version: build/student/ and build/student.zip")
+    if not student_only:
+        seconds = build_solution(preset=preset)
+        click.echo("Solution:        build/solution/ and build/solution.zip")
+        _print_seconds(seconds)
+
+
+@commands.command()
+@preset_option
+@click.option("--update", is_flag=True, help="Store the outputs instead of comparing them.")
+def validate(preset: str, update: bool) -> None:
+    """Run all notebooks and compare their outputs.
+
+    Solved: no cell fails, every check gives full points, and the outputs of the cells tagged
+    `nbval-check-output` are those of tests/expected_outputs.json. Untouched: nothing fails but what
+    needs an answer, and every check answers that nothing was attempted.
+    """
+    from labhelpers.instructor.course.validate import validate
+
+    good, seconds = validate(preset, update)
+    _print_seconds(seconds)
+    if not good:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("assignment")
+@click.argument("students", nargs=-1)
+def grade(assignment: str, students: tuple[str, ...]) -> None:
+    """Grade what was handed in for ASSIGNMENT.
+
+    Submissions are build/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb; without STUDENTS, all are
+    graded. Prints one line for each. The scores go to build/gradebook.db; scores given by hand
+    stay. A submission that cannot be graded is named with the reason, and the next one follows.
+    """
+    from labhelpers.instructor.grading.autograde import grade_submissions
+
+    failed = 0
+    for student, result in grade_submissions(assignment, students):
+        failed += isinstance(result, Exception)
+        click.echo(f"{student}: {result}", err=isinstance(result, Exception))
+    if failed:
+        raise click.ClickException(f"{failed} submissions were not graded.")
+
+
+@commands.command()
+@click.option("--check", is_flag=True, help="Change nothing; fail if the files are out of date.")
+def expected(check: bool) -> None:
+    """Compute anew the numbers that the checks compare with.
+
+    Needed after a change of an exercise, its check, a hint or a mistake. Runs the reference
+    solutions of the notebooks, other accepted answers and all known mistakes. Commit the files.
+    """
+    from labhelpers.instructor.authoring import expected as authoring
+
+    files = authoring.build()
+    if check:
+        if places := authoring.stale(files):
+            for place in places[:20]:
+                click.echo(f"out of date: {place}")
+            raise click.ClickException("Run `labhelpers expected` and commit the files.")
+    else:
+        authoring.write(files)
+        for path in files:
+            click.echo(f"Wrote {path.name}, {path.stat().st_size / 1000:.0f} kB.")
+
+
+@commands.command()
+@click.argument("exercises", nargs=-1)
+def mistakes(exercises: tuple[str, ...]) -> None:
+    """Grade every known mistake, print the hints.
+
+    EXERCISES are ids such as generator-unet; without them, all. Fails if a mistake is not rejected,
+    in the notebook or by nbgrader, or not called by its name.
+    """
+    from labhelpers.instructor.authoring.mistakes import (
+        all_mistakes,
+        grade_answers,
+        layout,
+        mistake_problems,
+    )
+
+    answers = [one for one in all_mistakes() if not exercises or one.exercise in exercises]
+    if unknown := {*exercises} - {answer.exercise for answer in answers}:
+        raise click.ClickException(f"There are no known mistakes for {', '.join(sorted(unknown))}.")
+    click.echo(f"Grading {len(answers)} known mistakes with nbgrader ...")
+    table = grade_answers(answers)
+    click.echo(layout(table))
+    _fail_if(mistake_problems(table))
+    click.echo(
+        f"All {len(table)} mistakes in {table.index.get_level_values('exercise').nunique()} "
+        "exercises are rejected in the notebook and by nbgrader, and each gets its own hint."
+    )
+
+
+@commands.group()
+def experiments() -> None:
+    """Train and measure: where the published figures come from."""
+
+
+def _trial_options(command: Any) -> Any:
+    """Add the options that `ablation` and `results` share."""
+    options = [
+        click.option("--method", help="Only this method."),
+        click.option("--name", help="Only the trials of this name."),
+        click.option("--epochs", type=int, default=20, show_default=True),
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            default=Path("build", "trials.jsonl"),
+            show_default=True,
+            help="Where finished trainings are kept; a run that was stopped goes on from there.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@experiments.command()
+@_trial_options
+@click.option("--seeds", type=int, default=1, show_default=True, help="Trainings of each.")
+def ablation(**options: Any) -> None:
+    """Train with one choice changed at a time (hours).
+
+    Takes each recommended recipe, trains on four fifths of the training subjects and measures on
+    the others.
+    """
+    from labhelpers.instructor.experiments.trials import read_ablation
+
+    _run_trials(read_ablation(), "validation", **options)
+
+
+@experiments.command()
+@_trial_options
+@click.option("--seeds", type=int, default=3, show_default=True, help="Trainings of each.")
+def results(**options: Any) -> None:
+    """Train both recipes of each method (hours).
+
+    Measures on the test set.
+    """
+    from labhelpers.instructor.experiments.trials import intervals, read_results
+
+    records = _run_trials(read_results(), "test", **options)
+    click.echo(intervals(records).round(4).to_string())
+
+
+def _run_trials(
+    trials: list[Any],
+    part: str,
+    method: str | None,
+    name: str | None,
+    epochs: int,
+    seeds: int,
+    output: Path,
+) -> list[dict[str, Any]]:
+    from labhelpers.instructor.experiments.trials import run_all, table
+
+    chosen = [t for t in trials if method in (None, t.method) and name in (None, t.name)]
+    if not chosen:
+        known = ", ".join(f"{trial.method} '{trial.name}'" for trial in trials)
+        raise click.ClickException(f"There is no such trial. Choose one of: {known}.")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    records = run_all(chosen, range(seeds), part, epochs, output.absolute())
+    click.echo(table(records).round(4).to_string())
+    return records
+
+
+@experiments.command()
+@click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("build", "benchmark.json"),
+    show_default=True,
+)
+def benchmark(repeats: int, output: Path) -> None:
+    """Measure speed and memory.
+
+    Compares the notebooks' own steps with the published recipe in its plainest form, and times
+    data, checks and grading.
+    """
+    from labhelpers.instructor.experiments.benchmark import benchmark_all
+
+    benchmark_all(repeats, output)
+
+
+@experiments.command()
+def picture() -> None:
+    """Draw the picture of the README from simulated heads."""
+    from labhelpers.data import IXIDataset
+    from labhelpers.instructor.course.nbgrader import REPOSITORY
+    from labhelpers.phantom import write_phantom
+    from labhelpers.plots import show_pairs
+
+    pairs = IXIDataset(write_phantom(REPOSITORY / "build" / "phantom-30", 30))
+    show_pairs(pairs, subjects=6).save(REPOSITORY / ".github" / "phantom-pairs.png")
+
+
+def _print_seconds(seconds: dict[str, float]) -> None:
+    for name, duration in seconds.items():
+        click.echo(f"{name:<32} {duration:6.1f} s")
+
+
+def _fail_if(problems: list[str]) -> None:
+    if problems:
+        raise click.ClickException("\n  ".join(["Something is wrong:", *problems]))

@@ -1,0 +1,142 @@
+"""Grade what was handed in through nbgrader, and read the scores of the gradebook."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from nbgrader.converters import Autograde
+
+from labhelpers.instructor.course.nbgrader import (
+    REPOSITORY,
+    CourseError,
+    assignments,
+    convert,
+    grade_id,
+    open_course,
+)
+
+__all__ = ["autograde", "grade_submissions", "read_scores", "total_scores"]
+
+
+def grade_submissions(
+    assignment: str, students: Collection[str] = (), root: Path = REPOSITORY
+) -> Iterator[tuple[str, str | CourseError]]:
+    """Grade submissions one after another, going on after one that cannot be graded.
+
+    Args:
+        assignment: Name of the assignment.
+        students: Whose submissions; empty for all that are in the folder.
+        root: Folder of the course.
+
+    Yields:
+        A student, and the scores in words or why there are none.
+
+    Raises:
+        CourseError: If there is no such assignment, or nothing was handed in for it.
+    """
+    course = open_course(root)
+    if assignment not in (known := assignments(root)):
+        raise CourseError(
+            f"There is no assignment {assignment!r}: choose one of {', '.join(known)}."
+        )
+    submitted = root / course.coursedir.submitted_directory
+    students = students or sorted(path.parent.name for path in submitted.glob(f"*/{assignment}"))
+    if not students:
+        raise CourseError(
+            f"Nothing was handed in for {assignment!r}. "
+            f"Expected {submitted}/STUDENT/{assignment}/{assignment}.ipynb."
+        )
+    for student in students:
+        try:
+            autograde(course, student, assignment)
+        except CourseError as error:
+            yield student, error
+        else:
+            yield student, _in_words(read_scores(course).loc[student, assignment])
+
+
+def _in_words(scores: pd.DataFrame) -> str:
+    automatic = scores[~scores["written"]]
+    cells = ", ".join(
+        f"{cell.removeprefix('check-')} {row['score']:g}/{row['max_score']:g}"
+        for cell, row in automatic.iterrows()
+    )
+    total = f"{automatic['score'].sum():g} of {automatic['max_score'].sum():g} points ({cells})"
+    waiting = int(scores["needs_manual_grade"].sum())
+    return total + (f", {waiting} to grade by hand" if waiting else "")
+
+
+def autograde(course: NbGraderAPI, student: str, assignment: str) -> None:
+    """Grade one submission; what was graded of it before is replaced, manual scores stay.
+
+    Raises:
+        CourseError: If nbgrader cannot grade it; the message names the notebook and says why.
+    """
+    folder = Path(
+        course.coursedir.format_path(course.coursedir.submitted_directory, student, assignment)
+    )
+    notebook = folder / f"{assignment}.ipynb"
+    if not notebook.exists():
+        found = ", ".join(sorted(path.name for path in folder.glob("*"))) or "nothing"
+        raise CourseError(f"{student!r} handed in no {notebook.name}; {folder} holds {found}.")
+    _refuse_unreadable(student, notebook)
+    convert(course, Autograde, assignment, student)
+
+
+def _refuse_unreadable(student: str, path: Path) -> None:
+    """Raise with a plain reason where nbgrader would stop with a misleading one."""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except Exception as error:  # nbformat raises its own, JSON's, Unicode's and others
+        raise CourseError(f"{student!r}: {path} is not a notebook ({error}).") from error
+    ids = [grade_id(cell) for cell in notebook.cells if grade_id(cell)]
+    if twice := sorted({one for one in ids if ids.count(one) > 1}):
+        raise CourseError(
+            f"{student!r}: {path} holds more than one cell named {', '.join(twice)}, as happens "
+            "when a graded cell is copied or split. Remove the copies and grade again."
+        )
+
+
+def read_scores(course: NbGraderAPI) -> pd.DataFrame:
+    """Return the gradebook's scores of all submissions.
+
+    Returns:
+        One row per student, assignment and graded cell (the index); columns `score`, `max_score`,
+        `written` (whether a person grades the cell) and `needs_manual_grade`.
+    """
+    rows = []
+    with Gradebook(course.coursedir.db_url, course.coursedir.course_id) as gradebook:
+        for assignment in gradebook.assignments:
+            for submission in assignment.submissions:
+                for notebook in submission.notebooks:
+                    rows += [
+                        {
+                            "student": submission.student.id,
+                            "assignment": assignment.name,
+                            "cell": grade.name,
+                            "score": grade.score,
+                            "max_score": grade.max_score,
+                            "written": grade.cell_type == "markdown",
+                            "needs_manual_grade": grade.needs_manual_grade,
+                        }
+                        for grade in notebook.grades
+                    ]
+    columns = ["student", "assignment", "cell", "score", "max_score", "written"]
+    table = pd.DataFrame(rows, columns=[*columns, "needs_manual_grade"])
+    return table.set_index(["student", "assignment", "cell"]).sort_index()
+
+
+def total_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums over the automatically graded cells: `score` and `max_score`.
+
+    Args:
+        scores: What `read_scores` returned.
+
+    Returns:
+        One row per student and assignment (the index).
+    """
+    automatic = scores[~scores["written"]]
+    return automatic.groupby(level=["student", "assignment"])[["score", "max_score"]].sum()
