@@ -1,0 +1,260 @@
+"""The page of results, the README and the notebooks quote the files of figures."""
+
+import json
+import math
+import re
+import shutil
+
+import nbformat
+import pytest
+import torch
+
+from labhelpers.instructor.experiments import report
+from labhelpers.instructor.experiments.report import decimals, find, read_figures
+from labhelpers.instructor.experiments.trials import read_ablation
+from labhelpers.instructor.sources import NOTEBOOKS
+from labhelpers.results import METHODS
+
+TRAININGS = read_figures()["trainings"]
+
+
+def held_out(method, name, epochs=None):
+    more = {"epochs": epochs} if epochs else {}
+    return find(TRAININGS, part="validation", method=method, name=name, **more)
+
+
+def published(method):
+    return METHODS[method].published["Test set"]["PSNR"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return shutil.copyfile(report.FIGURES, tmp_path / "results.yaml")
+
+
+# --- what is generated --------------------------------------------------------------------------
+
+
+def test_pages_hold_what_the_figures_say():
+    assert report.outdated() == [], "Run `labhelpers experiments report` and commit the files."
+
+
+def test_another_figure_changes_both_pages(file):
+    old = "PSNR: 23.39"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, "PSNR: 24.56"), encoding="utf-8")
+    pages = report.report_files(file)
+    assert [path.name for path in pages] == ["RESULTS.md", "README.md"]
+    assert all("24.56" in page and "23.39" not in page for page in pages.values())
+
+
+def test_measured_rows_say_how_they_were_measured():
+    for row in TRAININGS:
+        assert row["part"] in ("test", "validation", "phantom"), row
+        assert row["source"] in ("measured", "published code run again"), row
+        assert row["method"] in METHODS, row
+        if row["source"] == "measured":
+            assert row["subjects"] > 0, row
+        if METHODS[row["method"]].kind == "trained":
+            assert row["epochs"] > 0, row
+            assert row["seeds"] > 0, row
+
+
+def test_ablation_is_the_one_that_was_measured():
+    trials = {(trial.method, trial.name) for trial in read_ablation()}
+    measured = {
+        (row["method"], row["name"])
+        for row in TRAININGS
+        if row["part"] == "validation"
+        and row.get("epochs") == held_out(row["method"], row["name"]).get("epochs")
+    }
+    assert trials <= measured
+
+
+@pytest.mark.parametrize(("value", "rounded"), [(2.05, "2.1"), (0.125, "0.1"), (-0.25, "-0.3")])
+def test_halves_are_rounded_up(value, rounded):
+    assert decimals(value, 1) == rounded
+
+
+# --- a new measurement --------------------------------------------------------------------------
+
+
+def record(part, name, seed, psnr, losses):
+    metrics = {"MAE": 0.0312345, "PSNR": psnr, "SSIM": 0.98765}
+    subjects = {"MAE": [0.03, 0.05, 0.04], "PSNR": [psnr - 1, psnr + 1, psnr]}
+    return {
+        "part": part, "seed": seed, "epochs": 20, "method": "generator", "name": name,
+        "seconds": 123.4, "train": metrics, "test": metrics, "sharpness": 0.912, "losses": losses,
+        "subjects": subjects,
+    }  # fmt: skip
+
+
+def test_trainings_are_taken_in(file, tmp_path):
+    loss = {"generator": 0.5}
+    records = [
+        record("test", "recommended", 0, 24.0, loss),
+        record("test", "recommended", 1, 25.0, loss),
+        record("validation", "recommended", 0, 23.987, loss),
+        record("validation", "batches of 8", 0, 23.5, loss),
+        record("validation", "a new choice", 0, 24.5, loss),
+    ]
+    trials = tmp_path / "trials.jsonl"
+    trials.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report.take_in_trials(trials, file)
+
+    figures = read_figures(file)
+    rows = figures["trainings"]
+    assert len(rows) == len(TRAININGS) + 1
+    row = find(rows, part="test", method="generator", name="recommended")
+    assert (row["PSNR"], row["spread"], row["seeds"], row["subjects"]) == (24.5, 0.71, 2, 3)
+    assert (row["MAE"], row["SSIM"], row["seconds"]) == (0.0312, 0.988, 123)
+    assert row["torch"] == torch.__version__
+    assert "discriminator" not in row
+    part = {"part": "validation", "method": "generator"}
+    assert find(rows, name="batches of 8", **part)["difference"] == -0.49
+    assert find(rows, name="a new choice", **part)["difference"] == 0.51
+    assert "spread" not in find(rows, name="a new choice", **part)
+    interval = find(figures["intervals"], method="generator", metric="PSNR")
+    assert interval["mean"] == 24.5
+    assert len(figures["intervals"]) == len(read_figures()["intervals"])
+
+    page, _ = report.report_files(file).values()
+    assert "| a new choice | 24.50 (+0.51) |" in page
+    assert file.read_text(encoding="utf-8").startswith("# What was measured")
+
+
+def test_benchmark_is_taken_in(file, tmp_path):
+    step = {"seconds": 0.5, "steps_per_s": 2, "ratio": 1, "gflop": 9.0, "share_of_peak": 0.5,
+            "memory_mb": 900.4}  # fmt: skip
+    measured = {
+        "machine": {"platform": "Linux", "python": "3.12", "torch": "2.15", "threads": 4},
+        "training": {
+            "device": "CPU, 4 threads",
+            "peaks": {"plain": 100.0, "lab, float32": 100.0},
+            **{
+                method.id: {"plain": step, "lab, float32": step | {"seconds": 0.2}}
+                for method in METHODS.values()
+                if method.kind == "trained"
+            },
+        },
+        "data": {"repeats": 5, "load_s": 0.4, "epoch_memory_s": 0.01, "epoch_files_s": 0.3},
+        "checks": {
+            "mean-image": {"right_s": 0.1, "wrong_s": 0.21},
+            "generator-unet": {"right_s": 0.9, "wrong_s": 0.8},
+        },
+        "grading": {"assignment": "2-generator", "seconds": 14.6},
+    }
+    benchmark = tmp_path / "benchmark.json"
+    benchmark.write_text(json.dumps(measured))
+    report.take_in_benchmark(benchmark, file)
+    page, _ = report.report_files(file).values()
+    assert "On CPU, 4 threads (Linux), PyTorch 2.15, medians of 5 steps" in page
+    assert "| Generator, lab, float32 | 0.200 | 5.00 | **2.50** | 50 % | 900 |" in page
+    assert "The longest check takes 0.90 s, all others 0.21 s or less" in page
+    assert "in bfloat16 is" not in page, "this machine gains nothing from it"
+
+
+# --- what the notebooks' prose quotes -----------------------------------------------------------
+
+# By notebook and cell: what it says, and the figures that stand behind the numbers in it, each with
+# its number of decimals.
+NO_GAME = "λ_gan 0, cycle and mean pair only"
+QUOTED = {
+    ("2-generator", "recipe-choices"): [
+        ("Measured on {} training subjects", (held_out("generator", "recommended")["subjects"], 0)),
+        ("{} dB lower: too little", (-held_out("generator", "batches of 40")["difference"], 1)),
+        ("{} dB lower: too few", (-held_out("generator", "slices not mirrored")["difference"], 1)),
+        (
+            "without *both* {} dB lower",
+            (
+                -held_out("generator", "learning rate constant at 2e-4, last weights")[
+                    "difference"
+                ],
+                1,
+            ),
+        ),
+    ],
+    ("3-cgan", "corner-text"): [
+        ("published gain of {} dB", (published("cgan") - published("generator"), 1)),
+    ],
+    ("3-cgan", "recommended-text"): [
+        (
+            "voxel-wise term is about {} towards the end",
+            (find(TRAININGS, part="test", method="cgan", name="reference")["MAE"], 2),
+        ),
+    ],
+    ("4-cyclegan", "about-training"): [
+        ("It reaches {} dB; the mean image", (published("cyclegan"), 1)),
+        ("has {} dB.", (published("mean-image"), 1)),
+    ],
+    ("4-cyclegan", "recipe-choices"): [
+        ("Trainings of {} epochs", (held_out("cyclegan", "recommended")["epochs"], 0)),
+        ("measured on {} training subjects", (held_out("cyclegan", "recommended")["subjects"], 0)),
+        ("{} dB without the mean pair", (-held_out("cyclegan", "no mean pair")["difference"], 1)),
+        (
+            "by {} dB if it is there only at the beginning",
+            (-held_out("cyclegan", "mean pair only at the beginning")["difference"], 1),
+        ),
+        (
+            "{} dB with the mean pair alone",
+            (-held_out("cyclegan", "only the mean pair, no game")["difference"], 1),
+        ),
+        (
+            r"{} dB with $\lambda_{{\text{{gan}}}} = 1$",
+            (-held_out("cyclegan", "λ_gan 1, as published")["difference"], 1),
+        ),
+        (
+            r"{} dB with $\lambda_{{\text{{gan}}}} = 0$",
+            (-held_out("cyclegan", NO_GAME)["difference"], 1),
+        ),
+        (
+            "{} dB with the brightness as it is",
+            (-held_out("cyclegan", "brightness as it is")["difference"], 1),
+        ),
+        (
+            "{} dB with PyTorch's first weights",
+            (-held_out("cyclegan", "PyTorch's first weights")["difference"], 1),
+        ),
+    ],
+    ("4-cyclegan", "mean-image-text"): [
+        ("the mean image wins: {} dB", (published("mean-image"), 2)),
+        ("against {} dB", (published("cyclegan"), 2)),
+    ],
+}
+# Numbers with a unit that follow from a formula, or ask a question.
+NOT_MEASURED = {
+    ("1-data-exploration", "about-two-baselines"): ["20 dB"],
+    ("1-data-exploration", "about-how-to-measure-similarity"): ["10 dB"],
+    ("2-generator", "about-what-the-metrics-miss"): ["6.02"],
+}
+
+
+def prose():
+    return {
+        (path.stem, cell.id): cell.source
+        for path in sorted(NOTEBOOKS.glob("*/*.ipynb"))
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "markdown"
+    }
+
+
+def test_prose_quotes_the_figures():
+    texts = prose()
+    for place, quotes in QUOTED.items():
+        for form, (figure, places) in quotes:
+            quote = form.format(decimals(round(figure, 6), places))
+            assert quote in texts[place], f"{place} does not say {quote!r}"
+
+
+def test_prose_quotes_no_other_decibel():
+    for place, text in prose().items():
+        known = [form.format(decimals(round(f, 6), n)) for form, (f, n) in QUOTED.get(place, [])]
+        for quote in [*known, *NOT_MEASURED.get(place, [])]:
+            text = text.replace(quote, "")
+        assert not re.findall(r"[\d.]+ ?\$? dB", text), place
+
+
+def test_a_fifth_less_sharp_without_a_game():
+    sharpness = held_out("cyclegan", NO_GAME)["sharpness"]
+    assert math.isclose(sharpness / held_out("cyclegan", "recommended")["sharpness"], 4 / 5)
