@@ -56,6 +56,7 @@ formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 lint: $(INSTALLED) ## check code, notebooks and workflows
 	@$(PY) -m ruff format --check
 	@$(PY) -m ruff check
+	@$(PY) -m mypy
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	@$(BIN)/zizmor --offline --quiet .github/workflows
 

@@ -4,13 +4,14 @@ import re
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.utils import is_grade, is_solution
 
 from labhelpers.instructor.course.nbgrader import CourseError, assignments, convert, open_course
-from labhelpers.instructor.course.overview import score_problems
+from labhelpers.instructor.course.overview import lab_table, score_problems
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import (
     MODEL,
@@ -214,6 +215,26 @@ def test_wrong_sample_scores_are_reported(toy_course):
         f"toy: the {UNTOUCHED} submission gets 0.5 of 2 points, not 0.",
         "toy: written-double of the model answer does not wait for a person.",
     ]
+
+
+def test_the_overview_shows_points_and_what_the_solutions_reached(toy_course, tmp_path):
+    scores = grade_samples(toy_course)
+    scores = scores.rename(index={"toy": "2-generator"}, level="assignment")
+    columns = [f"{metric} Test set" for metric in ("PSNR", "SSIM", "MAE")]
+    saved = pd.DataFrame([[20.123, 0.9712, 0.04821, 13611073]], columns=[*columns, "parameters"])
+    saved.to_csv(tmp_path / "generator.csv", index=False)
+    row = lab_table({"2-generator": 12.3}, scores, tmp_path).loc["2-generator"]
+    assert row.to_dict() == {
+        "run time": "12 s",
+        "model answer": "2 of 2",
+        "untouched": "0 of 2",
+        "to grade by hand": 1,
+        "key figures": "Generator, test set: PSNR 20.12 dB, SSIM 0.971, MAE 0.0482; "
+        "13,611,073 parameters",
+    }
+    (tmp_path / "generator.csv").unlink()
+    row = lab_table({"2-generator": 12.3}, scores, tmp_path).loc["2-generator"]
+    assert row["key figures"] == ""
 
 
 def test_a_folder_without_a_course_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ def commands() -> None:
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        # A console that cannot print a Greek letter prints a question mark.
-        stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            # A console that cannot print a Greek letter prints a question mark.
+            stream.reconfigure(errors="replace")
     commands(prog_name="labhelpers")
 
 

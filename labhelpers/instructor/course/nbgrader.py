@@ -10,9 +10,10 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
+from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log
-from traitlets.config import LoggingConfigurable, PyFileConfigLoader
+from traitlets.config import PyFileConfigLoader
 
 from labhelpers.instructor.sources import NOTEBOOKS
 
@@ -93,7 +94,7 @@ def grade_id(cell: NotebookNode) -> str | None:
 
 def convert(
     course: NbGraderAPI,
-    converter: type[LoggingConfigurable],
+    converter: type[BaseConverter],
     assignment: str,
     student: str | None = None,
 ) -> None:

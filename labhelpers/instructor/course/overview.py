@@ -1,9 +1,7 @@
 """The whole course in one go: data, both versions, a run on the data, grading: `make lab`."""
 
-import re
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 
 from labhelpers.data import fetch_ixi
@@ -11,32 +9,26 @@ from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments
 from labhelpers.instructor.course.release import build_solution, build_student
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples
 from labhelpers.instructor.grading.autograde import total_scores
+from labhelpers.results import METHODS
 
 __all__ = ["lab_overview", "lab_table", "score_problems"]
-
-_PARAMETERS = re.compile(r"[\d,]{7,} parameters")
-_LAST_METHOD = {  # the method whose figures stand for the notebook
-    "1-data-exploration": "mean-image",
-    "2-generator": "generator",
-    "3-cgan": "cgan",
-    "4-cyclegan": "cyclegan",
-}
 
 _NEXT = """\
 Where to go next
   make jupyter      the student version in JupyterLab (build/student/)
   make formgrader   grading in JupyterLab: menu Nbgrader > Formgrader; written answers wait there
   build/student.zip and build/solution.zip   to hand out before and after
-  labhelpers validate --preset full          the full training, on a GPU if there is one
+  labhelpers validate --preset full         the full training, on a GPU if there is one
 """
 
 
-def lab_table(seconds: dict[str, float], scores: pd.DataFrame) -> pd.DataFrame:
+def lab_table(seconds: dict[str, float], scores: pd.DataFrame, results: Path) -> pd.DataFrame:
     """Return one row per notebook: run time, scores of both sample submissions, key figures.
 
     Args:
         seconds: What `release.build_solution` returned.
-        scores: What `grade.grade_samples` returned.
+        scores: What `samples.grade_samples` returned.
+        results: The folder in which the solutions saved their results.
     """
     totals = total_scores(scores)
     to_read = scores["needs_manual_grade"].groupby(level=["student", "assignment"]).sum()
@@ -47,7 +39,7 @@ def lab_table(seconds: dict[str, float], scores: pd.DataFrame) -> pd.DataFrame:
             "model answer": _points(totals.loc[(MODEL, name)]),
             "untouched": _points(totals.loc[(UNTOUCHED, name)]),
             "to grade by hand": int(to_read[(MODEL, name)]),
-            "key figures": _key_figures(name),
+            "key figures": _key_figures(name, results),
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     figures = table["key figures"]
@@ -59,33 +51,24 @@ def _points(total: pd.Series) -> str:
     return f"{total['score']:g} of {total['max_score']:g}"
 
 
-def _key_figures(name: str) -> str:
-    """Return what the solution of a notebook found: parameters, and figures on the test set."""
-    path = REPOSITORY / "build" / "solution" / f"{name}.ipynb"
-    cells = nbformat.read(path, as_version=4).cells
-    printed = [
-        output.text
-        for cell in cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream"
-    ]
-    figures = _PARAMETERS.findall("".join(printed))
-    method = _LAST_METHOD.get(name)
-    saved = REPOSITORY / "build" / "run" / "results" / f"{method}.csv"
-    if saved.exists():
-        row = pd.read_csv(saved).iloc[0]
-        figures.append(
-            f"{method}, test set: PSNR {row['PSNR Test set']:.2f} dB, "
-            f"SSIM {row['SSIM Test set']:.3f}, MAE {row['MAE Test set']:.4f}"
-        )
-    return "; ".join(figures)
+def _key_figures(notebook: str, results: Path) -> str:
+    """Return what the last method of a notebook reached, as its solution saved it."""
+    methods = [method for method in METHODS.values() if method.notebook == notebook]
+    if not methods or not (saved := results / f"{methods[-1].id}.csv").exists():
+        return ""
+    row = pd.read_csv(saved).iloc[0]
+    figures = (
+        f"{methods[-1].title}, test set: PSNR {row['PSNR Test set']:.2f} dB, "
+        f"SSIM {row['SSIM Test set']:.3f}, MAE {row['MAE Test set']:.4f}"
+    )
+    return f"{figures}; {row['parameters']:,.0f} parameters" if "parameters" in row else figures
 
 
 def score_problems(scores: pd.DataFrame) -> list[str]:
     """Return what is wrong with the sample submissions' scores, one sentence each.
 
     Args:
-        scores: What `grade.grade_samples` returned.
+        scores: What `samples.grade_samples` returned.
     """
     problems = []
     for (student, assignment), total in total_scores(scores).iterrows():
@@ -116,7 +99,7 @@ def lab_overview() -> list[str]:
     seconds = build_solution(preset="quick")
     print("Grading a model answer and an untouched notebook of each ...", flush=True)
     scores = grade_samples()
-    table = lab_table(seconds, scores)
+    table = lab_table(seconds, scores, REPOSITORY / "build" / "run" / "results")
     print(f"\nData: {'SIMULATED slices' if simulated else 'IXI slices'} in {data}\n")
     print(table.to_string(), end="\n\n")
     problems = score_problems(scores)

@@ -50,24 +50,26 @@ def hand_in(
     Raises:
         CourseError: If the notebook has no exercise of such a name.
     """
-    name = f"{assignment}.ipynb"
-    source = nbformat.read(root / "notebooks" / assignment / name, as_version=4)
-    notebook = nbformat.read(root / "build" / "release" / assignment / name, as_version=4)
+    file = f"{assignment}.ipynb"
+    source = nbformat.read(root / "notebooks" / assignment / file, as_version=4)
+    notebook = nbformat.read(root / "build" / "release" / assignment / file, as_version=4)
     answers = {
-        grade_id(cell): remove_markers(cell.source) for cell in source.cells if is_solution(cell)
+        name: remove_markers(cell.source)
+        for cell in source.cells
+        if is_solution(cell) and (name := grade_id(cell))
     }
-    sources = sources or {}
-    solved = answers.keys() if solved is None else {*solved, *sources}
-    if unknown := set(solved) - answers.keys():
+    sources = dict(sources or {})
+    to_answer = {*answers} if solved is None else {*solved, *sources}
+    if unknown := to_answer - answers.keys():
         raise CourseError(
             f"{assignment!r} has no exercise {', '.join(sorted(unknown))}; "
             f"it has {', '.join(answers)}."
         )
     answers |= sources
     for cell in notebook.cells:
-        if is_solution(cell) and grade_id(cell) in solved:
-            cell.source = answers[grade_id(cell)]
-    path = root / "build" / "submitted" / student / assignment / name
+        if is_solution(cell) and (exercise := grade_id(cell)) in to_answer:
+            cell.source = answers[exercise]
+    path = root / "build" / "submitted" / student / assignment / file
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
     return path

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade
+from nbval.plugin import IPyNbCell
 
 from labhelpers.data import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
@@ -127,7 +128,7 @@ class _Rules:
         self.printed: dict[str, dict[str, str]] = {}
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
+    def pytest_runtest_call(self, item: IPyNbCell) -> Iterator[None]:
         yield
         version = item.path.parent.name
         rule = {"solved": _solution_problem, "untouched": student_problem}[version]

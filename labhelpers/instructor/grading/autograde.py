@@ -92,7 +92,7 @@ def _refuse_unreadable(student: str, path: Path) -> None:
         notebook = nbformat.read(path, as_version=4)
     except Exception as error:  # nbformat raises its own, JSON's, Unicode's and others
         raise CourseError(f"{student!r}: {path} is not a notebook ({error}).") from error
-    ids = [grade_id(cell) for cell in notebook.cells if grade_id(cell)]
+    ids = [name for cell in notebook.cells if (name := grade_id(cell))]
     if twice := sorted({one for one in ids if ids.count(one) > 1}):
         raise CourseError(
             f"{student!r}: {path} holds more than one cell named {', '.join(twice)}, as happens "
