@@ -13,7 +13,9 @@ import click
 
 __all__ = ["commands", "main"]
 
-preset_option = click.option(
+_EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+_preset_option = click.option(
     "--preset",
     type=click.Choice(["quick", "full"]),
     default="quick",
@@ -69,7 +71,7 @@ def lab() -> None:
 
 
 @commands.command()
-@preset_option
+@_preset_option
 @click.option("--student-only", is_flag=True, help="Leave the solution out: nothing is executed.")
 def release(preset: str, student_only: bool) -> None:
     """Build the student version and the executed solution.
@@ -87,7 +89,7 @@ def release(preset: str, student_only: bool) -> None:
 
 
 @commands.command()
-@preset_option
+@_preset_option
 @click.option("--update", is_flag=True, help="Store the outputs instead of comparing them.")
 def validate(preset: str, update: bool) -> None:
     """Run all notebooks and compare their outputs.
@@ -264,6 +266,28 @@ def benchmark(repeats: int, output: Path) -> None:
     from labhelpers.instructor.experiments.benchmark import benchmark_all
 
     benchmark_all(repeats, output)
+
+
+@experiments.command()
+@click.option("--trials", type=_EXISTING, help="Take in trainings: build/trials.jsonl, say.")
+@click.option("--speed", type=_EXISTING, help="Take in a benchmark: build/benchmark.json, say.")
+def report(trials: Path | None, speed: Path | None) -> None:
+    """Write the page of results and the README's table.
+
+    Both come from labhelpers/instructor/experiments/results.yaml. New figures get into this file by
+    the options; without them the page is written from what it holds.
+    """
+    from labhelpers.instructor.experiments.report import (
+        take_in_benchmark,
+        take_in_trials,
+        write_report,
+    )
+
+    if trials:
+        take_in_trials(trials)
+    if speed:
+        take_in_benchmark(speed)
+    write_report()
 
 
 @experiments.command()
