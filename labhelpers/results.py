@@ -45,21 +45,20 @@ class Method:
     published: dict[str, Any]
 
 
-def _methods() -> dict[str, Method]:
-    file = Path(__file__).with_name("results.json")
-    published = json.loads(file.read_text(encoding="utf-8"))
-    rows: list[tuple[str, str, Literal["baseline", "trained"], str]] = [
-        ("t1-unchanged", "T1-w unchanged", "baseline", "1-data-exploration"),
-        ("intensity-lookup", "Intensity lookup", "baseline", "1-data-exploration"),
-        ("mean-image", "Mean T2-w image", "baseline", "1-data-exploration"),
-        ("generator", "Generator", "trained", "2-generator"),
-        ("cgan", "cGAN", "trained", "3-cgan"),
-        ("cyclegan", "CycleGAN", "trained", "4-cyclegan"),
-    ]
-    return {id_: Method(id_, *row, published[id_]) for id_, *row in rows}
+_PUBLISHED = json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8"))
+_METHODS: tuple[tuple[str, str, Literal["baseline", "trained"], str], ...] = (
+    ("t1-unchanged", "T1-w unchanged", "baseline", "1-data-exploration"),
+    ("intensity-lookup", "Intensity lookup", "baseline", "1-data-exploration"),
+    ("mean-image", "Mean T2-w image", "baseline", "1-data-exploration"),
+    ("generator", "Generator", "trained", "2-generator"),
+    ("cgan", "cGAN", "trained", "3-cgan"),
+    ("cyclegan", "CycleGAN", "trained", "4-cyclegan"),
+)
 
-
-METHODS = _methods()
+METHODS = {
+    id_: Method(id_, title, kind, notebook, _PUBLISHED[id_])
+    for id_, title, kind, notebook in _METHODS
+}
 """All methods by their id, in the order of tables and charts."""
 
 

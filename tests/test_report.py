@@ -72,6 +72,14 @@ def test_ablation_is_the_one_that_was_measured():
     assert trials <= measured
 
 
+def test_differences_of_the_ablation_fit_the_figures():
+    for row in TRAININGS:
+        if "difference" in row:
+            unchanged = held_out(row["method"], "recommended", row["epochs"])
+            difference = row["PSNR"] - unchanged["PSNR"]
+            assert row["difference"] == pytest.approx(difference, abs=0.011), row
+
+
 @pytest.mark.parametrize(("value", "rounded"), [(2.05, "2.1"), (0.125, "0.1"), (-0.25, "-0.3")])
 def test_halves_are_rounded_up(value, rounded):
     assert decimals(value, 1) == rounded

@@ -191,7 +191,8 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     columns = [*((metric, "Test set") for metric in _METRICS), ("source", "")]
     _require_columns(table, columns, "table")
     baselines = {method.title for method in METHODS.values() if method.kind == "baseline"}
-    labels = [_label(*row) for row in table["source", ""].items()]
+    sources = table["source", ""]
+    labels = [_label(title, source) for title, source in zip(table.index, sources, strict=True)]
     figure, panels = new_chart(9, 1.5 + 0.42 * len(table), panels=3, sharey=True)
     rows = np.arange(len(table))
     for axes, (metric, (label, form)) in zip(panels, _METRICS.items(), strict=True):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 import torch
 import yaml
 
@@ -37,7 +36,16 @@ _TEMPLATE = Path(__file__).with_name("RESULTS.md.jinja")
 _PAGE = _TEMPLATE.parents[1] / "RESULTS.md"
 _BEGIN, _END = "<!-- results:begin -->\n", "<!-- results:end -->"
 
-_DECIMALS = {"MAE": 4, "PSNR": 2, "SSIM": 3, "sharpness": 2, "discriminator": 3}
+_PLACES = {  # decimals of figures in the file and in tables
+    "MAE": 4,
+    "PSNR": 2,
+    "spread": 2,
+    "difference": 2,
+    "SSIM": 3,
+    "sharpness": 2,
+    "discriminator": 3,
+    "seconds": 0,
+}
 
 
 # --- the file of figures ------------------------------------------------------------------------
@@ -71,40 +79,40 @@ def take_in_trials(trials: Path, file: Path = FIGURES) -> None:
     """
     from labhelpers.instructor.experiments.trials import intervals, table
 
+    seeds: dict[tuple[str, int, str, str], list[dict[str, Any]]] = {}
+    for line in trials.read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        trial = record["part"], record["epochs"], record["method"], record["name"]
+        seeds.setdefault(trial, []).append(record)
+
     figures = read_figures(file)
-    lines = trials.read_text(encoding="utf-8").splitlines()
-    by_run: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for record in map(json.loads, lines):
-        by_run.setdefault((record["part"], record["epochs"]), []).append(record)
-    for (part, epochs), records in by_run.items():
-        means = table(records)
-        for (method, name), mean in means.iterrows():
-            subjects = find(records, method=method, name=name)["subjects"]["PSNR"]
-            about = {
-                "epochs": epochs,
-                "seeds": int(mean["seeds"]),
-                "subjects": len(subjects),
-                "torch": str(torch.__version__),
-                "recorded": datetime.date.today().isoformat(),
-            }
-            key = {"part": part, "method": method, "name": name, "epochs": epochs}
-            measured = {metric: mean[metric] for metric in (*_DECIMALS, "spread", "seconds")}
-            if part == "validation" and name != "recommended":
-                measured["difference"] = mean["PSNR"] - means.loc[(method, "recommended"), "PSNR"]
-            places = _DECIMALS | {"spread": 2, "difference": 2, "seconds": 0}
-            known = {
-                metric: round(float(value), places[metric])
-                for metric, value in measured.items()
-                if pd.notna(value)  # no spread of one seed, no discriminator of a generator
-            }
-            _put(figures["trainings"], key | {"source": "measured"} | about | known, key)
-            if part == "test" and name == "recommended":
-                of_method = [r for r in records if (r["method"], r["name"]) == (method, name)]
-                for (*_, metric), interval in intervals(of_method).iterrows():
-                    key = {"method": method, "name": name, "metric": metric}
-                    n = _DECIMALS[metric.split()[0]]
-                    bounds = {bound: round(float(value), n) for bound, value in interval.items()}
-                    _put(figures["intervals"], key | bounds | about, key)
+    for (part, epochs, method, name), records in seeds.items():
+        key = {"part": part, "method": method, "name": name, "epochs": epochs}
+        mean = table(records).iloc[0].dropna().to_dict()  # without what was not measured
+        if part == "validation" and name != "recommended":
+            same = seeds.get((part, epochs, method, "recommended"))
+            unchanged = find(figures["trainings"], **key | {"name": "recommended"})
+            psnr = table(same).iloc[0]["PSNR"] if same else unchanged["PSNR"]
+            mean["difference"] = mean["PSNR"] - psnr
+        about = {
+            "source": "measured",
+            "seeds": len(records),
+            "subjects": len(records[0]["subjects"]["PSNR"]),
+            "torch": str(torch.__version__),
+            "recorded": datetime.date.today().isoformat(),
+        }
+        means = {
+            metric: round(float(mean[metric]), places)
+            for metric, places in _PLACES.items()
+            if metric in mean
+        }
+        _put(figures["trainings"], key | about | means, key)
+        if part == "test" and name == "recommended":
+            for metric, interval in intervals(records).droplevel([0, 1]).iterrows():
+                key = {"method": method, "name": name, "epochs": epochs, "metric": metric}
+                places = _PLACES[str(metric).split()[0]]
+                bounds = {bound: round(float(value), places) for bound, value in interval.items()}
+                _put(figures["intervals"], key | about | bounds, key)
     _write_figures(figures, file)
 
 
@@ -150,7 +158,7 @@ def take_in_benchmark(benchmark: Path, file: Path = FIGURES) -> None:
     _write_figures(figures, file)
 
 
-def _put(rows: list[dict[str, Any]], row: dict[str, Any], key: dict[str, Any]) -> None:
+def _put(rows: list[dict[str, Any]], row: dict[Any, Any], key: dict[str, Any]) -> None:
     """Replace the row that has the values of `key`, or append the new one."""
     places = [place for place, old in enumerate(rows) if key.items() <= old.items()]
     place = places[0] if places else len(rows)
@@ -231,7 +239,7 @@ def decimals(value: float, places: int) -> str:
 
 def _metric(row: dict[str, Any], name: str) -> str:
     """Return a metric as tables show it; nothing if it was not measured."""
-    return decimals(row[name], _DECIMALS[name]) if name in row else ""
+    return decimals(row[name], _PLACES[name]) if name in row else ""
 
 
 def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -300,7 +308,7 @@ def _intervals_table(intervals: list[dict[str, Any]]) -> str:
         cells = []
         for metric in heads:
             row = find(intervals, method=method, metric=metric)
-            places = _DECIMALS[metric.split()[0]]
+            places = _PLACES[metric.split()[0]]
             mean, low, high = (decimals(row[key], places) for key in ("mean", "low", "high"))
             cells.append(f"{mean} ({low} to {high})")
         rows.append([METHODS[method].title, *cells])
@@ -331,7 +339,7 @@ def _phantom_table(trainings: list[dict[str, Any]]) -> str:
         [
             METHODS[row["method"]].title,
             *(
-                f"{decimals(row[f'{metric} train'], _DECIMALS[metric])} / {_metric(row, metric)}"
+                f"{decimals(row[f'{metric} train'], _PLACES[metric])} / {_metric(row, metric)}"
                 for metric in metrics
             ),
         ]
