@@ -6,7 +6,7 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader import preprocessors
 
 from labhelpers.instructor.course.preprocessors import (
-    FillInSource,
+    FillInSetup,
     HideTracebacks,
     PrepareForStudents,
     RemoveMarkers,
@@ -53,7 +53,7 @@ c.RunElsewhere.folder = "build/run"
 
 c.GenerateAssignment.preprocessors = [
     preprocessors.IncludeHeaderFooter,
-    FillInSource,
+    FillInSetup,
     PrepareForStudents,
     preprocessors.LockCells,
     preprocessors.ClearSolutions,
@@ -71,7 +71,7 @@ c.GenerateSolution.preprocessors = [
     preprocessors.ClearOutput,
     preprocessors.ClearHiddenTests,
     preprocessors.ClearMarkScheme,
-    FillInSource,
+    FillInSetup,
     RunElsewhere,
     preprocessors.Execute,
     RemoveMarkers,

@@ -1,3 +1,8 @@
 """Helpers of the lab on brain MRI synthesis, from T1-w to T2-w slices."""
 
-__version__ = "0.1.0"
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("labhelpers")
+except PackageNotFoundError:  # a copy of the folder that was never installed
+    __version__ = "unknown"

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def no_public_repository() -> Iterator[None]:
     """Continuous integration tells the notebooks where they come from; here nothing does."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("LAB_REPOSITORY", "LAB_REF", "GITHUB_REPOSITORY", "GITHUB_REF_NAME"):
+        for name in ("LAB_REPOSITORY", "LAB_REF", "GITHUB_ACTIONS"):
             patch.delenv(name, raising=False)
         yield
 

@@ -7,12 +7,12 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
-from nbgrader.utils import is_grade, is_solution
+from nbgrader.utils import is_grade, is_locked, is_solution
 from toy import toy_notebook, write_source
 
-import labhelpers
 from labhelpers.instructor.course.nbgrader import CourseError, assignments
 from labhelpers.instructor.course.release import build_solution, build_student
+from labhelpers.instructor.course.wheel import student_wheel
 
 MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
 NAMES = assignments()
@@ -93,34 +93,58 @@ def test_student_version_keeps_every_cell(course, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fresh_machine_installs_the_wheel_beside_the_notebook(course, name):
-    setup = code_cells(student(course, name))[0].source
-    wheel = re.search(r"^ *%pip install --quiet \./(labhelpers-.+\.whl)$", setup, re.MULTILINE)
-    assert wheel and (course / "build" / "student" / wheel[1]).exists()
+def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
+    setup = code_cells(student(course, name))[0]
+    assert is_locked(setup) and len(setup.source.splitlines()) < 35
+    wheel, content = student_wheel()
+    assert f'NEEDED, WHEEL = "{wheel.split("-")[1]}", "{wheel}"' in setup.source
+    assert 'else "./" + WHEEL' in setup.source
+    for folder in ("student", f"release/{name}"):  # ours, and what nbgrader gives out
+        assert (course / "build" / folder / wheel).read_bytes() == content
     assert "colab" not in student(course, name).cells[0].source.lower()
 
 
-def test_a_published_version_installs_from_its_repository(toy_course, monkeypatch):
-    monkeypatch.setenv("LAB_REPOSITORY", "someone/some-lab")
-    monkeypatch.setenv("LAB_REF", "v1.2")
-    build_student(toy_course)
-    notebook = student(toy_course, "toy")
-    setup = code_cells(notebook)[0].source
-    assert "    %pip install --quiet git+https://github.com/someone/some-lab@v1.2" in setup
-    target = "https://colab.research.google.com/github/someone/some-lab/blob/student/toy.ipynb"
-    assert f"]({target})" in notebook.cells[0].source
+def published(monkeypatch: pytest.MonkeyPatch, course: Path, **settings: str) -> tuple[str, str]:
+    """The title and the set-up cell of the toy course, released with these settings."""
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    build_student(course)
+    notebook = student(course, "toy")
+    return notebook.cells[0].source, code_cells(notebook)[0].source
 
 
-def test_the_students_wheel_has_the_checks_but_not_the_instructors_part(course):
-    (wheel,) = (course / "build" / "student").glob("*.whl")
-    assert wheel.name.startswith(f"labhelpers-{labhelpers.__version__}-")
-    names = zipfile.ZipFile(wheel).namelist()
-    packaged = {Path(name).relative_to("labhelpers") for name in names if name.endswith(".py")}
-    package = Path(labhelpers.__file__).parent
-    written = {path.relative_to(package) for path in package.rglob("*.py")}
-    assert packaged == {path for path in written if path.parts[0] != "instructor"}
-    data = {path.relative_to(package) for path in package.rglob("*.json")}
-    assert data <= {Path(name).relative_to("labhelpers") for name in names if "info" not in name}
+ON_TAG = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_REPOSITORY": "someone/some-lab",
+    "GITHUB_REF_TYPE": "tag",
+    "GITHUB_REF_NAME": "v1.2",
+}
+
+
+@pytest.mark.parametrize(
+    "settings", [ON_TAG, {"LAB_REPOSITORY": "someone/some-lab", "LAB_REF": "student-v1.2"}]
+)
+def test_a_published_version_comes_from_the_student_files(toy_course, monkeypatch, settings):
+    title, setup = published(monkeypatch, toy_course, **settings)
+    place = "someone/some-lab/blob/student-v1.2/toy.ipynb"
+    assert f"](https://colab.research.google.com/github/{place})" in title
+    address = "https://raw.githubusercontent.com/someone/some-lab/student-v1.2/"
+    assert f'else "{address}" + WHEEL' in setup
+    assert "git+" not in setup
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LAB_REPOSITORY": "someone/some-lab"},
+        {"GITHUB_REPOSITORY": "teacher/private-course"},
+        ON_TAG | {"GITHUB_ACTIONS": ""},
+        ON_TAG | {"GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "7/merge"},
+    ],
+)
+def test_nothing_points_to_a_place_where_nothing_is_published(toy_course, monkeypatch, settings):
+    title, setup = published(monkeypatch, toy_course, **settings)
+    assert "colab" not in title and "https" not in setup
 
 
 def test_the_zip_holds_the_folder_and_is_the_same_every_time(toy_course):
@@ -129,6 +153,7 @@ def test_the_zip_holds_the_folder_and_is_the_same_every_time(toy_course):
     with zipfile.ZipFile(toy_course / "build" / "student.zip") as archive:
         assert archive.namelist() == sorted(f"student/{path.name}" for path in folder.iterdir())
         assert archive.read("student/toy.ipynb") == (folder / "toy.ipynb").read_bytes()
+    student_wheel.cache_clear()
     build_student(toy_course)
     assert (toy_course / "build" / "student.zip").read_bytes() == first
 
@@ -140,7 +165,7 @@ def test_the_solution_is_executed_and_free_of_markers_and_hidden_tests(toy_cours
     text = "\n".join(cell.source for cell in notebook.cells)
     assert "return 2 * x" in text and "One point for a reason." in text
     assert "secret_probe" not in text and not MARKER.search(text)
-    assert "{{LABHELPERS_SOURCE}}" not in text
+    assert "NEEDED, WHEEL = " in text
     (check,) = [cell for cell in notebook.cells if is_grade(cell) and cell.cell_type == "code"]
     assert check.outputs[0].data["text/plain"] == "2.0"
     assert (toy_course / "build" / "solution.zip").exists()

@@ -7,11 +7,7 @@ from nbformat import NotebookNode, v4
 
 from labhelpers.instructor.course.nbgrader import copy_course
 
-SETUP = """\
-try:
-    import labhelpers
-except ModuleNotFoundError:
-    %pip install --quiet labhelpers  # {{LABHELPERS_SOURCE}}"""
+SETUP = "import labhelpers"
 
 EXERCISE = """\
 def double(x):

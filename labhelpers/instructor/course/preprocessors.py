@@ -10,42 +10,91 @@ from nbgrader import utils
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
-import labhelpers
+from labhelpers.instructor.course.wheel import student_wheel
 
 __all__ = [
-    "STUDENT_BRANCH",
-    "FillInSource",
+    "FillInSetup",
     "HideTracebacks",
     "PrepareForStudents",
     "RemoveMarkers",
     "RunElsewhere",
     "remove_markers",
-    "wheel_name",
 ]
 
-STUDENT_BRANCH = "student"
-"""Branch of the public repository that holds the student version; the Colab badges open it."""
-
-_SOURCE_PLACEHOLDER = "{{LABHELPERS_SOURCE}}"
 _MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
 _COLAB = "https://colab.research.google.com"
+_RAW = "https://raw.githubusercontent.com"
+
+# The first code cell of a released notebook. It changes nothing where nbgrader grades or where the
+# instructor's part is installed.
+_SETUP_CELL = """\
+# Installs labhelpers, the helpers of this lab, in the version that belongs to this notebook.
+import os
+import subprocess
+import sys
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+NEEDED, WHEEL = "<VERSION>", "<WHEEL>"
+found = next((package.version for package in distributions(name="labhelpers")), "none")
+spec = find_spec("labhelpers")
+keep = spec and Path(spec.submodule_search_locations[0], "instructor").exists()
+if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
+    print(f"Installing labhelpers {NEEDED} (found: {found}); the first time this takes minutes.")
+    source = WHEEL if Path(WHEEL).exists() else "<FOLDER>" + WHEEL
+    command = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    pip = subprocess.run(command, capture_output=True, text=True)
+    if pip.returncode == 0:
+        if "labhelpers" in sys.modules or not find_spec("labhelpers"):
+            raise RuntimeError("Restart the kernel to use it, then run this cell again.")
+    elif found.split(".")[:2] == NEEDED.split(".")[:2]:
+        print(f"No network, or no {WHEEL} here: going on with labhelpers {found}.")
+    else:
+        raise RuntimeError(
+            f"labhelpers could not be installed: put {WHEEL} beside this notebook, start Jupyter "
+            f"in that folder, and run this cell again with a network. {pip.stderr[-200:]}"
+        )
+
+import labhelpers
+
+print(f"labhelpers {labhelpers.__version__}")"""
 
 Notebook = tuple[NotebookNode, ResourcesDict]
 
 
-class FillInSource(NbGraderPreprocessor):
-    """Fills in the set-up cell where a fresh machine gets `labhelpers` from.
+class FillInSetup(NbGraderPreprocessor):
+    """Fills in the set-up cell, which installs the wheel, and puts the wheel beside the notebook.
 
-    To run before nbgrader computes checksums, so that the locked set-up cell counts as unchanged.
+    To run before nbgrader computes checksums, so that the locked cell counts as unchanged.
     """
 
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, cell_index: int
-    ) -> Notebook:
-        """Change the cell in place and return it."""
-        line = rf"%pip install .*{re.escape(_SOURCE_PLACEHOLDER)}.*"
-        cell.source = re.sub(line, _install_line(), cell.source)
-        return cell, resources
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the notebook in place and return it."""
+        name, content = student_wheel()
+        repository, reference = _published_at() or ("", "")
+        folder = f"{_RAW}/{repository}/{reference}/" if repository else "./"
+        values = {"<VERSION>": name.split("-")[1], "<WHEEL>": name, "<FOLDER>": folder}
+        for cell in nb.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == "setup":
+                cell.source = _SETUP_CELL
+                for placeholder, value in values.items():
+                    cell.source = cell.source.replace(placeholder, value)
+        resources.setdefault("outputs", {})[name] = content  # nbconvert writes these files
+        return nb, resources
+
+
+def _published_at() -> tuple[str, str] | None:
+    """Return the public repository `owner/name` and the reference that holds the student version.
+
+    `LAB_REPOSITORY` and `LAB_REF` name them. GitHub's own variables count in a workflow on a tag
+    only: elsewhere, as in Codespaces, nothing is published under them.
+    """
+    repository, reference = os.environ.get("LAB_REPOSITORY"), os.environ.get("LAB_REF")
+    if os.environ.get("GITHUB_ACTIONS") and os.environ.get("GITHUB_REF_TYPE") == "tag":
+        repository = repository or os.environ["GITHUB_REPOSITORY"]
+        reference = reference or f"student-{os.environ['GITHUB_REF_NAME']}"
+    return (repository, reference) if repository and reference else None
 
 
 class PrepareForStudents(NbGraderPreprocessor):
@@ -53,9 +102,10 @@ class PrepareForStudents(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
         """Change the notebook in place and return it."""
-        if repository := _repository():
+        if published := _published_at():
+            repository, reference = published
             notebook = f"{resources['nbgrader']['notebook']}.ipynb"
-            target = f"{_COLAB}/github/{repository}/blob/{STUDENT_BRANCH}/{notebook}"
+            target = f"{_COLAB}/github/{repository}/blob/{reference}/{notebook}"
             badge = f"[![Open in Colab]({_COLAB}/assets/colab-badge.svg)]({target})"
             nb.cells[0].source = f"{badge}\n\n{nb.cells[0].source}"
         return super().preprocess(nb, resources)
@@ -68,29 +118,6 @@ class PrepareForStudents(NbGraderPreprocessor):
         if "needs-answer" in tags and "raises-exception" not in tags:
             cell.metadata["tags"] = [*tags, "raises-exception"]
         return cell, resources
-
-
-def _repository() -> str | None:
-    """Return `owner/name` of the public repository, if the environment says what it is."""
-    return os.environ.get("LAB_REPOSITORY") or os.environ.get("GITHUB_REPOSITORY")
-
-
-def _install_line() -> str:
-    """Return the `%pip` command by which a fresh machine gets `labhelpers`.
-
-    From the repository at the released reference where the environment names both
-    (`LAB_REPOSITORY` and `LAB_REF`, or those that GitHub's workflows set), else from the wheel
-    that lies beside the notebooks.
-    """
-    reference = os.environ.get("LAB_REF") or os.environ.get("GITHUB_REF_NAME")
-    if (repository := _repository()) and reference:
-        return f"%pip install --quiet git+https://github.com/{repository}@{reference}"
-    return f"%pip install --quiet ./{wheel_name()}"
-
-
-def wheel_name() -> str:
-    """Return the file name of the wheel that goes with the student version."""
-    return f"labhelpers-{labhelpers.__version__}-py3-none-any.whl"
 
 
 class RunElsewhere(NbGraderPreprocessor):

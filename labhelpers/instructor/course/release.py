@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -21,7 +18,7 @@ from labhelpers.instructor.course.nbgrader import (
     convert,
     open_course,
 )
-from labhelpers.instructor.course.preprocessors import wheel_name
+from labhelpers.instructor.course.wheel import student_wheel
 
 __all__ = ["build_solution", "build_student"]
 
@@ -38,8 +35,10 @@ On your own machine (Python 3.10 or newer), in this folder:
     .venv/bin/pip install jupyterlab ./{wheel}
     .venv/bin/jupyter lab
 
-(on Windows `.venv\\Scripts\\` in place of `.venv/bin/`). On Colab upload a notebook and the wheel
-`{wheel}`, or open the notebook by its badge if it has one; the first cell installs the rest.
+(on Windows `.venv\\Scripts\\` in place of `.venv/bin/`). In an environment that you have already,
+start Jupyter in this folder: the first cell of each notebook installs `{wheel}`,
+which has to lie beside it. On Colab open a notebook by its badge; if it has none, upload the
+notebook and the wheel.
 
 Write your answers where a cell says `# Your code here`, run the check below it, and hand in the
 notebooks under the names they have. Keep all cells, and do not copy or split the ones that hold
@@ -49,14 +48,13 @@ The images come from the IXI dataset (https://brain-development.org/ixi-dataset)
 CC BY-SA 3.0; they are downloaded by the first notebook.
 """
 
-_PERMISSIONS = 0o100644 << 16  # of a file in a zip: owner writes, everyone reads
 _ERROR_LIMIT = 3  # messages shown of a solution that does not run
 
 
 def build_student(root: Path = REPOSITORY) -> Path:
     """Make `build/student/` and `build/student.zip`, what the students get.
 
-    Beside the notebooks it holds a wheel of `labhelpers` without the instructor's part.
+    Beside the notebooks it holds the wheel of `labhelpers` that they install.
 
     Raises:
         CourseError: If nbgrader cannot convert a notebook.
@@ -67,9 +65,10 @@ def build_student(root: Path = REPOSITORY) -> Path:
     for name in names:
         convert(course, GenerateAssignment, name)
         shutil.copyfile(_notebook(root / "build" / "release", name), folder / f"{name}.ipynb")
-    _build_wheel(folder)
+    wheel, content = student_wheel()
+    (folder / wheel).write_bytes(content)
     text = _STUDENT_README.format(
-        notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel_name()
+        notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
     shutil.copyfile(REPOSITORY / "LICENSE", folder / "LICENSE")
@@ -103,6 +102,8 @@ def build_solution(root: Path = REPOSITORY, preset: str = "quick") -> dict[str, 
         notebook = nbformat.read(_notebook(root / "build" / "solved", name), as_version=4)
         _refuse_errors(name, notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
+    wheel, content = student_wheel()
+    (folder / wheel).write_bytes(content)
     _zip(folder)
     return seconds
 
@@ -139,32 +140,15 @@ def _empty_folder(folder: Path) -> Path:
     return folder
 
 
-def _build_wheel(folder: Path) -> None:
-    """Build the wheel that students install: `labhelpers` without `labhelpers.instructor`."""
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch) / "source"
-        ignored = shutil.ignore_patterns("instructor", "__pycache__")
-        shutil.copytree(REPOSITORY / "labhelpers", copy / "labhelpers", ignore=ignored)
-        for name in ("pyproject.toml", "LICENSE"):
-            shutil.copyfile(REPOSITORY / name, copy / name)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-        command += ["--no-build-isolation", "--wheel-dir", str(folder), str(copy)]
-        # Fixed dates make the same wheel from the same files.
-        environment = os.environ | {"SOURCE_DATE_EPOCH": "315532800"}  # 1 January 1980
-        result = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if result.returncode != 0:
-        raise CourseError(f"The wheel of labhelpers could not be built:\n{result.stderr}")
-
-
 def _zip(folder: Path) -> Path:
-    """Write `folder` to a zip beside it: the same bytes from the same files."""
+    """Write the files of `folder` to a zip beside it: the same bytes from the same files.
+
+    `shutil.make_archive` would write dates, permissions and the time zone of this machine.
+    """
     path = folder.with_suffix(".zip")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                name = file.relative_to(folder.parent).as_posix()
-                info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = _PERMISSIONS
-                archive.writestr(info, file.read_bytes())
+        for file in sorted(folder.iterdir()):
+            info = zipfile.ZipInfo(f"{folder.name}/{file.name}")  # dated 1 January 1980
+            info.external_attr = 0o100644 << 16  # the owner writes, everyone reads
+            archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return path
