@@ -93,9 +93,8 @@ def save_result(
             torch.save(generator.state_dict(), folder / f"{method}.pt")
     except (OSError, RuntimeError) as error:  # a RuntimeError of torch if the disk is full
         print(
-            f"The result of {method!r} could not be saved in {folder.absolute()} ({error}): tables "
-            "go on showing what they showed before. Make room or allow writing there, and run "
-            "this cell again."
+            f"The result of {method!r} could not be saved in {folder.absolute()} ({error}): later "
+            "tables do not show it. Make room or allow writing there, and run this cell again."
         )
 
 
@@ -113,8 +112,8 @@ def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
         generator.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
         print(
-            f"{path.absolute()} does not hold the weights of such a network: it goes without. "
-            f"Train {method!r} again to save it anew."
+            f"{path.absolute()} does not hold weights that fit this network, which is left out. "
+            f"Train {method!r} again to save them anew."
         )
         return None
     return generator.eval()

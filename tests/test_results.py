@@ -150,7 +150,7 @@ def test_damaged_network(content, saved_results, capsys):
 
 def test_network_of_another_architecture(saved_results, capsys):
     assert load_generator("generator", nn.Conv2d(2, 1, 3)) is None
-    assert "does not hold the weights of such a network" in capsys.readouterr().out
+    assert "does not hold weights that fit this network" in capsys.readouterr().out
 
 
 def test_unknown_method(folder):
