@@ -1,10 +1,21 @@
-"""Open the slices of the lab as a PyTorch dataset, with one split that never changes."""
+"""The slices of the lab: how they are named and stored, and the dataset with its fixed split.
+
+A folder holds two files per subject, `sub-IXI002 - T1.pt` and `sub-IXI002 - T2.pt`. Each is one
+float64 tensor `(64, 64)` with values in `[-1, 1]`; the first axis is x (left to right), the second
+y (back to front). Simulated subjects (`labhelpers.phantom`) are named `sub-SIM000`, `sub-SIM001`
+and so on.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shutil
+import tempfile
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,39 +23,138 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset
 
-from labhelpers.download import PHANTOM_FOLDER, DataError, fetch_ixi, parse_slice_name
-
 __all__ = [
+    "IMAGE_SHAPE",
+    "MODALITIES",
     "DataError",
     "IXIDataset",
-    "fetch_ixi",
     "is_simulated",
     "limit_subjects",
+    "list_slices",
+    "parse_slice_name",
+    "replace_folder",
+    "simulated_data_opened",
+    "simulated_subject",
+    "slice_name",
     "split_subjects",
+    "write_pair",
 ]
 
 MODALITIES = ("T1", "T2")
 IMAGE_SHAPE = (64, 64)
 
+_SLICE_NAME = re.compile(r"(sub-[A-Za-z0-9]+) - (T1|T2)\.pt")
+_SIMULATED_PREFIX = "sub-SIM"
 _EXAMPLE = "'sub-IXI002 - T1.pt'"
 _SPLIT_SEED = 0  # another seed is another split: results could not be compared
+_DAY = 24 * 3600  # seconds
+
+
+class DataError(ValueError):
+    """The slices cannot be used; the message says why, what was expected and what to do next."""
+
+
+# --- Files --------------------------------------------------------------------------------------
+
+
+def slice_name(subject: str, modality: str) -> str:
+    """Return the name of a file: `("sub-IXI002", "T1")` gives `"sub-IXI002 - T1.pt"`."""
+    return f"{subject} - {modality}.pt"
+
+
+def parse_slice_name(name: str) -> tuple[str, str] | None:
+    """Return the subject and the modality in the name of a slice, or None for another name."""
+    match = _SLICE_NAME.fullmatch(name)
+    return (match[1], match[2]) if match else None
+
+
+def list_slices(folder: Path | str) -> list[str]:
+    """Return the names of the slices in a folder, sorted; other files do not count.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    return sorted(filter(parse_slice_name, os.listdir(folder)))
+
+
+def simulated_subject(number: int) -> str:
+    """Return the name of a simulated subject, `"sub-SIM000"` and so on."""
+    return f"{_SIMULATED_PREFIX}{number:03d}"
+
+
+def is_simulated(names: Iterable[str]) -> bool:
+    """Return True if one of the names, of subjects or of slices, is that of a simulated subject.
+
+    For a folder: `is_simulated(list_slices(folder))`.
+    """
+    return any(name.startswith(_SIMULATED_PREFIX) for name in names)
+
+
+def write_pair(folder: Path, subject: str, t1: Tensor, t2: Tensor) -> None:
+    """Write the two slices of a subject, float64 tensors `(64, 64)`, into an existing folder."""
+    for modality, image in zip(MODALITIES, (t1, t2), strict=True):
+        torch.save(image, folder / slice_name(subject, modality))
+
+
+@contextlib.contextmanager
+def replace_folder(folder: Path, is_sound: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` at the end, complete or not at all.
+
+    It is made beside `folder`, because only a move within one file system is atomic. Its parent is
+    a scratch folder of this call, with room for other files. After an error nothing is left of
+    either; what a killed process left is removed a day later.
+
+    Args:
+        folder: The folder to replace or to make. Its parent is made if need be.
+        is_sound: Returns True for a folder that needs no replacement. It keeps what another
+            process was faster to put there.
+
+    Raises:
+        OSError: There is no write access, or no space left.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{folder.name}-"
+    for leftover in folder.parent.glob(f"{prefix}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _DAY:
+                shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=prefix, ignore_cleanup_errors=True
+    ) as scratch:
+        new = Path(scratch, "new")
+        new.mkdir()
+        yield new
+        if is_sound(folder):
+            return
+        if folder.exists():
+            os.replace(folder, Path(scratch, "old"))
+        try:
+            os.replace(new, folder)
+        except OSError:
+            if not is_sound(folder):
+                raise
+
+
+# --- Dataset ------------------------------------------------------------------------------------
+
+# True from the moment when simulated slices are opened. Figures and saved results must say what
+# they show, and they are given tensors, which do not know where they come from.
 _simulated_opened = False
 
 
 class IXIDataset(Dataset[dict[str, Tensor]]):
     """T1-w and T2-w slices of the same subjects, all in memory.
 
-    An item is ``{"T1": image, "T2": image}``, two float32 copies of shape ``(1, 64, 64)`` and range
-    ``[-1, 1]``: changing one in place leaves the dataset as it is. The first image axis is x (left
-    to right), the second y. Used in notebook 1 to make the data loaders, and in all later ones.
+    An item is `{"T1": image, "T2": image}`, two float32 copies of shape `(1, 64, 64)` and range
+    `[-1, 1]`: changing one in place leaves the dataset as it is.
 
     Attributes:
-        root: the folder read, or None for ``from_tensors``.
-        mode: ``"train"`` or ``"test"``.
-        subjects: identifiers, in the order of the items.
-        t1: all T1-w slices, ``(N, 1, 64, 64)``.
-        t2: all T2-w slices, ``(N, 1, 64, 64)``.
-        simulated: whether the slices are drawn by ``labhelpers.phantom``.
+        root: The folder that was read, or None for `from_tensors`.
+        mode: `"train"` or `"test"`.
+        subjects: Names of the subjects, in the order of the items.
+        t1: All T1-w slices, `(N, 1, 64, 64)`.
+        t2: All T2-w slices, `(N, 1, 64, 64)`.
+        simulated: Whether one of the subjects or more is simulated.
     """
 
     root: Path | None
@@ -58,19 +168,19 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         """Read one part of a folder of slices.
 
         Args:
-            root: the folder, as ``fetch_ixi()`` returns it.
-            mode: ``"train"`` for 80 % of the subjects, rounded down; ``"test"`` for the others.
+            root: The folder, as `fetch_ixi()` returns it.
+            mode: `"train"` for 80 % of the subjects, rounded down; `"test"` for the others.
 
         Raises:
-            DataError: the folder is missing, empty or of another kind, too small to split, or one
+            DataError: The folder is missing, empty or of another kind, too small to split, or one
                 of its slices, in either part, is damaged, of another shape or type, or out of
                 range.
 
         Warns:
-            UserWarning: subjects with one of their two files missing, who are left out.
+            UserWarning: One of the two files of a subject is missing; the subject is left out.
         """
         _check_mode(mode)
-        root = Path(root).expanduser()
+        root = Path(os.path.expanduser(root))
         paired = _paired_subjects(root)
         train, test = split_subjects(paired)
         subjects = train if mode == "train" else test
@@ -81,13 +191,18 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
     def from_tensors(
         cls, t1: Tensor, t2: Tensor, subjects: list[str] | None = None, mode: str = "train"
     ) -> IXIDataset:
-        """Make a dataset of any image size from two tensors ``(N, 1, H, W)``; nothing is split.
+        """Make a dataset of any image size from two tensors `(N, 1, H, W)`; nothing is split.
 
-        The tensors keep their type (float32 or float64, say) and their range is not checked. The
-        checks of the exercises are the main user.
+        The tensors keep their type, and their range is not checked.
+
+        Args:
+            t1: T1-w images, floating point.
+            t2: T2-w images of the same subjects, of the same shape and type.
+            subjects: Names of the N subjects; numbered if not given.
+            mode: `"train"` or `"test"`.
 
         Raises:
-            DataError: not two floating-point tensors of one shape ``(N, 1, H, W)``, or another
+            DataError: Not two floating-point tensors of one shape `(N, 1, H, W)`, or another
                 number of subjects than of images.
         """
         _check_mode(mode)
@@ -118,7 +233,7 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         global _simulated_opened
         self.root, self.mode, self.subjects, self.t1, self.t2 = root, mode, subjects, t1, t2
         # One simulated subject is enough for a figure that must say so.
-        self.simulated = any(subject.startswith("sub-SIM") for subject in subjects)
+        self.simulated = is_simulated(subjects)
         _simulated_opened = _simulated_opened or self.simulated
 
     def __len__(self) -> int:
@@ -126,10 +241,10 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         return len(self.subjects)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return copies of the two images of one subject, ``(1, 64, 64)`` each.
+        """Return copies of the two images of one subject, `(1, 64, 64)` each.
 
         Raises:
-            TypeError: the index is a word.
+            TypeError: The index is a word, such as `"T2"`.
         """
         if isinstance(index, str):
             raise TypeError(
@@ -150,8 +265,8 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         )
 
 
-def is_simulated() -> bool:
-    """Tell whether this process has opened simulated slices; if so, every figure says it."""
+def simulated_data_opened() -> bool:
+    """Return True if this process has opened simulated slices; figures and results then say so."""
     return _simulated_opened
 
 
@@ -159,8 +274,7 @@ def split_subjects(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
     """Split subjects into train (80 %, rounded down) and test, the same way for ever.
 
     The subjects are sorted, then permuted with a fixed seed, so the split depends on nothing but
-    their names: not on the order of the files, the process or the machine. Used in notebook 1,
-    where the data are split.
+    their names: not on the order of the files, the process or the machine.
 
     Returns:
         The two lists of subjects, each in the fixed order.
@@ -175,7 +289,7 @@ def split_subjects(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
-    """Return a loader over the first `n_subjects` of `loader`'s dataset (None: the loader itself).
+    """Return a loader over the first `n_subjects` of a loader's dataset; None for all of them.
 
     Batch size and order (shuffled or not) stay as they were.
     """
@@ -194,9 +308,9 @@ def _check_mode(mode: str) -> None:
 
 
 def _paired_subjects(root: Path) -> list[str]:
-    """List the subjects of a folder who have both files; warn of those who have one."""
+    """Return the subjects of a folder who have both files; warn of those who have one."""
     found: dict[str, set[str]] = {}
-    for name in _slice_names(root):
+    for name in _checked_slices(root):
         subject, modality = parse_slice_name(name)
         found.setdefault(subject, set()).add(modality)
     paired = sorted(subject for subject, modalities in found.items() if len(modalities) == 2)
@@ -223,8 +337,8 @@ def _paired_subjects(root: Path) -> list[str]:
     return paired
 
 
-def _slice_names(root: Path) -> list[str]:
-    """List the slices of a folder by name, hidden files left aside."""
+def _checked_slices(root: Path) -> list[str]:
+    """Return the names of the slices in a folder, or raise a DataError that says what is there."""
     if not root.is_dir():
         problem = "is a file" if root.exists() else "does not exist"
         raise DataError(
@@ -236,7 +350,7 @@ def _slice_names(root: Path) -> list[str]:
         raise DataError(
             f"The folder {root} is empty. Expected files such as {_EXAMPLE}. {_way_out(root)}"
         )
-    slices = [name for name in names if parse_slice_name(name)]
+    slices = list_slices(root)
     if not slices:
         raise DataError(
             f"The folder {root} holds no slices: its first entry is {names[0]!r}. Expected files "
@@ -253,7 +367,7 @@ def _slice_names(root: Path) -> list[str]:
 
 
 def _read_slices(root: Path, paired: list[str], wanted: list[str]) -> tuple[Tensor, Tensor]:
-    """Read the wanted subjects into two float32 tensors, (N, 1, 64, 64).
+    """Return the T1-w and the T2-w slices of the wanted subjects, each float32 `(N, 1, 64, 64)`.
 
     All paired subjects are read, so that a damaged file is found at once, whichever part is opened.
     """
@@ -261,14 +375,14 @@ def _read_slices(root: Path, paired: list[str], wanted: list[str]) -> tuple[Tens
     row_of = {subject: row for row, subject in enumerate(wanted)}
     for subject in paired:
         for modality in MODALITIES:
-            image = _read_slice(root / f"{subject} - {modality}.pt")
+            image = _read_slice(root / slice_name(subject, modality))
             if subject in row_of:
                 images[modality][row_of[subject], 0] = image
     return images["T1"], images["T2"]
 
 
 def _read_slice(path: Path) -> Tensor:
-    """Read one file and make sure that it is a slice: (64, 64), float64, in [-1, 1]."""
+    """Return the slice in a file, float64 `(64, 64)`; a DataError names a file that holds none."""
     try:
         image = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # what a damaged file raises depends on where it is damaged
@@ -309,14 +423,14 @@ def _bad_file(path: Path, problem: str, expected: str) -> DataError:
 
 
 def _way_out(root: Path) -> str:
-    """Say how to get sound slices, which depends on where the folder came from."""
+    """Return what to do next to get sound slices, which depends on where the folder came from."""
     given = os.environ.get("LABHELPERS_DATA")
-    if given and Path(given).expanduser().absolute() == root.absolute():
+    if given and Path(os.path.expanduser(given)).absolute() == root.absolute():
         return (
             "LABHELPERS_DATA names this folder: put a sound copy there, or unset the variable and "
             "call fetch_ixi() again."
         )
-    if root.name == PHANTOM_FOLDER:  # made here, so there is no digest that fetch_ixi could check
+    if root.is_dir() and is_simulated(list_slices(root)):  # there is no digest to check it with
         return "Delete this folder and call fetch_ixi() again, which makes it anew."
     return (
         "Call fetch_ixi() again (it checks its copy and repairs it by a fresh download) and open "

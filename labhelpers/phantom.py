@@ -6,8 +6,7 @@ the Rician noise: Gudbjartsson and Patz, Magn. Reson. Med. 34(6), 1995.
 
 from __future__ import annotations
 
-import os
-import tempfile
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -26,11 +25,22 @@ from labhelpers.contrast import (
     gradient_echo_signal,
     spin_echo_signal,
 )
+from labhelpers.data import (
+    IMAGE_SHAPE,
+    MODALITIES,
+    is_simulated,
+    parse_slice_name,
+    replace_folder,
+    simulated_subject,
+    slice_name,
+    write_pair,
+)
 
 __all__ = ["simulate_pair", "write_phantom"]
 
 Array = NDArray[np.float64]
 
+_SLICE_BYTES = 8 * math.prod(IMAGE_SHAPE)  # float64, without the header of the file
 
 # --- Anatomy: how much of which tissue is in each voxel ----------------------------------------
 # Lengths are millimetres. x runs from left to right, y from back to front, (0, 0) is mid-head: an
@@ -256,12 +266,12 @@ def simulate_pair(subject: int, size: int = 64) -> tuple[Tensor, Tensor]:
 
 
 def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:
-    """Write simulated pairs in the file format of the real data, `sub-SIM000 - T1.pt` and so on.
+    """Write simulated pairs in the file format of the real data, which `labhelpers.data` describes.
 
     The folder appears complete or not at all; one that is already there and up to date is kept.
 
     Args:
-        folder: Where to; its parent is created if need be.
+        folder: Where to; its parent is made if need be.
         n_subjects: Number of pairs, by default as many as the real data has.
 
     Returns:
@@ -269,42 +279,51 @@ def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:
 
     Raises:
         ValueError: If `n_subjects` is less than 1.
-        FileExistsError: If the folder holds anything that is not a simulated image.
+        FileExistsError: If the folder holds anything that is not a simulated slice.
     """
     if n_subjects < 1:
         raise ValueError(f"n_subjects is {n_subjects}, expected 1 or more: ask for a pair or more.")
-    if _is_up_to_date(folder := Path(folder), n_subjects):
+    folder = Path(folder)
+
+    def is_sound(folder: Path) -> bool:
+        return _is_up_to_date(folder, n_subjects)
+
+    if is_sound(folder):
         return folder
-    foreign = [p.name for p in folder.glob("[!.]*") if not p.match("sub-SIM* - T[12].pt")]
+    names = _visible_files(folder)
+    foreign = [name for name in names if not (parse_slice_name(name) and is_simulated([name]))]
     if foreign:
-        unlike = f"{folder} holds {foreign[0]!r}, expected nothing but simulated images: "
-        raise FileExistsError(unlike + "give a new folder, or empty this one.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        (new := Path(scratch, "new")).mkdir()
-        for subject in range(n_subjects):
-            for path, image in zip(_paths(new, subject), simulate_pair(subject), strict=True):
-                torch.save(image, path)
-        if _is_up_to_date(folder, n_subjects):  # another process was faster
-            return folder
-        if folder.exists():
-            os.replace(folder, Path(scratch, "old"))
-        os.replace(new, folder)
+        raise FileExistsError(
+            f"{folder} holds {foreign[0]!r}, expected nothing but simulated slices: give a new "
+            "folder, or empty this one."
+        )
+    with replace_folder(folder, is_sound) as new:
+        for number in range(n_subjects):
+            write_pair(new, simulated_subject(number), *simulate_pair(number))
     return folder
 
 
-def _paths(folder: Path, subject: int) -> tuple[Path, Path]:
-    return folder / f"sub-SIM{subject:03d} - T1.pt", folder / f"sub-SIM{subject:03d} - T2.pt"
+def _visible_files(folder: Path) -> list[str]:
+    """Return the names in a folder, without the hidden files that systems leave."""
+    return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def _is_up_to_date(folder: Path, n_subjects: int) -> bool:
-    """Whether the folder holds just these pairs, none cut short, as this version simulates them."""
-    wanted = {path for subject in range(n_subjects) for path in _paths(folder, subject)}
-    found = set(folder.glob("[!.]*"))
-    if found != wanted or any(path.stat().st_size < 8 * 64**2 for path in wanted):
+    """Return True if the folder holds just these pairs as they are simulated now, none cut short.
+
+    Only the first pair is compared: to simulate all of them takes minutes.
+    """
+    wanted = [
+        slice_name(simulated_subject(number), modality)
+        for number in range(n_subjects)
+        for modality in MODALITIES
+    ]
+    if _visible_files(folder) != sorted(wanted):
+        return False
+    if any((folder / name).stat().st_size < _SLICE_BYTES for name in wanted):
         return False
     try:
-        first = [torch.load(path, weights_only=True) for path in _paths(folder, 0)]
+        first = [torch.load(folder / name, weights_only=True) for name in wanted[:2]]
         return all(map(torch.allclose, first, simulate_pair(0)))
     except Exception:  # damaged, whatever the damage: write it again
         return False

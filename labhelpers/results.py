@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from labhelpers.data import is_simulated
+from labhelpers.data import simulated_data_opened
 from labhelpers.session import is_graded
 
 __all__ = ["METHODS", "Method", "load_generator", "results_table", "save_result"]
@@ -82,7 +82,7 @@ def save_result(
     if method not in METHODS:
         raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
     row = {f"{metric} {split}": metrics.loc[metric, split] for metric, split in _COLUMNS}
-    row |= {"data": "phantom" if is_simulated() else "IXI", "recipe": recipe}
+    row |= {"data": "phantom" if simulated_data_opened() else "IXI", "recipe": recipe}
     if generator is not None:
         row["parameters"] = sum(weights.numel() for weights in generator.parameters())
     folder = _folder()

@@ -15,8 +15,8 @@ __all__ = [
     "Preset",
     "choose_device",
     "choose_preset",
-    "has_reader",
     "is_graded",
+    "is_interactive",
     "seed_everything",
 ]
 
@@ -91,12 +91,12 @@ def seed_everything(seed: int = 0) -> None:
 
 
 def is_graded() -> bool:
-    """Tell whether nbgrader grades or validates the notebook that runs."""
+    """Return True while nbgrader grades or validates the notebook that runs."""
     return bool(os.environ.get("NBGRADER_EXECUTION"))
 
 
-def has_reader() -> bool:
-    """Tell whether somebody may watch a progress bar: in a terminal or a notebook."""
+def is_interactive() -> bool:
+    """Return True in a notebook or a terminal, where somebody may watch a progress bar."""
     if is_graded():
         return False
     ipython = sys.modules.get("IPython")

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from labhelpers import plots
 from labhelpers.batches import DeviceBatches, mirrored
 from labhelpers.metrics import evaluating
-from labhelpers.session import has_reader
+from labhelpers.session import is_interactive
 
 __all__ = ["TrainingRun", "WeightAverage", "load_history", "strong_start"]
 
@@ -228,4 +228,6 @@ def load_history(method: str) -> pd.DataFrame:
 def _progress_bar(total: int) -> tqdm:
     """Return a bar with the time left: a widget in a notebook, a line in a terminal, else none."""
     # Never stderr: a grader takes any text there for a failure.
-    return tqdm(total=total, unit="batch", leave=False, file=sys.stdout, disable=not has_reader())
+    return tqdm(
+        total=total, unit="batch", leave=False, file=sys.stdout, disable=not is_interactive()
+    )

@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -13,7 +14,17 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from labhelpers.data import DataError, IXIDataset, is_simulated, split_subjects
+from labhelpers.data import (
+    DataError,
+    IXIDataset,
+    is_simulated,
+    list_slices,
+    parse_slice_name,
+    replace_folder,
+    simulated_data_opened,
+    split_subjects,
+    write_pair,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAMES_577 = [f"sub-IXI{number:03d}" for number in range(577)]
@@ -21,9 +32,7 @@ NAMES_577 = [f"sub-IXI{number:03d}" for number in range(577)]
 # changed: networks saved by students would be tested on their own training subjects.
 TRAIN_DIGEST = "67d8a9d535fe6242908bdfe497c7fda41af7a1511e3529bc68ef91e0031dd797"
 TEST_DIGEST = "ecbc797509c30103d43bc69a18175adbdbc727613b6aad6eb87196ee10726daf"
-# First and last of each part, made-up names and the real ones.
-ENDS_577 = ("sub-IXI266", "sub-IXI215", "sub-IXI402", "sub-IXI504")
-ENDS_REAL = ("sub-IXI305", "sub-IXI248", "sub-IXI452", "sub-IXI568")
+ENDS_577 = ("sub-IXI266", "sub-IXI215", "sub-IXI402", "sub-IXI504")  # first, last of each part
 
 
 def make_slice(number: int) -> torch.Tensor:
@@ -35,8 +44,7 @@ def make_slice(number: int) -> torch.Tensor:
 def write_folder(folder: Path, subjects: list[str]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number, subject in enumerate(subjects):
-        torch.save(make_slice(2 * number), folder / f"{subject} - T1.pt")
-        torch.save(make_slice(2 * number + 1), folder / f"{subject} - T2.pt")
+        write_pair(folder, subject, make_slice(2 * number), make_slice(2 * number + 1))
     return folder
 
 
@@ -60,18 +68,55 @@ def folder(tmp_path):
     return write_folder(tmp_path / "slices", NAMES_577[:10])
 
 
-def real_folder() -> Path | None:
-    candidates = [REPOSITORY.parent / "shared" / "ixi" / "size64"]
-    if given := os.environ.get("LABHELPERS_DATA"):
-        candidates.insert(0, Path(given))
-    for candidate in candidates:
-        names = list(candidate.glob("sub-IXI* - T?.pt"))
-        if len(names) == 1154 and candidate / "sub-IXI002 - T1.pt" in names:
-            return candidate
-    return None
+# --- Names ---
 
 
-REAL_FOLDER = real_folder()  # now: the fixture above takes the variable away
+def test_slice_names():
+    assert parse_slice_name("sub-IXI002 - T2.pt") == ("sub-IXI002", "T2")
+    others = ["sub-IXI002-T1.pt", "sub-IXI002 - T3.pt", "sub-IXI002 - T1 (1).pt", ".DS_Store"]
+    others += ["._sub-IXI002 - T1.pt", "../sub-IXI002 - T1.pt", "sub-IXI002 - T1.pt\n"]
+    assert [name for name in others if parse_slice_name(name)] == []
+
+
+def test_only_simulated_slices_are_called_simulated(tmp_path):
+    assert not is_simulated(["sub-IXI002", "sub-IXI012 - T1.pt"])
+    write_folder(tmp_path, ["sub-IXI002", "sub-SIM000"])
+    assert is_simulated(list_slices(tmp_path))
+
+
+# --- Replacing a folder ---
+
+
+def test_folder_is_replaced_complete_or_not_at_all(tmp_path):
+    folder = tmp_path / "new" / "slices"
+    with replace_folder(folder, Path.exists) as new:
+        (new / "first").touch()
+        assert not folder.exists()
+    assert os.listdir(folder) == ["first"]
+    with pytest.raises(KeyboardInterrupt), replace_folder(folder, lambda _: False) as new:
+        (new / "second").touch()
+        raise KeyboardInterrupt
+    assert os.listdir(folder) == ["first"]
+    assert os.listdir(folder.parent) == ["slices"]
+
+
+def test_sound_folder_of_a_faster_process_is_kept(tmp_path):
+    with replace_folder(tmp_path / "slices", Path.exists) as new:
+        (new / "late").touch()
+        write_folder(tmp_path / "slices", ["sub-IXI002"])
+    assert len(list_slices(tmp_path / "slices")) == 2
+    assert os.listdir(tmp_path) == ["slices"]
+
+
+def test_leftovers_of_killed_processes_are_removed_after_a_day(tmp_path):
+    old, recent = tmp_path / ".slices-old", tmp_path / ".slices-recent"
+    for leftover in (old, recent):
+        leftover.mkdir()
+        (leftover / "archive").write_bytes(b"half")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    with replace_folder(tmp_path / "slices", Path.exists):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".slices-recent", "slices"]
 
 
 # --- The split ---
@@ -148,18 +193,16 @@ def test_split_does_not_depend_on_the_order_of_copying(folder, tmp_path):
 
 
 def test_whole_set_gives_461_and_116(tmp_path):
-    """On the real slices where they are, else on as many made-up ones."""
-    root = REAL_FOLDER or write_folder(tmp_path / "slices", NAMES_577)
+    root = write_folder(tmp_path / "slices", NAMES_577)
     train, test = IXIDataset(root), IXIDataset(root, "test")
     assert (len(train), len(test)) == (461, 116)
     ends = (train.subjects[0], train.subjects[-1], test.subjects[0], test.subjects[-1])
-    assert ends == (ENDS_REAL if REAL_FOLDER else ENDS_577)
+    assert ends == ENDS_577
     assert not set(train.subjects) & set(test.subjects)
     for images in (train.t1, train.t2, test.t1, test.t2):
         assert images.dtype == torch.float32
         assert torch.all(images.amin((1, 2, 3)) == -1)
         assert torch.all(images.amax((1, 2, 3)) == 1)
-    assert not is_simulated()
 
 
 # --- The dataset ---
@@ -215,13 +258,13 @@ def test_repr_tells_what_is_inside_and_not_where(folder):
 
 def test_simulated_subjects_are_remembered(folder, tmp_path):
     assert not IXIDataset(folder).simulated
-    assert not is_simulated()
+    assert not simulated_data_opened()
     phantom = write_folder(tmp_path / "phantom", ["sub-SIM000", "sub-SIM001"])
     dataset = IXIDataset(phantom)
     assert dataset.simulated
     assert "SIMULATED" in repr(dataset)
     assert not IXIDataset(folder).simulated
-    assert is_simulated()
+    assert simulated_data_opened()
 
 
 def test_from_tensors_keeps_type_size_and_order():
@@ -231,7 +274,6 @@ def test_from_tensors_keeps_type_size_and_order():
     assert dataset.subjects == ["sub-000", "sub-001", "sub-002"]
     assert dataset[2]["T2"].dtype == torch.float64
     assert dataset[2]["T2"].shape == (1, 8, 6)
-    assert not is_simulated()
     assert IXIDataset.from_tensors(t1, t2, ["sub-SIM1", "b", "c"]).simulated
 
 
@@ -388,6 +430,6 @@ def test_way_out_names_the_variable_that_led_here(folder, monkeypatch):
 
 
 def test_way_out_of_a_damaged_phantom(tmp_path):
-    folder = write_folder(tmp_path / "phantom-64", ["sub-SIM000", "sub-SIM001"])
+    folder = write_folder(tmp_path / "phantom", ["sub-SIM000", "sub-SIM001"])
     truncate(folder / "sub-SIM001 - T1.pt")
     assert "Delete this folder and call fetch_ixi() again" in message_of(folder)

@@ -83,12 +83,12 @@ FIGURES = PICTURES | MAPS | CHARTS
 
 @pytest.fixture(autouse=True)
 def real_data(monkeypatch):
-    monkeypatch.setattr(figure_module, "is_simulated", lambda: False)
+    monkeypatch.setattr(figure_module, "simulated_data_opened", lambda: False)
 
 
 @pytest.fixture
 def simulated_data(monkeypatch):
-    monkeypatch.setattr(figure_module, "is_simulated", lambda: True)
+    monkeypatch.setattr(figure_module, "simulated_data_opened", lambda: True)
 
 
 def texts(shown):

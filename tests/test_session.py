@@ -6,7 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from labhelpers.session import choose_device, choose_preset, has_reader, is_graded, seed_everything
+from labhelpers.session import (
+    choose_device,
+    choose_preset,
+    is_graded,
+    is_interactive,
+    seed_everything,
+)
 
 
 @pytest.fixture
@@ -65,13 +71,13 @@ def test_no_progress_bar_while_nbgrader_runs(monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     assert is_graded()
-    assert not has_reader()
+    assert not is_interactive()
     monkeypatch.delenv("NBGRADER_EXECUTION")
     assert not is_graded()
-    assert has_reader()
+    assert is_interactive()
 
 
 def test_nobody_reads_a_file(monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
-    assert not has_reader()
+    assert not is_interactive()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from labhelpers.checks.fingerprint import fill, hashed
-from labhelpers.data import IXIDataset, split_subjects
+from labhelpers.data import IXIDataset, split_subjects, write_pair
 
 __all__ = [
     "Criterion",
@@ -83,11 +83,11 @@ def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
     See `subject_numbers` for reading the number again.
     """
     for number in range(n_subjects):
-        for k, modality in enumerate(("T1", "T2")):
-            image = hashed((64, 64), seed + 2 * number + k)
+        t1, t2 = (hashed((64, 64), seed + 2 * number + k) for k in range(2))
+        for image in (t1, t2):
             image[0, :2] = torch.tensor([-1.0, 1.0])
             image[5, 7] = (2 * number + 1 - GRID) / GRID
-            torch.save(image, folder / f"{_SUBJECT.format(number)} - {modality}.pt")
+        write_pair(folder, _SUBJECT.format(number), t1, t2)
 
 
 def split_numbers(n_subjects: int) -> tuple[list[int], list[int]]:

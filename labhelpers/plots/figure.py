@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from labhelpers.data import is_simulated
+from labhelpers.data import simulated_data_opened
 
 if TYPE_CHECKING:
     from labhelpers.data import IXIDataset
@@ -160,7 +160,7 @@ def finish(figure: Figure, title: str, alt: str, credit: bool = False) -> Access
     """Add the title, the stamp on simulated data and, if asked, the credit of the real data."""
     head = figure.suptitle(title, fontsize=12, fontweight="bold")
     x, y = 8 / _DPI / figure.get_size_inches()
-    if is_simulated():
+    if simulated_data_opened():
         box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": _VERMILLION}
         look = {"fontsize": 9, "color": _VERMILLION, "fontweight": "bold", "bbox": box}
         foot = figure.supxlabel(_SIMULATED, x=x, ha="left", **look)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from labhelpers.data import fetch_ixi
+from labhelpers.data import is_simulated, list_slices
+from labhelpers.download import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments
 from labhelpers.instructor.course.release import build_solution, build_student
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples
@@ -92,7 +93,7 @@ def lab_overview() -> list[str]:
         DataError: If there are no data.
     """
     data = fetch_ixi()
-    simulated = any(Path(data).glob("sub-SIM*"))
+    simulated = is_simulated(list_slices(data))
     print("Building the student version ...", flush=True)
     build_student()
     print(f"Running {len(assignments())} solutions (preset quick) ...", flush=True)

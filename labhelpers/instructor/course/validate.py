@@ -12,7 +12,8 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade
 from nbval.plugin import IPyNbCell
 
-from labhelpers.data import fetch_ixi
+from labhelpers.data import is_simulated, list_slices
+from labhelpers.download import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
 from labhelpers.instructor.course.release import build_student
 
@@ -79,8 +80,7 @@ def validate(
 
 def _data_name() -> str:
     """Return `IXI` or `phantom`: the expected outputs differ."""
-    simulated = any(fetch_ixi().glob("sub-SIM*"))
-    return "phantom" if simulated else "IXI"
+    return "phantom" if is_simulated(list_slices(fetch_ixi())) else "IXI"
 
 
 def _arguments(folder: Path, preset: str) -> list[str]:

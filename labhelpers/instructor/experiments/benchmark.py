@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.data import IXIDataset, fetch_ixi, split_subjects
+from labhelpers.data import IXIDataset, list_slices, parse_slice_name, split_subjects
+from labhelpers.download import fetch_ixi
 from labhelpers.instructor.authoring.edits import load, read_mistakes
 from labhelpers.instructor.course.nbgrader import copy_course, open_course
 from labhelpers.instructor.course.release import build_student
@@ -85,7 +86,7 @@ def _run_epoch(loader: DataLoader) -> None:
 
 def _peak_memory(root: Path, variant: str) -> float:
     """Measure the growth of this process (MB) while a dataset is opened and read once."""
-    subjects, _ = split_subjects(path.name.split(" - ")[0] for path in root.glob("sub-*.pt"))
+    subjects, _ = split_subjects(parse_slice_name(name)[0] for name in list_slices(root))
     _run_epoch(_loader(FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
     make = {"memory": lambda: IXIDataset(root), "files": lambda: FilesDataset(root, subjects)}
     return peak_growth(lambda: _run_epoch(_loader(make[variant]())))

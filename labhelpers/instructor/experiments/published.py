@@ -14,6 +14,7 @@ from torch.nn.utils import skip_init
 from torch.utils.data import Dataset
 
 from labhelpers.blocks import FinalLayer
+from labhelpers.data import slice_name
 from labhelpers.fast import ConvTranspose2d
 
 __all__ = ["FilesDataset", "Step", "adam", "plain", "plain_step"]
@@ -35,7 +36,7 @@ class FilesDataset(Dataset[dict[str, Tensor]]):
         return {modality: self._read(index, modality) for modality in ("T1", "T2")}
 
     def _read(self, index: int, modality: str) -> Tensor:
-        path = self.root / f"{self.subjects[index]} - {modality}.pt"
+        path = self.root / slice_name(self.subjects[index], modality)
         return torch.load(path, weights_only=True).float().unsqueeze(0)  # (1, 64, 64)
 
 

@@ -15,7 +15,8 @@ import yaml
 from torch import nn
 from torch.utils.data import DataLoader
 
-from labhelpers.data import IXIDataset, fetch_ixi
+from labhelpers.data import IXIDataset
+from labhelpers.download import fetch_ixi
 from labhelpers.instructor.authoring.edits import replaced
 from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.metrics import (
