@@ -130,23 +130,21 @@ def results_table() -> pd.DataFrame:
     """
     rows, sources = {}, {}
     for method in METHODS.values():
-        figures = _saved_figures(method) or [
-            *(method.published[split][metric] for metric, split in _COLUMNS),
-            method.published["source"],
-        ]
-        *rows[method.title], sources[method.title] = figures
+        known = method.published
+        published = [known[split][metric] for metric, split in _COLUMNS], known["source"]
+        rows[method.title], sources[method.title] = _saved_figures(method) or published
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).round(4)
     table[("source", "")] = pd.Series(sources)
     return table
 
 
-def _saved_figures(method: Method) -> list[Any] | None:
+def _saved_figures(method: Method) -> tuple[list[float], str] | None:
     """Return the figures saved last in the order of `_COLUMNS`, and their source; None if none."""
     path = _folder() / f"{method.id}.csv"
     try:
         saved = pd.read_csv(path).iloc[0]
         figures = [float(saved[f"{metric} {split}"]) for metric, split in _COLUMNS]
-        return [*figures, f"measured here on {saved['data']}, {saved['recipe']}"]
+        return figures, f"measured here on {saved['data']}, {saved['recipe']}"
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, LookupError):  # pandas raises ValueErrors for what it cannot parse
