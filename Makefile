@@ -42,9 +42,9 @@ lab: $(INSTALLED) ## build, run and grade everything on the real data, print one
 
 test: $(INSTALLED) ## lint, unit tests, notebooks, release and grading
 	$(call part,lint,$(MAKE) --no-print-directory lint)
-	$(call part,unit tests,$(PY) -m pytest -q -m "not slow")
+	$(call part,unit tests,$(PY) -m pytest -q -m "not slow" --numprocesses auto --dist worksteal --cov)
 	$(call part,notebooks,$(LABHELPERS) validate)
-	$(call part,release and grading,$(PY) -m pytest -q -m slow)
+	$(call part,release and grading,$(PY) -m pytest -q -m slow --numprocesses auto --dist loadfile)
 
 jupyter: $(INSTALLED) ## open JupyterLab on the student version
 	@test -d build/student || $(LABHELPERS) release --student-only
@@ -66,4 +66,4 @@ format: $(INSTALLED) ## format code and notebooks
 
 clean: ## remove what can be made again; submissions, grades and the environment stay
 	@rm -rf build/release build/student* build/solution* build/solved build/run build/validate \
-	  build/phantom-30 build/mistakes .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	  build/phantom-30 build/mistakes .coverage .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,10 @@ from toy import write_toy_course
 from labhelpers import data
 from labhelpers.instructor.course.nbgrader import copy_course
 from labhelpers.instructor.course.release import build_student
+
+# Several test processes share the processor; the kernels that they start inherit the variable.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,15 +35,6 @@ def no_public_repository() -> Iterator[None]:
 def nothing_simulated_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process remembers that it opened simulated slices; here each test begins anew."""
     monkeypatch.setattr(data, "_simulated_opened", False)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Small tensors are faster on one thread, and sums come out the same."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

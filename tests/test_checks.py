@@ -11,8 +11,6 @@ from labhelpers.checks import probe, verdict
 from labhelpers.checks.exercises import PROBES, WRITTEN_AS
 from labhelpers.checks.verdict import NUMBERS_FILES
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.mark.parametrize("variant", ["visible", "hidden"])
 @pytest.mark.parametrize("exercise", EXERCISES)

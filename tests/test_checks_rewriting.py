@@ -10,8 +10,6 @@ from rewriting import rewritten
 
 from labhelpers.instructor.authoring.edits import read_mistakes, source_with
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 REPEATED = settings(
     derandomize=True,
     deadline=None,

@@ -20,13 +20,6 @@ def validate(root, update=False):
     return result.returncode == 0, result.stdout + result.stderr
 
 
-def changed(index, old, new):
-    notebook = toy_notebook()
-    assert old in notebook.cells[index].source
-    notebook.cells[index].source = notebook.cells[index].source.replace(old, new)
-    return notebook
-
-
 def test_outputs_are_stored_once_and_compared_ever_after(toy_course):
     good, text = validate(toy_course)
     assert not good and "has no output for cell 'use' of toy" in text
@@ -40,21 +33,16 @@ def test_outputs_are_stored_once_and_compared_ever_after(toy_course):
     assert not good and "'43\\n' == '42\\n'" in text
 
 
-def test_a_wrong_reference_solution_is_found(toy_course):
-    write_source(toy_course, changed(2, "2 * x", "3 * x"))
-    good, text = validate(toy_course, update=True)
-    assert not good and "The reference solution gets 0.0 of 2 points" in text
-
-
-def test_an_impolite_check_is_found(toy_course):
-    write_source(toy_course, changed(3, "not attempted yet", "wrong"))
-    good, text = validate(toy_course, update=True)
-    assert not good and "does not say 'not attempted'" in text
-
-
-def test_a_cell_that_fails_without_its_answer_is_found(toy_course):
+def test_three_faults_of_a_notebook_are_found_in_one_run(toy_course):
     notebook = toy_notebook()
-    notebook.cells[5].metadata = {}
+    solution, check, use = notebook.cells[2], notebook.cells[3], notebook.cells[5]
+    solution.source = solution.source.replace("2 * x", "3 * x")
+    check.source = check.source.replace("not attempted yet", "wrong")
+    use.metadata = {}  # no longer tagged as a cell that needs an answer
     write_source(toy_course, notebook)
     good, text = validate(toy_course, update=True)
-    assert not good and "untouched/toy.ipynb::Cell 4" in text
+    assert not good
+    assert "The reference solution gets 0.0 of 2 points" in text
+    assert "does not say 'not attempted'" in text
+    assert "untouched/toy.ipynb::Cell 4" in text
+    assert not (toy_course / EXPECTED_OUTPUTS).exists(), "nothing is stored of a run that failed"
