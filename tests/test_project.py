@@ -1,5 +1,7 @@
+import ast
 import re
 import subprocess
+from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
 
@@ -169,6 +171,39 @@ def test_every_module_lists_its_public_names():
     for path in (REPOSITORY / "labhelpers").rglob("*.py"):
         if path.name != "__init__.py":
             assert re.search(r"^__all__ = \[", path.read_text(encoding="utf-8"), re.M), path
+
+
+def imports() -> dict[str, set[str]]:
+    """The modules of labhelpers, each with those that it imports when it is imported."""
+    found = {}
+    for path in (REPOSITORY / "labhelpers").rglob("*.py"):
+        parts = path.relative_to(REPOSITORY).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        statements = ast.parse(path.read_text(encoding="utf-8")).body
+        found[name] = {
+            f"{node.module}.{alias.name}"
+            for node in statements
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
+    return {
+        name: {max((m for m in found if f"{one}.".startswith(f"{m}.")), default="") for one in ones}
+        - {"", name}
+        for name, ones in found.items()
+    }
+
+
+def test_no_module_imports_one_of_a_room_for_other_readers():
+    for name, imported in imports().items():
+        above = ["labhelpers.instructor"]
+        if not name.startswith(("labhelpers.checks", "labhelpers.instructor")):
+            above.append("labhelpers.checks")
+        if not name.startswith("labhelpers.instructor"):
+            assert not [one for one in imported if one.startswith(tuple(above))], name
+
+
+def test_no_imports_go_round_in_a_circle():
+    TopologicalSorter(imports()).prepare()  # raises CycleError, which names them
 
 
 def test_no_repository_is_named_in_workflows_or_notebooks():
