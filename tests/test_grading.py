@@ -1,5 +1,6 @@
 import copy
 import html
+import json
 import re
 from pathlib import Path
 
@@ -238,6 +239,18 @@ def test_the_overview_shows_points_and_what_the_solutions_reached(toy_course, tm
     (tmp_path / "generator.csv").unlink()
     row = lab_table({"2-generator": 12.3}, scores, tmp_path).loc["2-generator"]
     assert row["key figures"] == ""
+
+
+def test_another_kernel_of_the_same_name_is_refused(toy_course, tmp_path, monkeypatch):
+    """JUPYTER_PATH comes first, so nbgrader would run notebooks in another environment."""
+    folder = tmp_path / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    argv = ["/elsewhere/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    with pytest.raises(CourseError, match="would start /elsewhere/bin/python"):
+        open_course(toy_course)
 
 
 def test_a_folder_without_a_course_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpecManager
 from nbformat import NotebookNode
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
@@ -49,19 +50,34 @@ def open_course(root: Path = REPOSITORY) -> NbGraderAPI:
     """Return nbgrader's programming interface for the course in the folder `root`.
 
     Raises:
-        CourseError: If there is no `nbgrader_config.py` in it.
+        CourseError: If there is no `nbgrader_config.py` in it, or nbgrader would run notebooks in
+            another environment.
     """
     if not (root / "nbgrader_config.py").exists():
         raise CourseError(
             f"{root} holds no nbgrader_config.py, so it is not the folder of a course. "
             "Run this in a clone of the repository, installed with `pip install -e '.[dev]'`."
         )
+    _refuse_foreign_kernel()
     # nbgrader starts `alembic` by name when it creates a gradebook.
     scripts = str(Path(sys.executable).parent)
     if scripts not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = scripts + os.pathsep + os.environ["PATH"]
     config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     return NbGraderAPI(CourseDirectory(config=config), config=config)
+
+
+def _refuse_foreign_kernel() -> None:
+    """Raise if the kernel `python3` that Jupyter finds first is not one of this environment."""
+    kernel = KernelSpecManager().get_kernel_spec("python3")
+    program = Path(kernel.argv[0])  # a bare name is started as this very program
+    here = Path(sys.executable).parent
+    if program.name != str(program) and program.parent.resolve() != here.resolve():
+        raise CourseError(
+            f"The Jupyter kernel 'python3' in {kernel.resource_dir} would start {program}, not "
+            f"{sys.executable}, which has labhelpers. Unset JUPYTER_PATH and "
+            "JUPYTER_PREFER_ENV_PATH, or remove that folder, and try again."
+        )
 
 
 def assignments(root: Path = REPOSITORY) -> list[str]:
