@@ -1,17 +1,19 @@
-"""The command line: help for each command, one clear sentence for each foreseen error."""
+"""The command line, and the guides that name its commands."""
 
 import os
+import re
 import subprocess
 import sys
 
 import click
 import pytest
 from click.testing import CliRunner
+from test_project import project_files
 
 from labhelpers.data import DataError
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.cli import commands
-from labhelpers.instructor.course.nbgrader import CourseError
+from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError
 
 
 def run(*arguments):
@@ -89,3 +91,61 @@ def test_without_the_instructors_part_the_command_says_where_it_is():
     assert "in a clone of the repository" in result.stderr
     assert "pip install -e '.[dev]'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+# --- the guides ---------------------------------------------------------------------------------
+
+GUIDES = [path for path in project_files() if path.suffix == ".md"]
+
+
+def code_lines(guide):
+    """The lines of code blocks, and the code between backticks."""
+    text = guide.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.M))
+    return [line.strip() for part in [*blocks, *spans] for line in part.splitlines()]
+
+
+def unknown_part(line):
+    """What of `labhelpers ...` the command line does not know, if anything."""
+    command, words = commands, line.partition("#")[0].split()[1:]
+    while words and isinstance(command, click.Group):
+        if words[0].startswith("-") or words[0] == "COMMAND":
+            break
+        command = command.commands.get(words[0])
+        if command is None:
+            return words[0]
+        words = words[1:]
+    known = {name for option in command.params for name in option.opts} | {"--help"}
+    return next((word for word in words if word.startswith("-") and word not in known), None)
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_guides_name_commands_targets_and_files_that_exist(guide):
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for line in code_lines(guide):
+        # Variables and the folder of an environment may stand before a command.
+        line = re.sub(r"^([A-Z_]+=\S+ |\S+[/\\](?=labhelpers ))*", "", line)
+        if line.startswith("labhelpers "):
+            assert unknown_part(line) is None, line
+        if target := re.match(r"make ([a-z]+)", line):
+            assert f"\n{target[1]}:" in makefile, line
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", guide.read_text(encoding="utf-8")):
+        assert (guide.parent / link).exists(), link
+
+
+def test_there_are_guides_for_all_readers():
+    names = {path.relative_to(REPOSITORY).as_posix() for path in GUIDES}
+    assert {
+        "README.md",
+        ".github/CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        "labhelpers/instructor/README.md",
+    } <= names
+
+
+def test_a_wrong_command_in_a_guide_is_found():
+    assert unknown_part("labhelpers release --student-only") is None
+    assert unknown_part("labhelpers experiments ablation --method cgan") is None
+    assert unknown_part("labhelpers experiments tea") == "tea"
+    assert unknown_part("labhelpers release --tea") == "--tea"
