@@ -1,4 +1,4 @@
-"""The session of a notebook: device, seed, how much it trains, graded or interactive."""
+"""Set up a notebook session: device, seed, training preset; graded or interactive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Preset:
     """How much a notebook trains.
 
     Attributes:
-        name: The word by which it is chosen.
+        name: `quick` or `full`.
         num_epoch: Passes over the training set.
         train_subjects: Training subjects used, None for all.
         test_subjects: Test subjects used, None for all.
@@ -45,10 +45,10 @@ PRESETS = {
 
 
 def choose_preset(name: str | None = None) -> Preset:
-    """Return the preset: that of `LABHELPERS_PRESET`, else the given one, else `full`.
+    """Return the preset of `LABHELPERS_PRESET`, else the given one, else `full`, and print it.
 
-    Grading and validation with nbgrader never train for long: there it is `quick`, whatever the
-    notebook and the environment ask for. Used in the section "Set-up" of notebooks 2 to 4.
+    While nbgrader grades or validates it is `quick`, whatever the notebook and the environment ask
+    for, so that grading never trains for long.
 
     Args:
         name: `quick`, `full`, or None to let the environment decide.
@@ -66,11 +66,11 @@ def choose_preset(name: str | None = None) -> Preset:
 
 
 def choose_device() -> torch.device:
-    """Return the fastest device here, say which one it is and, on a CPU, where to find a GPU."""
-    if torch.cuda.is_available():
+    """Return the fastest device that works and print which it is; on a CPU, where to find a GPU."""
+    if torch.cuda.is_available() and _works("cuda"):
         print(f"Device: GPU ({torch.cuda.get_device_name()}).")
         return torch.device("cuda")
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() and _works("mps"):
         print("Device: Apple GPU (mps).")
         return torch.device("mps")
     print(f"Device: CPU, {torch.get_num_threads()} threads.")
@@ -83,8 +83,23 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
+def _works(backend: str) -> bool:
+    """Return True if a device can compute, else print why not.
+
+    A device may be reported as available and have no memory (Apple GPUs of virtual machines), or
+    be too old for the installed PyTorch.
+    """
+    try:
+        torch.zeros(1, device=backend).add(1).item()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        print(f"The {backend} device is there but does not work: {reason}. Going on without it.")
+        return False
+    return True
+
+
 def seed_everything(seed: int = 0) -> None:
-    """Seed Python, NumPy and torch, so that weights and batches are the same at every start."""
+    """Seed Python, NumPy and PyTorch, so that weights and batches are the same at every start."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -1,10 +1,11 @@
-"""The session: preset, device, seed; graded or watched by somebody."""
+"""Tests of `labhelpers.session`: preset, device, seed; graded or interactive."""
 
 import sys
 
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from labhelpers.session import (
     choose_device,
@@ -60,6 +61,30 @@ def test_device_report_says_where_a_gpu_is(monkeypatch, capsys):
     assert "Runtime > Change runtime type > T4 GPU" in capsys.readouterr().out
 
 
+class OnlyCpuAllocates(TorchFunctionMode):
+    """Devices that are there and have no memory left, as on virtual machines with an Apple GPU."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        device = (kwargs or {}).get("device")
+        if device is not None and torch.device(device).type != "cpu":
+            raise RuntimeError("MPS backend out of memory\nsecond line")
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("backend", ["cuda", "mps"])
+def test_device_that_cannot_allocate_is_passed_over(monkeypatch, capsys, backend):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: backend == "cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: backend == "mps")
+    with OnlyCpuAllocates():
+        assert choose_device() == torch.device("cpu")
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == (
+        f"The {backend} device is there but does not work: MPS backend out of memory. Going on "
+        "without it."
+    )
+    assert second.startswith("Device: CPU")
+
+
 def test_same_seed_same_weights():
     seed_everything(3)
     first = nn.Linear(4, 4).weight.detach().clone()
@@ -77,7 +102,7 @@ def test_no_progress_bar_while_nbgrader_runs(monkeypatch):
     assert is_interactive()
 
 
-def test_nobody_reads_a_file(monkeypatch):
+def test_output_to_a_file_is_not_interactive(monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
     assert not is_interactive()
