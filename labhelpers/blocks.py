@@ -24,8 +24,6 @@ def _with_skip(x: Tensor, skip_input: Tensor | None) -> Tensor:
 class UNetDown(nn.Module):
     """Halve height and width: convolution, instance normalisation, leaky ReLU.
 
-    Used in notebook 2, section "The generator".
-
     Args:
         in_size: Number of input channels.
         out_size: Number of output channels.
@@ -49,8 +47,6 @@ class UNetDown(nn.Module):
 
 class UNetUp(nn.Module):
     """Double height and width: transposed convolution, instance normalisation, ReLU.
-
-    Used in notebook 2, section "The generator".
 
     Args:
         in_size: Number of input channels, those of the skip connection included.
@@ -84,8 +80,6 @@ class UNetUp(nn.Module):
 
 class FinalLayer(nn.Module):
     """Double height and width and make an image in [-1, 1]: upsampling, convolution, tanh.
-
-    Used in notebook 2, section "The generator".
 
     Args:
         in_size: Number of input channels, those of the skip connection included.
@@ -121,8 +115,6 @@ class FinalLayer(nn.Module):
 def discriminator_block(in_filters: int, out_filters: int) -> nn.Sequential:
     """Return a block that halves height and width: convolution, leaky ReLU.
 
-    Used in notebook 3, section "The discriminator".
-
     Args:
         in_filters: Number of input channels.
         out_filters: Number of output channels.
@@ -142,8 +134,6 @@ class PatchDiscriminator(nn.Module):
     The idea of Isola et al., "Image-to-image translation with conditional adversarial networks",
     CVPR 2017: each position of the last map sees a patch of 38 x 38 voxels and has a verdict of its
     own, so a wrong texture anywhere is found, and few weights suffice.
-
-    Used in notebook 3, section "A discriminator that looks everywhere".
 
     Args:
         in_channels: Channels of the image and, if it is to be called with one, the condition.

@@ -61,8 +61,6 @@ T2_WEIGHTED: Mapping[str, float] = {"tr": 5000.0, "te": 120.0}
 def spin_echo_signal(tissue: Tissue, tr: ArrayLike, te: ArrayLike) -> Array:
     """Signal of a tissue in a spin-echo sequence: PD · (1 − exp(−TR / T1)) · exp(−TE / T2).
 
-    Used in notebook 1, where it explains why CSF changes sides between T1-w and T2-w.
-
     Args:
         tissue: The tissue's constants.
         tr: Repetition time in ms; a number or an array.

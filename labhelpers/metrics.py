@@ -42,8 +42,6 @@ def _check_same_shape(real: Tensor, fake: Tensor) -> None:
 def mean_absolute_error(real: Tensor, fake: Tensor) -> float:
     """Return the mean of |real - fake| over the whole tensor (0 is perfect).
 
-    Used from notebook 1, section "Two baselines", on.
-
     Args:
         real: True images, any shape, values in [-1, 1].
         fake: Generated images, same shape.
@@ -161,8 +159,6 @@ def evaluate_generator(
     the batch size: compare them only at the default loaders, 40 for training and 5 for test.
     The generator's mode (training or evaluation) and device are left as they were.
 
-    Used from notebook 1, section "Two baselines", on.
-
     Args:
         generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
         train_loader: Batches `{"T1": ..., "T2": ...}` of training subjects.
@@ -208,8 +204,6 @@ def generate(generator: nn.Module, loader: Iterable) -> dict[str, Tensor]:
 
     The generator's mode (training or evaluation) and device are left as they were.
 
-    Used in the section "Evaluation" of notebooks 2 to 4.
-
     Args:
         generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
         loader: Batches `{"T1": ..., "T2": ...}`, at least one.
@@ -231,8 +225,6 @@ def subject_metrics(real_t2: Tensor, fake_t2: Tensor) -> pd.DataFrame:
 
     The historical ones are those of batches, here of one slice at a time, where the course's
     tables take a batch for one image; so their mean over the subjects differs a little.
-
-    Used in the section "Evaluation" of notebooks 2 to 4.
 
     Args:
         real_t2: True slices `(N, 1, H, W)`, values in [-1, 1].
@@ -269,8 +261,6 @@ def with_intervals(subjects: pd.DataFrame, confidence: float = 0.95, seed: int =
     Tibshirani, "An introduction to the bootstrap", 1993; bias-corrected and accelerated). It knows
     nothing of another training, another scanner or patients.
 
-    Used in the section "Evaluation" of notebooks 2 to 4.
-
     Args:
         subjects: One row per subject, as `subject_metrics` returns it; at least two.
         confidence: Probability that the interval holds the true mean.
@@ -294,8 +284,6 @@ def with_intervals(subjects: pd.DataFrame, confidence: float = 0.95, seed: int =
 def best_median_worst(subjects: pd.DataFrame, metric: str = "PSNR") -> dict[str, int]:
     """Return the rows of the subjects with the best, the median and the worst value of a metric.
 
-    Used in the section "Evaluation" of notebooks 2 to 4.
-
     Args:
         subjects: One row per subject, as `subject_metrics` returns it.
         metric: Name of a column.
@@ -312,8 +300,6 @@ def sharpness(real_t2: Tensor, fake_t2: Tensor) -> float:
     The mean absolute difference of neighbours in the generated slices, divided by that in the true
     ones (the total variation of Rudin, Osher and Fatemi, 1992). Noise counts as sharp, too: read it
     beside an error and look at the images.
-
-    Used in notebook 3, section "A discriminator that looks everywhere".
 
     Args:
         real_t2: True slices `(N, 1, H, W)`.

@@ -12,10 +12,10 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib import pyplot as plt
 from matplotlib import style
+from matplotlib.text import Text
 
 from labhelpers import plots
 from labhelpers.data import IXIDataset
-from labhelpers.plots import figure as figure_module
 
 STAMP, CREDIT = "Simulated data (phantom)", "IXI dataset, CC BY-SA 3.0"
 
@@ -65,6 +65,7 @@ PREDICTIONS = {"Generator": batch(seed=3), "cGAN": batch(seed=4)}
 PICTURES = {
     "pairs": lambda: plots.show_pairs(dataset(), subjects=3),
     "images": lambda: plots.show_images({"mean": batch()[0], "T2": batch()[0, 0]}),
+    "narrow": lambda: plots.show_images({"mean": batch()[0]}, "The mean image of the training set"),
     "samples": lambda: plots.sample_grid(batch(), batch(seed=3), batch(seed=1), "cGAN"),
     "extremes": lambda: plots.extreme_subjects(SLICES, subjects()),
     "methods": lambda: plots.compare_methods(batch(), batch(seed=1), PREDICTIONS),
@@ -81,18 +82,17 @@ CHARTS = {
 FIGURES = PICTURES | MAPS | CHARTS
 
 
-@pytest.fixture(autouse=True)
-def real_data(monkeypatch):
-    monkeypatch.setattr(figure_module, "simulated_data_opened", lambda: False)
-
-
 @pytest.fixture
-def simulated_data(monkeypatch):
-    monkeypatch.setattr(figure_module, "simulated_data_opened", lambda: True)
+def simulated_data():
+    IXIDataset.from_tensors(batch(1), batch(1), ["sub-SIM000"])
 
 
 def texts(shown):
-    return [text.get_text() for text in shown.figure.texts]
+    return [text.get_text() for text in shown.figure.findobj(Text)]
+
+
+def title_of(shown):
+    return shown.figure.get_suptitle() or shown.figure.axes[0].get_title()
 
 
 def image_tag(shown):
@@ -114,7 +114,7 @@ def image_tag(shown):
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_figure_has_title_labels_and_alternative_text(draw):
     shown = draw()
-    assert shown.figure.get_suptitle()
+    assert title_of(shown)
     assert len(shown.alt) > 40
     main = shown.figure.axes[0]
     assert main.get_xlabel()
@@ -223,17 +223,34 @@ def test_slices_stand_upright_with_the_first_row_on_top():
     marked = torch.full((1, 1, 8, 8), -1.0)
     marked[0, 0, 7, 0] = 1  # right end of x, lower end of y
     dark = torch.full((1, 1, 8, 8), -1.0)
-    shown = plots.sample_grid(marked, dark, dark, "one bright voxel")
-    (image,) = shown.figure.axes[0].images
-    cells = np.ma.filled(image.get_array(), -1)
-    assert image.origin == "lower"
-    assert np.argwhere(cells == 1).tolist() == [[len(cells) - 8, 7]]
+    axes = plots.sample_grid(marked, dark, dark, "one bright voxel").figure.axes[0]
+    ((row, column),) = np.argwhere(np.ma.filled(axes.images[0].get_array(), -1) == 1)
+    x, y = axes.transData.transform((column, row))  # pixels, upwards
+    names = ["T1-w (input)", "T2-w generated", "T2-w true"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    heights = [axes.transData.transform((0, tick))[1] for tick in axes.get_yticks()]
+    assert heights == sorted(heights, reverse=True)
+    assert heights[0] > y > (heights[0] + heights[1]) / 2
+    assert x > axes.transData.transform((axes.get_xticks()[0], 0))[0]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_voxels_are_squares_of_whole_pixels(count, tmp_path):
+    shown = plots.sample_grid(*(batch(count, 64),) * 3)
+    axes = shown.figure.axes[0]
+    pixels = matplotlib.image.imread(shown.save(tmp_path / "grid.png"))[::-1, :, 0]
+    left, bottom, right, top = (round(edge) for edge in axes.get_window_extent().extents)
+    height, width = axes.images[0].get_array().shape
+    zoom = (right - left) // width
+    assert zoom >= 2
+    squares = pixels[bottom:top, left:right].reshape(height, zoom, width, zoom)
+    assert (squares == squares[:, :1, :, :1]).all()
 
 
 def test_rows_and_columns_are_named_in_order():
     shown = plots.compare_methods(batch(), batch(seed=1), PREDICTIONS)
     axes = shown.figure.axes[0]
-    downwards = [label.get_text() for label in axes.get_yticklabels()][::-1]
+    downwards = [label.get_text() for label in axes.get_yticklabels()]
     assert downwards == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
     columns = [label.get_text() for label in axes.get_xticklabels()]
     assert columns == ["subject 1", "subject 2", "subject 3"]

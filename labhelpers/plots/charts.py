@@ -1,4 +1,4 @@
-"""Draw the charts: histograms, training curves, and bars of metrics and of tissue signals."""
+"""Draw charts: histograms, training curves, and bars of metrics and of tissue signals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from labhelpers.plots.figure import (
     finish,
     listed,
     new_chart,
-    split_voxels,
     styled,
 )
 from labhelpers.results import METHODS
@@ -36,7 +35,7 @@ __all__ = [
 
 _BINS = 100
 
-# Okabe-Ito colours are told apart by the colour-blind; dashes and markers say the same again.
+# Colours of Okabe and Ito, which the colour-blind can tell apart; dashes and markers differ, too.
 _BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _GREY, _ORANGE = "#BBBBBB", "#E69F00"
 _LINES = (
@@ -56,17 +55,13 @@ _METRICS = {
 def intensity_histograms(dataset: IXIDataset) -> AccessibleFigure:
     """Draw the histograms of all T1-w and of all T2-w voxels of a split, with log counts.
 
-    Used in notebook 1 beside the intensity statistics.
-
     Args:
-        dataset: A split; items `{"T1", "T2"}`, each `(1, H, W)` in `[-1, 1]`.
-
-    Raises:
-        ValueError: If the dataset is empty.
+        dataset: The training or the test set, values in `[-1, 1]`.
     """
     figure, (axes,) = new_chart(8, 3.8)
     edges = np.linspace(-1, 1, _BINS + 1)
-    for name, voxels, line in zip(("T1-w", "T2-w"), split_voxels(dataset), _LINES, strict=False):
+    slices = {"T1-w": dataset.t1.numpy(), "T2-w": dataset.t2.numpy()}
+    for (name, voxels), line in zip(slices.items(), _LINES, strict=False):
         counts, _ = np.histogram(voxels, edges)
         style = {"color": line["color"], "linestyle": line["linestyle"], "linewidth": 1.6}
         axes.stairs(counts, edges, baseline=None, label=name, **style)
@@ -78,7 +73,7 @@ def intensity_histograms(dataset: IXIDataset) -> AccessibleFigure:
         + " ".join(
             f"{name}: median {np.median(voxels):.2f}, nine voxels in ten below "
             f"{np.quantile(voxels, 0.9):.2f}."
-            for name, voxels in zip(("T1-w", "T2-w"), split_voxels(dataset), strict=True)
+            for name, voxels in slices.items()
         )
     )
     return finish(figure, "How often each intensity occurs", alt)
@@ -88,17 +83,15 @@ def intensity_histograms(dataset: IXIDataset) -> AccessibleFigure:
 def joint_histogram(dataset: IXIDataset, lookup: torch.Tensor | None = None) -> AccessibleFigure:
     """Draw how often each pair of T1-w and T2-w intensities meets in a voxel.
 
-    Used in notebook 1 beside the intensity lookup.
-
     Args:
-        dataset: A split; items `{"T1", "T2"}`, each `(1, H, W)` in `[-1, 1]`.
+        dataset: The training or the test set, values in `[-1, 1]`.
         lookup: T2-w value `(n_bins,)` of each of the equal T1-w bins over `[-1, 1]`, drawn over
             the histogram as steps.
 
     Raises:
-        ValueError: If the dataset is empty or `lookup` has not exactly one axis.
+        ValueError: If `lookup` has not exactly one axis.
     """
-    t1, t2 = (voxels.ravel() for voxels in split_voxels(dataset))
+    t1, t2 = dataset.t1.flatten().numpy(), dataset.t2.flatten().numpy()
     figure, (axes,) = new_chart(7, 5.4)
     edges = np.linspace(-1, 1, _BINS + 1)
     counts, _, _ = np.histogram2d(t1, t2, (edges, edges))
@@ -108,10 +101,10 @@ def joint_histogram(dataset: IXIDataset, lookup: torch.Tensor | None = None) -> 
     figure.colorbar(mesh, ax=axes, label="voxels per bin (log scale)", pad=0.03)
     alt = (
         f"Joint histogram of the T1-w and T2-w intensities of {t1.size:,} voxels. "
-        f"{_spread(counts, edges)}"
+        f"{_spread_in_words(counts, edges)}"
     )
     if lookup is not None:
-        values = _lookup(lookup)
+        values = _lookup_values(lookup)
         steps = np.linspace(-1, 1, len(values) + 1)
         for colour, width in (("white", 4.5), (_VERMILLION, 2)):  # a halo keeps it readable
             line = axes.stairs(values, steps, baseline=None, color=colour, linewidth=width)
@@ -133,8 +126,6 @@ def training_curves(
     reference_label: str = "reference",
 ) -> AccessibleFigure:
     """Draw one curve per loss.
-
-    Used in notebooks 2, 3 and 4 after training.
 
     Args:
         history: One column per loss (at most 4); the index is the epoch, or what its name says.
@@ -179,8 +170,6 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
 
     Figures that were not measured here are labelled: `(published)` or `(reference)`.
 
-    Used in notebook 4 under the table of results.
-
     Args:
         table: What `results.results_table` returns.
 
@@ -219,8 +208,6 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
 def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
     """Draw the signal of each tissue in T1-w and T2-w side by side.
 
-    Used in notebook 1, where the contrast of the two sequences is explained.
-
     Args:
         signal_table: One row per tissue, columns `T1-w` and `T2-w`, as `contrast.signal_table`
             returns it.
@@ -250,15 +237,13 @@ def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
     return finish(figure, "The same tissues in T1-w and in T2-w", alt)
 
 
-# --- helpers ------------------------------------------------------------------------------------
-
-
 def _legend_above(axes: Axes) -> None:
     """Put the legend between title and axes, where it hides no curve."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LINES) + 1)
 
 
-def _lookup(lookup: torch.Tensor) -> np.ndarray:
+def _lookup_values(lookup: torch.Tensor) -> np.ndarray:
+    """Return the values of an intensity lookup, `(n_bins,)`, or raise a ValueError."""
     if lookup.ndim != 1 or len(lookup) == 0:
         raise ValueError(
             f"lookup has shape {tuple(lookup.shape)}: expected (n_bins,), one T2-w value per "
@@ -267,8 +252,13 @@ def _lookup(lookup: torch.Tensor) -> np.ndarray:
     return lookup.detach().cpu().float().numpy()
 
 
-def _spread(counts: np.ndarray, edges: np.ndarray) -> str:
-    """Say in words how widely T2-w varies among voxels of one T1-w intensity."""
+def _spread_in_words(counts: np.ndarray, edges: np.ndarray) -> str:
+    """Return a sentence on how widely T2-w varies among voxels of one T1-w intensity.
+
+    Args:
+        counts: Joint histogram `(n, n)`, the first axis being T1-w.
+        edges: Edges `(n + 1,)` of the bins of both axes.
+    """
     centres = (edges[:-1] + edges[1:]) / 2
     per_bin = np.maximum(counts.sum(1), 1)
     mean = counts @ centres / per_bin
@@ -282,6 +272,7 @@ def _spread(counts: np.ndarray, edges: np.ndarray) -> str:
 
 
 def _require_columns(table: pd.DataFrame, columns: Sequence[Hashable], name: str) -> None:
+    """Raise a ValueError if a table has no row or lacks a column."""
     missing = [column for column in columns if column not in table.columns]
     if missing or table.empty:
         raise ValueError(

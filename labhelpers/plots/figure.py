@@ -1,4 +1,4 @@
-"""Build figures that look the same everywhere and carry alternative text to the reader."""
+"""What all figures share: style, title, credit, alternative text, and pictures of slices."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torchvision.utils import make_grid
 
 from labhelpers.data import simulated_data_opened
-
-if TYPE_CHECKING:
-    from labhelpers.data import IXIDataset
 
 __all__ = [
     "INTENSITY",
@@ -31,7 +31,6 @@ __all__ = [
     "finish",
     "listed",
     "new_chart",
-    "split_voxels",
     "styled",
 ]
 
@@ -41,10 +40,18 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _DPI = 100
-_WIDTH = 944  # pixels: about what a notebook shows without shrinking
+# Sizes of pictures, in pixels at this resolution.
+_WIDTH = 944  # about what a notebook shows without shrinking
+_COLOUR_BAR = 110  # room for the bar, its numbers and its label
+_CHARACTER = 7.6  # mean width of a letter at 10 points
+_LARGEST_SLICE, _LARGEST_HEIGHT = 200, 1060
+_MARGIN = 6
+_GAP = 2  # voxels between two slices
+
 _CREDIT = "IXI dataset, CC BY-SA 3.0"
 _SIMULATED = "Simulated data (phantom)"
 _GREY, _VERMILLION = "#555555", "#D55E00"
+_TITLE: dict[str, Any] = {"fontsize": 12, "fontweight": "bold"}
 _STYLE = [
     "default",
     {
@@ -64,9 +71,8 @@ _STYLE = [
 class AccessibleFigure:
     """A matplotlib figure that shows itself in a notebook as an image with alternative text.
 
-    Used by every figure of the four notebooks: make it the last value of a cell, or `display` it.
-    JupyterLab draws the images that matplotlib sends without alternative text, so this one is sent
-    as HTML.
+    Make it the last value of a cell, or `display` it. JupyterLab shows the images that matplotlib
+    sends without alternative text, so this one is sent as HTML.
 
     Attributes:
         figure: The matplotlib figure, unknown to pyplot, hence never shown a second time.
@@ -110,8 +116,7 @@ class AccessibleFigure:
 class SavedFigure:
     """A saved PNG file that shows itself in a notebook with alternative text.
 
-    Used for the sample grids in notebooks 2 to 4: `IPython.display.Image` has no alternative text
-    in IPython 7, which Colab runs.
+    `IPython.display.Image` has no alternative text in IPython 7, which Colab runs.
 
     Attributes:
         path: The PNG file.
@@ -139,7 +144,7 @@ def _image_tag(png: bytes, alt: str, attributes: str = "") -> str:
 
 
 def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Make `draw` ignore the reader's matplotlib settings (a dark style would hide our text)."""
+    """Make a function ignore the user's matplotlib settings: a dark style would hide our text."""
 
     @functools.wraps(draw)
     def wrapper(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -156,22 +161,20 @@ def new_chart(width: float, height: float, panels: int = 1, **options: Any) -> t
     return figure, list(figure.subplots(1, panels, squeeze=False, **options)[0])
 
 
-def finish(figure: Figure, title: str, alt: str, credit: bool = False) -> AccessibleFigure:
-    """Add the title, the stamp on simulated data and, if asked, the credit of the real data."""
-    head = figure.suptitle(title, fontsize=12, fontweight="bold")
-    x, y = 8 / _DPI / figure.get_size_inches()
-    if simulated_data_opened():
-        box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": _VERMILLION}
-        look = {"fontsize": 9, "color": _VERMILLION, "fontweight": "bold", "bbox": box}
-        foot = figure.supxlabel(_SIMULATED, x=x, ha="left", **look)
-        alt += f" {_SIMULATED}."
-    else:
-        foot = figure.supxlabel(_CREDIT if credit else "", x=x, ha="left", fontsize=8, color=_GREY)
-        alt += f" Credit: {_CREDIT}." if credit else ""
-    if figure.get_layout_engine() is None:  # else the engine finds room for both
-        head.set_y(1 - y)
-        foot.set_y(y)
-    return AccessibleFigure(figure, alt)
+def finish(figure: Figure, title: str, alt: str) -> AccessibleFigure:
+    """Add the title to a chart and, if simulated data were opened, the note that says so."""
+    figure.suptitle(title, **_TITLE)
+    note, look = _note(credit="")
+    figure.supxlabel(note, x=8 / _DPI / figure.get_figwidth(), ha="left", **look)
+    return AccessibleFigure(figure, f"{alt} {note}." if note else alt)
+
+
+def _note(credit: str) -> tuple[str, dict[str, Any]]:
+    """Return the note under a figure, on simulated data or else the credit, and how it looks."""
+    if not simulated_data_opened():
+        return credit, {"fontsize": 8, "color": _GREY}
+    box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": _VERMILLION}
+    return _SIMULATED, {"fontsize": 9, "color": _VERMILLION, "fontweight": "bold", "bbox": box}
 
 
 class Scale(NamedTuple):
@@ -181,7 +184,7 @@ class Scale(NamedTuple):
     high: float = 1.0
     colours: str = "gray"
     label: str = INTENSITY
-    extend: str = "neither"
+    extend: Literal["neither", "max"] = "neither"
 
 
 MR_SCALE = Scale()
@@ -197,7 +200,9 @@ def draw_images(
 ) -> AccessibleFigure:
     """Draw rows of slices as one picture, with a colour bar.
 
-    One picture rather than one per slice keeps this quick: training draws one after every epoch.
+    One picture rather than one per slice takes a tenth of a second, so that a training can save one
+    after every epoch. Every voxel is a square of the same whole number of pixels, if the picture
+    then fits a notebook.
 
     Args:
         rows: Row label -> slices `(N, H, W)`, the first axis of a slice being x; top row first.
@@ -206,44 +211,40 @@ def draw_images(
         alt: Alternative text.
         scale: Shared by all slices.
     """
-    gap = 2
-    canvas = _mosaic(list(rows.values()), gap)
-    height, width = canvas.shape
+    mosaic = _mosaic(list(rows.values()))
+    height, width = mosaic.shape
     labels = [_wrapped(label, 16) for label in rows]
-    left = 20 + 7.6 * max(len(line) for label in labels for line in label.split("\n"))
-    right, top, bottom = 102, 56, 36
-    zoom = _zoom(_WIDTH - left - right, canvas.shape, len(columns))
-    cell = (width + gap) * zoom / len(columns)
-    heads = [_wrapped(head, max(6, int(cell / 7.6))) for head in columns]
-    top += 14 * max(head.count("\n") for head in heads)
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    zoom = _zoom(_WIDTH - _CHARACTER * longest - _COLOUR_BAR, mosaic.shape, len(columns))
+    cell = width * zoom / len(columns)  # pixels
+    heads = [_wrapped(head, max(6, int(cell / _CHARACTER))) for head in columns]
 
-    size = np.array([left + width * zoom + right, top + height * zoom + bottom])
-    size[0] = max(size[0], 8.5 * len(title) + 20)
-    figure = Figure(figsize=size / _DPI, dpi=_DPI)
-    margin = (size[0] - (left + width * zoom + right)) / 2  # centres a narrow row under its title
-    place = np.array([left + margin, bottom, width * zoom, height * zoom])
-    axes = figure.add_axes(place / np.tile(size, 2))
-    interpolation = "nearest" if zoom == int(zoom) else "antialiased"
+    figure = Figure(figsize=(width * zoom / _DPI, height * zoom / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1))
     picture = axes.imshow(
-        canvas, scale.colours, vmin=scale.low, vmax=scale.high, origin="lower",
-        interpolation=interpolation, aspect="auto",
+        mosaic, scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto",
+        interpolation="nearest" if zoom == int(zoom) else "antialiased",
     )  # fmt: skip
-    _label_cells(axes, heads, labels[::-1], canvas.shape, gap)
-    length = min(height * zoom, 280)
-    place = np.array([place[0] + place[2] + 10, bottom + height * zoom - length, 12, length])
-    _add_colour_bar(figure, picture, place / np.tile(size, 2), scale)
-    return finish(figure, title, alt, credit=True)
+    axes.set_xticks((np.arange(len(heads)) + 0.5) * width / len(heads) - 0.5, heads)
+    axes.set_yticks((np.arange(len(labels)) + 0.5) * height / len(labels) - 0.5, labels)
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("x (left\N{EN DASH}right)", fontsize=8, color=_GREY, labelpad=3)
+    axes.set_title(title, pad=10, **_TITLE)
+    _add_colour_bar(figure, axes, picture, scale)
+    note, look = _note(credit=_CREDIT)
+    below = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+    axes.annotate(note, (0, 0), (0, -20), **below, **look)
+    _make_room(figure, axes)
+    return AccessibleFigure(figure, f"{alt} {note}.")
 
 
-def _mosaic(rows: Sequence[np.ndarray], gap: int) -> np.ndarray:
-    """Lay slices out for `origin="lower"`, first row on top, with empty gaps between them."""
-    count, width, height = rows[0].shape
-    canvas = np.full((len(rows) * (height + gap) - gap, count * (width + gap) - gap), np.nan)
-    for i, row in enumerate(reversed(rows)):
-        for j, image in enumerate(row):
-            y, x = i * (height + gap), j * (width + gap)
-            canvas[y : y + height, x : x + width] = image.T
-    return canvas
+def _mosaic(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Lay slices out as one image, first row on top, y upwards, with empty gaps between them."""
+    slices = torch.from_numpy(np.concatenate(rows)).transpose(1, 2).flip(1)  # y downwards, x
+    grid = make_grid(slices.unsqueeze(1), nrow=len(rows[0]), padding=_GAP, pad_value=torch.nan)
+    return grid[0].numpy()  # all channels are the same
 
 
 def _wrapped(label: str, width: int) -> str:
@@ -256,43 +257,32 @@ def _wrapped(label: str, width: int) -> str:
 def _zoom(room: float, shape: tuple[int, int], columns: int) -> float:
     """Return screen pixels per voxel: a whole number where it can be, so that none is blurred."""
     height, width = shape
-    zoom = min(room / width, 200 * columns / width, 1060 / height)
+    zoom = min(room / width, _LARGEST_SLICE * columns / width, _LARGEST_HEIGHT / height)
     return float(int(zoom)) if zoom >= 2 else zoom
 
 
-def _label_cells(axes, heads, labels, shape, gap) -> None:
-    """Write the column labels on top and the row labels (bottom row first) on the left."""
-    height, width = shape
-    step_x, step_y = (width + gap) / len(heads), (height + gap) / len(labels)
-    axes.set_xticks([(i + 0.5) * step_x - gap / 2 - 0.5 for i in range(len(heads))], heads)
-    axes.set_yticks([(i + 0.5) * step_y - gap / 2 - 0.5 for i in range(len(labels))], labels)
-    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("x (left\N{EN DASH}right)", fontsize=8, color=_GREY, labelpad=3)
-
-
-def _add_colour_bar(figure, picture, place, scale) -> None:
-    axes = figure.add_axes(place)
-    bar = figure.colorbar(picture, cax=axes, extend=scale.extend)
-    middle = (scale.low + scale.high) / 2
-    bar.set_ticks([scale.low, middle, scale.high])
+def _add_colour_bar(figure: Figure, axes: Axes, picture: AxesImage, scale: Scale) -> None:
+    """Add a colour bar to the right of the picture, 10 pixels away and 12 wide."""
+    width, _ = figure.get_size_inches() * _DPI
+    beside = axes.inset_axes((1 + 10 / width, 0, 12 / width, 1))
+    bar = figure.colorbar(picture, cax=beside, extend=scale.extend)
+    bar.set_ticks([scale.low, (scale.low + scale.high) / 2, scale.high])
     bar.ax.tick_params(labelsize=9)
     bar.set_label(scale.label.replace(" (", "\n(", 1), fontsize=9)
-    axes.grid(False)
+    bar.ax.grid(False)
 
 
-def split_voxels(dataset: IXIDataset) -> tuple[np.ndarray, np.ndarray]:
-    """Return all T1-w and all T2-w slices of a split, each `(n, H, W)`.
+def _make_room(figure: Figure, axes: Axes) -> None:
+    """Enlarge a figure that is filled by its axes until all that is drawn around them is in it.
 
-    Raises:
-        ValueError: If the dataset is empty.
+    The axes keep their size and start at a whole pixel, so that voxels stay squares.
     """
-    if len(dataset) == 0:
-        raise ValueError("The dataset is empty: open one with at least one subject.")
-    items = [dataset[i] for i in range(len(dataset))]
-    t1, t2 = (torch.stack([item[key] for item in items])[:, 0].numpy() for key in ("T1", "T2"))
-    return t1, t2
+    size = figure.get_size_inches()
+    drawn = figure.get_tightbbox()  # inches, from the lower left corner of the axes
+    low = np.floor(drawn.min * _DPI - _MARGIN) / _DPI
+    high = np.ceil(drawn.max * _DPI + _MARGIN) / _DPI
+    figure.set_size_inches(high - low)
+    axes.set_position((*(-low / (high - low)), *(size / (high - low))))
 
 
 def listed(values: Mapping[str, str]) -> str:

@@ -16,7 +16,6 @@ from labhelpers.plots.figure import (
     Scale,
     draw_images,
     listed,
-    split_voxels,
 )
 
 if TYPE_CHECKING:
@@ -41,24 +40,22 @@ _ERROR_SCALE = Scale(0.0, 0.5, "cividis", "absolute error (no unit)", extend="ma
 def show_pairs(dataset: IXIDataset, subjects: int = 6) -> AccessibleFigure:
     """Show the T1-w slices of the first subjects above their T2-w slices.
 
-    Used in notebook 1, where the data are first looked at.
-
     Args:
-        dataset: A split; items `{"T1", "T2"}`, each `(1, H, W)` in `[-1, 1]`.
-        subjects: How many subjects, at most 10; all of them if the split has fewer.
+        dataset: The training or the test set, values in `[-1, 1]`.
+        subjects: How many subjects, at most 10; all of them if the set has fewer.
 
     Raises:
-        ValueError: If `subjects` is not between 1 and 10 or the dataset is empty.
+        ValueError: If `subjects` is not between 1 and 10.
     """
     if not 1 <= subjects <= _MAX_COLUMNS:
         raise ValueError(f"subjects is {subjects}: choose a number from 1 to {_MAX_COLUMNS}.")
-    t1, t2 = split_voxels(dataset)
-    ids = [str(subject) for subject in dataset.subjects[:subjects]]
+    ids = dataset.subjects[:subjects]
     alt = (
         f"Axial brain slices of {len(ids)} subjects ({', '.join(ids)}): T1-w in the upper row, "
         "T2-w of the same person below it. Fluid is dark in T1-w and bright in T2-w."
     )
-    rows = {"T1-w": t1[:subjects], "T2-w": t2[:subjects]}
+    rows = {"T1-w": _to_numpy(dataset.t1[: len(ids), 0])}
+    rows["T2-w"] = _to_numpy(dataset.t2[: len(ids), 0])
     return draw_images(rows, ids, "The same slice of the same person, T1-w and T2-w", alt)
 
 
@@ -66,8 +63,6 @@ def show_images(
     images: Mapping[str, torch.Tensor], title: str = "Slices on one grey scale"
 ) -> AccessibleFigure:
     """Show slices in a row, each under its name.
-
-    Used in notebook 1 for the mean image and the intensity lookup.
 
     Args:
         images: Name -> slice `(1, H, W)` or `(H, W)` in `[-1, 1]`, all of one size; at most 10.
@@ -80,10 +75,10 @@ def show_images(
         raise ValueError(
             f"images holds {len(images)} slices: pass from 1 to {_MAX_COLUMNS}, as {{name: slice}}."
         )
-    slices = {name: _single(f"images[{name!r}]", image) for name, image in images.items()}
+    slices = {name: _one_slice(f"images[{name!r}]", image) for name, image in images.items()}
     first = next(iter(slices))
     for name, image in slices.items():
-        _same_shape(f"images[{name!r}]", image, f"images[{first!r}]", slices[first])
+        _check_shapes(f"images[{name!r}]", image, f"images[{first!r}]", slices[first])
     alt = f"{title}. Axial brain slices, from left to right: {', '.join(images)}."
     return draw_images({"": np.concatenate(list(slices.values()))}, list(images), title, alt)
 
@@ -96,8 +91,6 @@ def sample_grid(
 ) -> AccessibleFigure:
     """Show T1-w, generated T2-w and true T2-w slices, one column per subject.
 
-    Used in notebooks 2, 3 and 4 after training.
-
     Args:
         real_t1: T1-w slices `(N, 1, H, W)` in `[-1, 1]`; the first 10 are shown.
         fake_t2: What the generator made of them, same shape.
@@ -107,16 +100,16 @@ def sample_grid(
     Raises:
         ValueError: If a shape is wrong or the three differ.
     """
-    true = _batch("real_t2", real_t2)
-    source = _batch("real_t1", real_t1, true)
-    fake = _batch("fake_t2", fake_t2, true)
+    true = _slices("real_t2", real_t2)
+    source = _slices("real_t1", real_t1, true)
+    fake = _slices("fake_t2", fake_t2, true)
     rows = {"T1-w (input)": source, "T2-w generated": fake, "T2-w true": true}
     alt = (
         f"{title}. Brain slices of {_count(true)}, one per column; from top to bottom the T1-w "
         "input, the generated T2-w and the true T2-w. Mean absolute error of the generated "
         f"slices: {np.abs(fake - true).mean():.3f}."
     )
-    return draw_images(rows, _numbered(true), title, alt)
+    return draw_images(rows, _numbers(true), title, alt)
 
 
 def save_sample_grid(
@@ -127,8 +120,6 @@ def save_sample_grid(
     title: str | None = None,
 ) -> Path:
     """Save `sample_grid` to a PNG file and return its path.
-
-    Used in notebooks 2, 3 and 4 after every epoch.
 
     Args:
         path: Name of the file, ending in `.png`; missing folders are made.
@@ -151,8 +142,6 @@ def compare_methods(
 ) -> AccessibleFigure:
     """Show what each method made of the same subjects, between the T1-w input and the truth.
 
-    Used in notebook 4, in the comparison of all methods.
-
     Args:
         real_t1: T1-w slices `(N, 1, H, W)` in `[-1, 1]`; the first 10 are shown.
         real_t2: The true T2-w slices, same shape.
@@ -161,22 +150,20 @@ def compare_methods(
     Raises:
         ValueError: If there is no prediction, a shape is wrong or shapes differ.
     """
-    true = _batch("real_t2", real_t2)
-    methods = _predictions(predictions, true)
-    rows = {"T1-w (input)": _batch("real_t1", real_t1, true), **methods, "T2-w true": true}
+    true = _slices("real_t2", real_t2)
+    methods = _by_method(predictions, true)
+    rows = {"T1-w (input)": _slices("real_t1", real_t1, true), **methods, "T2-w true": true}
     alt = (
         f"T2-w slices of {_count(true)}, one per column, made by {len(methods)} methods; "
         f"rows from top to bottom: {', '.join(rows)}."
     )
-    return draw_images(rows, _numbered(true), "The same slices made by every method", alt)
+    return draw_images(rows, _numbers(true), "The same slices made by every method", alt)
 
 
 def extreme_subjects(
     slices: Mapping[str, torch.Tensor], subjects: pd.DataFrame, metric: str = "PSNR"
 ) -> AccessibleFigure:
     """Show the subjects for whom a method is best, middling and worst.
-
-    Used in the section "Evaluation" of notebooks 2 to 4.
 
     Args:
         slices: What `metrics.generate` returned.
@@ -185,7 +172,7 @@ def extreme_subjects(
     """
     chosen = best_median_worst(subjects, metric)
     rows = list(chosen.values())
-    images = {name: _batch(name, batch[rows]) for name, batch in slices.items()}
+    images = {name: _slices(name, batch[rows]) for name, batch in slices.items()}
     places = {
         "T1-w (input)": images["real_t1"],
         "T2-w generated": images["fake_t2"],
@@ -205,8 +192,6 @@ def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -
 
     The colour scale runs from 0 to 0.5 in every notebook; larger errors share the last colour.
 
-    Used in notebooks 2, 3 and 4 beside the metrics.
-
     Args:
         real_t2: The true T2-w slices `(N, 1, H, W)` in `[-1, 1]`; the first 10 are shown.
         predictions: Method -> generated T2-w slices, same shape.
@@ -214,8 +199,8 @@ def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -
     Raises:
         ValueError: If there is no prediction, a shape is wrong or shapes differ.
     """
-    true = _batch("real_t2", real_t2)
-    errors = {name: np.abs(fake - true) for name, fake in _predictions(predictions, true).items()}
+    true = _slices("real_t2", real_t2)
+    errors = {name: np.abs(fake - true) for name, fake in _by_method(predictions, true).items()}
     means = {name: f"{error.mean():.3f}" for name, error in errors.items()}
     alt = (
         f"Maps of the absolute error of {_count(true)}, one per column, one row per method. "
@@ -223,27 +208,28 @@ def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -
     )
     rows = {f"{name}\nmean {means[name]}": error for name, error in errors.items()}
     title = "Absolute error |true \N{MINUS SIGN} generated| of each voxel"
-    return draw_images(rows, _numbered(true), title, alt, _ERROR_SCALE)
+    return draw_images(rows, _numbers(true), title, alt, _ERROR_SCALE)
 
 
-# --- what may be drawn --------------------------------------------------------------------------
+def _slices(name: str, images: torch.Tensor, like: np.ndarray | None = None) -> np.ndarray:
+    """Return the first slices of a batch `(N, 1, H, W)` as an array `(n, H, W)`, n at most 10.
 
-
-def _batch(name: str, images: torch.Tensor, like: np.ndarray | None = None) -> np.ndarray:
-    """Return the first slices of a batch `(N, 1, H, W)` as an array `(n, H, W)`."""
+    Raises:
+        ValueError: If it is no such batch, or `like` is given and has another shape.
+    """
     if images.ndim != 4 or images.shape[1] != 1 or len(images) == 0:
         raise ValueError(
             f"{name} has shape {tuple(images.shape)}: expected (N, 1, H, W), a batch of at least "
             "one slice with one channel. A single slice becomes a batch with slice[None]."
         )
-    slices = _array(images[:_MAX_COLUMNS, 0])
+    slices = _to_numpy(images[:_MAX_COLUMNS, 0])
     if like is not None:
-        _same_shape(name, slices, "real_t2", like)
+        _check_shapes(name, slices, "real_t2", like)
     return slices
 
 
-def _single(name: str, image: torch.Tensor) -> np.ndarray:
-    """Return a slice `(1, H, W)` or `(H, W)` as an array `(1, H, W)`."""
+def _one_slice(name: str, image: torch.Tensor) -> np.ndarray:
+    """Return a slice `(1, H, W)` or `(H, W)` as an array `(1, H, W)`, or raise a ValueError."""
     if image.ndim == 2:
         image = image[None]
     if image.ndim != 3 or len(image) != 1:
@@ -251,20 +237,20 @@ def _single(name: str, image: torch.Tensor) -> np.ndarray:
             f"{name} has shape {tuple(image.shape)}: expected (1, H, W) or (H, W), one slice. "
             "Take one slice of a batch with batch[0]."
         )
-    return _array(image)
+    return _to_numpy(image)
 
 
-def _predictions(
-    predictions: Mapping[str, torch.Tensor], true: np.ndarray
-) -> dict[str, np.ndarray]:
+def _by_method(predictions: Mapping[str, torch.Tensor], true: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the first generated slices of each method, checked against the true ones."""
     if not predictions:
         raise ValueError("predictions is empty: pass {method: generated slices}, one at least.")
     return {
-        name: _batch(f"predictions[{name!r}]", fake, true) for name, fake in predictions.items()
+        name: _slices(f"predictions[{name!r}]", fake, true) for name, fake in predictions.items()
     }
 
 
-def _same_shape(name: str, images: np.ndarray, other: str, like: np.ndarray) -> None:
+def _check_shapes(name: str, images: np.ndarray, other: str, like: np.ndarray) -> None:
+    """Raise a ValueError that names both arrays if their shapes differ."""
     if images.shape != like.shape:
         raise ValueError(
             f"{name} and {other} do not match: {images.shape} and {like.shape} (slices, H, W). "
@@ -272,7 +258,7 @@ def _same_shape(name: str, images: np.ndarray, other: str, like: np.ndarray) -> 
         )
 
 
-def _array(images: torch.Tensor) -> np.ndarray:
+def _to_numpy(images: torch.Tensor) -> np.ndarray:
     return torch.as_tensor(images).detach().cpu().float().numpy()
 
 
@@ -280,5 +266,5 @@ def _count(slices: np.ndarray) -> str:
     return "1 test subject" if len(slices) == 1 else f"{len(slices)} test subjects"
 
 
-def _numbered(slices: np.ndarray) -> list[str]:
+def _numbers(slices: np.ndarray) -> list[str]:
     return [f"subject {i + 1}" for i in range(len(slices))]
