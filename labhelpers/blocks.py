@@ -108,7 +108,8 @@ class FinalLayer(nn.Module):
         Raises:
             ValueError: If the two differ in height or width.
         """
-        _, convolution, tanh = self.model  # the upsampling is part of the next line
+        _, convolution, tanh = self.model  # the upsampling is part of the last line
+        assert isinstance(convolution, nn.Conv2d)
         return tanh(upsampled_conv2d(_with_skip(x, skip_input), convolution))
 
 

@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -293,9 +294,10 @@ def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
 
     Batch size and order (shuffled or not) stay as they were.
     """
-    if n_subjects is None or n_subjects >= len(loader.dataset):
+    dataset: Any = loader.dataset  # torch does not promise that a dataset has a length
+    if n_subjects is None or n_subjects >= len(dataset):
         return loader
-    subset = Subset(loader.dataset, range(n_subjects))
+    subset = Subset(dataset, range(n_subjects))
     shuffled = isinstance(loader.sampler, RandomSampler)
     return DataLoader(subset, batch_size=loader.batch_size, shuffle=shuffled)
 
@@ -310,8 +312,7 @@ def _check_mode(mode: str) -> None:
 def _paired_subjects(root: Path) -> list[str]:
     """Return the subjects of a folder who have both files; warn of those who have one."""
     found: dict[str, set[str]] = {}
-    for name in _checked_slices(root):
-        subject, modality = parse_slice_name(name)
+    for subject, modality in filter(None, map(parse_slice_name, _checked_slices(root))):
         found.setdefault(subject, set()).add(modality)
     paired = sorted(subject for subject, modalities in found.items() if len(modalities) == 2)
     alone = [

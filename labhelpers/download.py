@@ -197,9 +197,11 @@ def _unpack(archive: Path, folder: Path) -> None:
                 _write(opened.open(members[name]), members[name].file_size, folder, name)
     elif tarfile.is_tarfile(archive):
         with tarfile.open(archive) as opened:
-            members = {member.name: member for member in opened if member.isfile()}
-            for name in _choose_slices(members):
-                _write(opened.extractfile(members[name]), members[name].size, folder, name)
+            files = {member.name: member for member in opened if member.isfile()}
+            for name in _choose_slices(files):
+                content = opened.extractfile(files[name])
+                assert content is not None  # it is for folders and the like
+                _write(content, files[name].size, folder, name)
     else:
         raise DataError("what it sent is neither a zip nor a tar archive")
 

@@ -124,6 +124,7 @@ def standard_metrics(real: Tensor, fake: Tensor) -> pd.DataFrame:
     real, fake = real.float(), fake.float()
     psnr = peak_signal_noise_ratio(fake, real, data_range=2.0, dim=(1, 2, 3), reduction="none")
     ssim = structural_similarity_index_measure(fake, real, data_range=2.0, reduction="none")
+    assert isinstance(ssim, Tensor)  # a tuple with `return_full_image` only
     mae = (real - fake).abs().mean(dim=(1, 2, 3))
     columns = {"MAE": mae, "PSNR": psnr, "SSIM": ssim.reshape(-1)}
     # As float64: float32 would show 22.617998 in a table rounded to three digits.

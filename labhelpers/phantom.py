@@ -61,8 +61,8 @@ _LAYERS: tuple[tuple[dict[str, float], float, float, float], ...] = (
 
 # How T1, T2 and PD vary between people: mean and spread of the log of a factor. Fat is brighter in
 # trains of refocusing pulses (Henkelman et al., J. Magn. Reson. Imaging 2(5), 1992) and near coils.
-_VARIATION = {name: ((0, 0, 0), (0.04, 0.04, 0.02)) for name in TISSUES}
-_VARIATION["fat"] = ((0, 0.2, -0.05), (0.04, 0.2, 0.12))
+_VARIATION = {name: ((0.0, 0.0, 0.0), (0.04, 0.04, 0.02)) for name in TISSUES}
+_VARIATION["fat"] = ((0.0, 0.2, -0.05), (0.04, 0.2, 0.12))
 
 # Deep grey nuclei of one side, each a stroke: x, y, half-width of both ends, largest share of grey.
 _NUCLEI = (
@@ -121,7 +121,8 @@ def _sulci(
     `along`, which shrinks with depth if the surface is round. `spans` are the parts of the surface
     with furrows, `(n, 2)` and ascending, `width` is their mean half-width where they open.
     """
-    rows = [start + np.cumsum(11 * rng.uniform(0.6, 1.4, 60)) for start, _ in np.asarray(spans)]
+    spans = np.asarray(spans)
+    rows = [start + np.cumsum(11 * rng.uniform(0.6, 1.4, 60)) for start, _ in spans]
     opens = np.concatenate([row[row < stop] for row, (_, stop) in zip(rows, spans, strict=True)])
     n = len(opens)
     deep, half_width = rng.lognormal(2.4, 0.4, n), width * rng.uniform(0.3, 1.7, n)
