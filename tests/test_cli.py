@@ -66,6 +66,18 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do(arguments, me
     assert message in result.stderr
 
 
+def test_grading_prints_every_submission_and_fails_if_one_was_not_graded(monkeypatch):
+    results = [("ann", "2 of 2 points"), ("bob", CourseError("'bob' handed in no toy.ipynb"))]
+    monkeypatch.setattr(
+        "labhelpers.instructor.grading.autograde.grade_submissions", lambda *_: iter(results)
+    )
+    result = run("grade", "toy")
+    assert result.exit_code == 1
+    assert result.stdout == "ann: 2 of 2 points\n"
+    assert result.stderr.startswith("bob: 'bob' handed in no toy.ipynb\n")
+    assert result.stderr.endswith("Not graded, for the reasons above: bob.\n")
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_console_without_greek_letters_loses_only_these(encoding):
     """On Windows `labhelpers experiments ablation > log` writes in cp1252."""

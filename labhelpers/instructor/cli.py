@@ -118,12 +118,13 @@ def grade(assignment: str, students: tuple[str, ...]) -> None:
     """
     from labhelpers.instructor.grading.autograde import grade_submissions
 
-    failed = 0
+    failed = []
     for student, result in grade_submissions(assignment, students):
-        failed += isinstance(result, Exception)
+        if isinstance(result, Exception):
+            failed.append(student)
         click.echo(f"{student}: {result}", err=isinstance(result, Exception))
     if failed:
-        raise click.ClickException(f"{failed} submissions were not graded.")
+        raise click.ClickException(f"Not graded, for the reasons above: {', '.join(failed)}.")
 
 
 @commands.command()
