@@ -1,4 +1,4 @@
-"""Layers from which the students build the generator and the discriminators."""
+"""Building blocks of the generator and of the discriminators."""
 
 import torch
 from torch import Tensor, nn
@@ -130,11 +130,11 @@ def discriminator_block(in_filters: int, out_filters: int) -> nn.Sequential:
 
 
 class PatchDiscriminator(nn.Module):
-    """Judges every patch of an image and answers with the mean of their logits.
+    """Discriminator that gives a logit for every patch of an image and returns their mean.
 
-    The idea of Isola et al., "Image-to-image translation with conditional adversarial networks",
-    CVPR 2017: each position of the last map sees a patch of 38 x 38 voxels and has a verdict of its
-    own, so a wrong texture anywhere is found, and few weights suffice.
+    PatchGAN of Isola et al., "Image-to-image translation with conditional adversarial networks",
+    CVPR 2017. The receptive field of each position of the last map is a patch of 38 x 38 voxels, so
+    a wrong texture is found wherever it is, with few weights.
 
     Args:
         in_channels: Channels of the image and, if it is to be called with one, the condition.

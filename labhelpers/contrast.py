@@ -1,4 +1,4 @@
-"""Contrast: what a scanner measures in each tissue, from its constants and the sequence's times.
+"""Signal equations of MRI: the brightness of each tissue from its constants and the sequence.
 
 Sources:
     Tissue constants at 1.5 T: the BrainWeb simulator. Collins et al., "Design and construction of a
@@ -34,12 +34,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tissue:
-    """What decides the brightness of a tissue: relaxation times in ms, and how many protons."""
+    """The constants of a tissue that decide its brightness.
 
-    t1: float  # time to recover along the main field after a pulse
-    t2: float  # time to lose the signal in a spin echo
-    t2_star: float  # the same without the refocusing pulse, so in a gradient echo
-    pd: float  # proton density relative to water, in [0, 1]
+    Attributes:
+        t1: Longitudinal relaxation time in ms.
+        t2: Transverse relaxation time in ms, for a spin echo.
+        t2_star: Transverse relaxation time in ms without refocusing, for a gradient echo.
+        pd: Proton density relative to water, in [0, 1].
+    """
+
+    t1: float
+    t2: float
+    t2_star: float
+    pd: float
 
 
 TISSUES: Mapping[str, Tissue] = {
@@ -50,16 +57,17 @@ TISSUES: Mapping[str, Tissue] = {
     "muscle and skin": Tissue(t1=900, t2=47, t2_star=30, pd=1.00),
     "bone": Tissue(t1=200, t2=0.4, t2_star=0.4, pd=0.20),
 }
-"""Tissue constants at 1.5 T; the module says where they are from."""
+"""Tissue constants at 1.5 T; for their sources see the docstring of the module."""
 
-# Protocols. T1-w, a gradient echo: the short TR leaves little time to recover. T2-w, a spin echo:
-# all recover, then only a long T2 survives the TE.
+# Protocols; times in ms, angle in degrees. T1-w is a gradient echo: after a short TR, tissues with
+# a long T1 have hardly recovered. T2-w is a spin echo: after a long TR all have recovered, and
+# after a long TE only tissues with a long T2 still have a signal.
 T1_WEIGHTED: Mapping[str, float] = {"tr": 18.0, "te": 10.0, "flip_angle": 30.0}
 T2_WEIGHTED: Mapping[str, float] = {"tr": 5000.0, "te": 120.0}
 
 
 def spin_echo_signal(tissue: Tissue, tr: ArrayLike, te: ArrayLike) -> Array:
-    """Signal of a tissue in a spin-echo sequence: PD · (1 − exp(−TR / T1)) · exp(−TE / T2).
+    """Return the signal in a spin-echo sequence: PD · (1 − exp(−TR / T1)) · exp(−TE / T2).
 
     Args:
         tissue: The tissue's constants.
@@ -76,9 +84,9 @@ def spin_echo_signal(tissue: Tissue, tr: ArrayLike, te: ArrayLike) -> Array:
 def gradient_echo_signal(
     tissue: Tissue, tr: ArrayLike, te: ArrayLike, flip_angle: ArrayLike
 ) -> Array:
-    """Signal of a tissue in a spoiled gradient-echo sequence, as most T1-w brain images are made.
+    """Return the signal in a spoiled gradient-echo sequence, the usual one for T1-w brain images.
 
-    PD · sin α · (1 − E) / (1 − E cos α) · exp(−TE / T2*), E = exp(−TR / T1); for notebook 1.
+    PD · sin α · (1 − E) / (1 − E cos α) · exp(−TE / T2*) with E = exp(−TR / T1).
 
     Args:
         tissue: The tissue's constants.
@@ -96,7 +104,7 @@ def gradient_echo_signal(
 
 
 def signal_table() -> pd.DataFrame:
-    """Constants and signals of every tissue, for the lesson (notebook 1).
+    """Return the constants and the signals of every tissue.
 
     Returns:
         One row per tissue; columns `T1 (ms)`, `T2 (ms)`, `T2* (ms)`, `PD`, `T1-w`, `T2-w`. The last

@@ -1,4 +1,8 @@
-"""How similar generated images are to the true ones: of batches, of subjects, with intervals."""
+"""Metrics: how similar generated slices are to the true ones.
+
+The historical definitions are kept so that results can be compared with the published ones; the
+standard definitions are those of the literature.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,16 +31,9 @@ __all__ = [
     "with_intervals",
 ]
 
-_N_RESAMPLES = 2000
+_N_RESAMPLES = 2000  # of the bootstrap
 
-
-def _check_same_shape(real: Tensor, fake: Tensor) -> None:
-    if real.shape != fake.shape:
-        raise ValueError(
-            f"The images to compare have different shapes: {tuple(real.shape)} and "
-            f"{tuple(fake.shape)}. Broadcasting them would give a wrong figure without a word: "
-            "give both the same shape, for instance with `expand_as`."
-        )
+# --- Definitions ----------------------------------------------------------------------------------
 
 
 def mean_absolute_error(real: Tensor, fake: Tensor) -> float:
@@ -56,9 +53,9 @@ def mean_absolute_error(real: Tensor, fake: Tensor) -> float:
 def peak_signal_to_noise_ratio(real: Tensor, fake: Tensor) -> float:
     """Return -10 log10 of the mean squared error, in dB (higher is better).
 
-    This is the definition of the course's history: a peak of 1, although the images span
-    [-1, 1]. With the actual range of 2 each figure would be 20 log10(2) = 6.02 dB higher,
-    which is what `standard_metrics` gives.
+    This is the historical definition, with a peak of 1 although the images span [-1, 1]. With
+    the actual range of 2, which `standard_metrics` takes, each figure is 20 log10(2) = 6.02 dB
+    higher.
 
     Args:
         real: True images, any shape, values in [-1, 1].
@@ -98,12 +95,30 @@ def structural_similarity_index(
     return (luminance * structure).item()
 
 
+def _historical(real: Tensor, fake: Tensor) -> dict[str, float]:
+    """Return the three historical metrics of a whole tensor."""
+    return {
+        "MAE": mean_absolute_error(real, fake),
+        "PSNR": peak_signal_to_noise_ratio(real, fake),
+        "SSIM": structural_similarity_index(real, fake),
+    }
+
+
+def _check_same_shape(real: Tensor, fake: Tensor) -> None:
+    """Raise a ValueError if the shapes differ."""
+    if real.shape != fake.shape:
+        raise ValueError(
+            f"The images to compare have different shapes: {tuple(real.shape)} and "
+            f"{tuple(fake.shape)}. Broadcasting them would give a wrong figure without a warning: "
+            "give both the same shape, for instance with `expand_as`."
+        )
+
+
 def standard_metrics(real: Tensor, fake: Tensor) -> pd.DataFrame:
     """Return MAE, PSNR and windowed SSIM of each image, as the literature defines them.
 
     PSNR and SSIM come from torchmetrics, with the data range of 2 that images in [-1, 1] have
-    and, for SSIM, the usual Gaussian window (sigma 1.5, 11 x 11 pixels). Used in notebook 2,
-    section "What the metrics miss".
+    and, for SSIM, the usual Gaussian window (sigma 1.5, 11 x 11 pixels).
 
     Args:
         real: True images `(N, C, H, W)`, values in [-1, 1].
@@ -131,101 +146,33 @@ def standard_metrics(real: Tensor, fake: Tensor) -> pd.DataFrame:
     return pd.DataFrame({name: values.cpu().double().numpy() for name, values in columns.items()})
 
 
-@contextmanager
-def evaluating(generator: nn.Module) -> Iterator[torch.device]:
-    """Run a generator without gradients, in evaluation mode; afterwards its mode is as it was.
+def sharpness(real_t2: Tensor, fake_t2: Tensor) -> float:
+    """Return how much neighbouring voxels differ, compared with the true slices: 1 is as sharp.
+
+    The mean absolute difference of neighbours in the generated slices, divided by that in the true
+    ones (the total variation of Rudin, Osher and Fatemi, 1992). Noise counts as sharp, too: read it
+    beside an error and look at the images.
 
     Args:
-        generator: Any network, with or without weights.
-
-    Yields:
-        The device where the generator expects its images.
+        real_t2: True slices `(N, 1, H, W)`.
+        fake_t2: Generated slices, same shape.
     """
-    device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
-    was_training = generator.training
-    generator.eval()
-    try:
-        with torch.no_grad():
-            yield device
-    finally:
-        generator.train(was_training)
+    return (_variation(fake_t2) / _variation(real_t2)).item()
 
 
-def evaluate_generator(
-    generator: nn.Module, train_loader: Iterable, test_loader: Iterable
-) -> pd.DataFrame:
-    """Return the historical metrics of a generator on both sets, averaged over the batches.
-
-    A metric of a batch counts the whole batch as one image, so the figures depend (a little) on
-    the batch size: compare them only at the default loaders, 40 for training and 5 for test.
-    The generator's mode (training or evaluation) and device are left as they were.
-
-    Args:
-        generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
-        train_loader: Batches `{"T1": ..., "T2": ...}` of training subjects.
-        test_loader: The same for test subjects.
-
-    Returns:
-        Rows `MAE`, `PSNR`, `SSIM`; columns `Training set`, `Test set`.
-
-    Raises:
-        ValueError: If a loader is empty or the generator changes the shape.
-    """
-    with evaluating(generator) as device:
-        columns = {
-            name: _mean_over_batches(generator, loader, device, name)
-            for name, loader in (("Training set", train_loader), ("Test set", test_loader))
-        }
-    return pd.DataFrame(columns)
+def _variation(slices: Tensor) -> Tensor:
+    """Return the mean absolute difference of neighbours along x plus that along y."""
+    return slices.diff(dim=-1).abs().mean() + slices.diff(dim=-2).abs().mean()
 
 
-def _mean_over_batches(
-    generator: nn.Module, loader: Iterable, device: torch.device, name: str
-) -> pd.Series:
-    rows = []
-    for batch in loader:
-        real_t2 = batch["T2"].to(device)
-        fake_t2 = generator(batch["T1"].to(device)).to(real_t2.dtype)
-        rows.append(
-            {
-                "MAE": mean_absolute_error(real_t2, fake_t2),
-                "PSNR": peak_signal_to_noise_ratio(real_t2, fake_t2),
-                "SSIM": structural_similarity_index(real_t2, fake_t2),
-            }
-        )
-    if not rows:
-        raise ValueError(
-            f"The loader of the {name.lower()} is empty: it must give a batch or more."
-        )
-    return pd.DataFrame(rows).mean()
-
-
-def generate(generator: nn.Module, loader: Iterable) -> dict[str, Tensor]:
-    """Return all slices of a loader together with what a generator makes of them.
-
-    The generator's mode (training or evaluation) and device are left as they were.
-
-    Args:
-        generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
-        loader: Batches `{"T1": ..., "T2": ...}`, at least one.
-
-    Returns:
-        `real_t1`, `real_t2` and `fake_t2`, each `(N, 1, 64, 64)`, float32, on the CPU.
-    """
-    with evaluating(generator) as device:
-        rows = [
-            (batch["T1"], batch["T2"], generator(batch["T1"].to(device)).float().cpu())
-            for batch in loader
-        ]
-    real_t1, real_t2, fake_t2 = (torch.cat(slices) for slices in zip(*rows, strict=True))
-    return {"real_t1": real_t1, "real_t2": real_t2, "fake_t2": fake_t2}
+# --- Per subject ----------------------------------------------------------------------------------
 
 
 def subject_metrics(real_t2: Tensor, fake_t2: Tensor) -> pd.DataFrame:
     """Return the metrics of each subject, by the historical and by the standard definition.
 
-    The historical ones are those of batches, here of one slice at a time, where the course's
-    tables take a batch for one image; so their mean over the subjects differs a little.
+    Here every slice counts as one image. `evaluate_generator` counts a batch as one, so its
+    historical figures differ a little from the mean over the subjects.
 
     Args:
         real_t2: True slices `(N, 1, H, W)`, values in [-1, 1].
@@ -239,17 +186,7 @@ def subject_metrics(real_t2: Tensor, fake_t2: Tensor) -> pd.DataFrame:
         ValueError: If the shapes differ or are not `(N, C, H, W)`.
     """
     standard = standard_metrics(real_t2, fake_t2)
-    historical = {
-        "MAE": mean_absolute_error,
-        "PSNR": peak_signal_to_noise_ratio,
-        "SSIM": structural_similarity_index,
-    }
-    table = pd.DataFrame(
-        {
-            name: [metric(real, fake) for real, fake in zip(real_t2, fake_t2, strict=True)]
-            for name, metric in historical.items()
-        }
-    )
+    table = pd.DataFrame(map(_historical, real_t2, fake_t2))
     for name in ("PSNR", "SSIM"):
         table[f"{name} standard"] = standard[name]
     return table
@@ -295,19 +232,92 @@ def best_median_worst(subjects: pd.DataFrame, metric: str = "PSNR") -> dict[str,
     return {"best": int(order[0]), "median": int(order[len(order) // 2]), "worst": int(order[-1])}
 
 
-def sharpness(real_t2: Tensor, fake_t2: Tensor) -> float:
-    """Return how much neighbouring voxels differ, compared with the true slices: 1 is as sharp.
+# --- For a generator ------------------------------------------------------------------------------
 
-    The mean absolute difference of neighbours in the generated slices, divided by that in the true
-    ones (the total variation of Rudin, Osher and Fatemi, 1992). Noise counts as sharp, too: read it
-    beside an error and look at the images.
+
+@contextmanager
+def evaluating(generator: nn.Module) -> Iterator[torch.device]:
+    """Run a generator without gradients, in evaluation mode; afterwards its mode is as it was.
 
     Args:
-        real_t2: True slices `(N, 1, H, W)`.
-        fake_t2: Generated slices, same shape.
+        generator: Any network, with or without weights.
+
+    Yields:
+        The device where the generator expects its images.
     """
-    return (_variation(fake_t2) / _variation(real_t2)).item()
+    device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
+    was_training = generator.training
+    generator.eval()
+    try:
+        with torch.no_grad():
+            yield device
+    finally:
+        generator.train(was_training)
 
 
-def _variation(slices: Tensor) -> Tensor:
-    return slices.diff(dim=-1).abs().mean() + slices.diff(dim=-2).abs().mean()
+def generate(generator: nn.Module, loader: Iterable) -> dict[str, Tensor]:
+    """Return all slices of a loader together with what a generator makes of them.
+
+    The generator's mode (training or evaluation) and device are left as they were.
+
+    Args:
+        generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
+        loader: Batches `{"T1": ..., "T2": ...}`, at least one.
+
+    Returns:
+        `real_t1`, `real_t2` and `fake_t2`, each `(N, 1, 64, 64)`, on the CPU, all of the type of
+        the true slices.
+
+    Raises:
+        ValueError: If the loader is empty.
+    """
+    batches = zip(*_run(generator, loader, "slices"), strict=True)
+    real_t1, real_t2, fake_t2 = (torch.cat(slices) for slices in batches)
+    return {"real_t1": real_t1, "real_t2": real_t2, "fake_t2": fake_t2}
+
+
+def evaluate_generator(
+    generator: nn.Module, train_loader: Iterable, test_loader: Iterable
+) -> pd.DataFrame:
+    """Return the historical metrics of a generator on both sets, averaged over the batches.
+
+    A metric of a batch counts the whole batch as one image, so the figures depend (a little) on
+    the batch size: compare them only at the default loaders, 40 for training and 5 for test.
+    The generator's mode (training or evaluation) and device are left as they were.
+
+    Args:
+        generator: Maps T1-w slices `(N, 1, 64, 64)` to T2-w slices of the same shape.
+        train_loader: Batches `{"T1": ..., "T2": ...}` of training subjects.
+        test_loader: The same for test subjects.
+
+    Returns:
+        Rows `MAE`, `PSNR`, `SSIM`; columns `Training set`, `Test set`.
+
+    Raises:
+        ValueError: If a loader is empty or the generator changes the shape.
+    """
+    loaders = {"Training set": train_loader, "Test set": test_loader}
+    columns = {}
+    for name, loader in loaders.items():
+        batches = _run(generator, loader, name.lower())
+        rows = [_historical(real_t2, fake_t2) for _, real_t2, fake_t2 in batches]
+        columns[name] = pd.DataFrame(rows).mean()
+    return pd.DataFrame(columns)
+
+
+def _run(
+    generator: nn.Module, loader: Iterable[dict[str, Tensor]], name: str
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return the T1-w, the true T2-w and the generated T2-w slices of every batch, on the CPU.
+
+    Raises:
+        ValueError: If the loader is empty; `name` says which one it is.
+    """
+    with evaluating(generator) as device:
+        batches = [
+            (batch["T1"], batch["T2"], generator(batch["T1"].to(device)).to(batch["T2"]))
+            for batch in loader
+        ]
+    if not batches:
+        raise ValueError(f"The loader of the {name} is empty: it must give a batch or more.")
+    return batches

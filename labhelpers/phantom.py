@@ -1,7 +1,9 @@
-"""Simulated pairs of brain slices: the data when none can be fetched.
+"""Simulate pairs of T1-w and T2-w brain slices, for use where the real ones cannot be fetched.
 
-A random anatomy gets the signals of `labhelpers.contrast`, then the scanner's own faults. Source of
-the Rician noise: Gudbjartsson and Patz, Magn. Reson. Med. 34(6), 1995.
+A random anatomy (how much of which tissue is in each voxel) gets the signals of
+`labhelpers.contrast`; the scanner adds blur, an uneven coil and Rician noise (Gudbjartsson and
+Patz, Magn. Reson. Med. 34(6), 1995). Sizes and shares are chosen so that the mean image, the
+intensity lookup and the unchanged T1-w slice are about as far from the T2-w slice as on real data.
 """
 
 from __future__ import annotations
@@ -42,15 +44,16 @@ Array = NDArray[np.float64]
 
 _SLICE_BYTES = 8 * math.prod(IMAGE_SHAPE)  # float64, without the header of the file
 
-# --- Anatomy: how much of which tissue is in each voxel ----------------------------------------
-# Lengths are millimetres. x runs from left to right, y from back to front, (0, 0) is mid-head: an
-# axial slice through the bodies of the lateral ventricles, one voxel of 64 x 64 being 3.75 mm.
+# --- Anatomy ------------------------------------------------------------------------------------
+# An axial slice through the bodies of the lateral ventricles. Lengths are in mm, one voxel of
+# 64 x 64 being 3.75 mm; x runs from left to right, y from back to front, (0, 0) is mid-head.
 
 _FIELD_OF_VIEW = 240.0
-_SUPERSAMPLING = 2  # finer points per voxel side: their average makes the partial volume
-_HALF_WIDTH, _HALF_LENGTH = 79.0, 95.5
+_SUPERSAMPLING = 2  # points of the fine grid per voxel side; their average is the partial volume
+_HALF_WIDTH, _HALF_LENGTH = 79.0, 95.5  # of the head
 
-# From the skin inwards: tissues with their shares, thickness, spread between people, unevenness.
+# From the skin inwards: tissues with their shares; thickness; its spread between people (standard
+# deviation of the logarithm); its unevenness within a person (relative).
 _LAYERS: tuple[tuple[dict[str, float], float, float, float], ...] = (
     ({"muscle and skin": 1.0}, 1.8, 0.15, 0.10),
     ({"fat": 0.85, "muscle and skin": 0.15}, 3.2, 0.25, 0.15),
@@ -59,12 +62,14 @@ _LAYERS: tuple[tuple[dict[str, float], float, float, float], ...] = (
     ({"bone": 0.95, "CSF": 0.05}, 2.6, 0.15, 0.15),
 )
 
-# How T1, T2 and PD vary between people: mean and spread of the log of a factor. Fat is brighter in
-# trains of refocusing pulses (Henkelman et al., J. Magn. Reson. Imaging 2(5), 1992) and near coils.
+# T1, T2 and PD of a person are those of the tissue times a factor: mean and standard deviation of
+# its logarithm. Fat is brighter in trains of refocusing pulses (Henkelman et al., J. Magn. Reson.
+# Imaging 2(5), 1992) and near coils.
 _VARIATION = {name: ((0.0, 0.0, 0.0), (0.04, 0.04, 0.02)) for name in TISSUES}
 _VARIATION["fat"] = ((0.0, 0.2, -0.05), (0.04, 0.2, 0.12))
 
-# Deep grey nuclei of one side, each a stroke: x, y, half-width of both ends, largest share of grey.
+# Deep grey nuclei of one side, each a capsule: (x, y, half-width) of both ends, and the largest
+# share of grey matter.
 _NUCLEI = (
     ((11.0, 26.0, 3.0), (14.5, 15.0, 4.0), 0.90),  # head of the caudate
     ((14.5, 12.0, 3.0), (19.0, -8.0, 1.5), 0.75),  # body of the caudate
@@ -72,31 +77,39 @@ _NUCLEI = (
     ((27.0, 14.0, 4.0), (29.0, -3.0, 3.5), 0.60),  # putamen
 )
 
-# Centre line of one lateral ventricle, front to back: x, y, half-width.
+# Centre line of one lateral ventricle, front to back: (x, y, half-width) of each node.
 _FRONT_HORN = ((13.0, 32.0, 1.8), (8.0, 24.0, 4.4), (4.4, 12.0, 4.4))
 _VENTRICLE = (*_FRONT_HORN, (5.2, 2.0, 4.0), (11.0, -10.0, 4.2), (19.5, -22.0, 2.4))
 
 
 @dataclass(frozen=True)
 class _Head:
-    """One person's head on the fine grid; arrays are `(n, n)` where nothing else is said."""
+    """One person's head on the fine grid.
 
-    x: Array  # its own coordinates
+    Attributes:
+        x: Left to right in the head's own coordinates, `(n, n)`.
+        y: Back to front in the head's own coordinates, `(n, n)`.
+        axis: The scanner's coordinates, `(n,)`, for smooth random fields.
+        age: In [0, 1]; opens the ventricles, the sulci and the space around the brain together.
+        shares: Tissue shares `(6, n, n)` in the order of `TISSUES`; the rest is air.
+    """
+
+    x: Array
     y: Array
-    axis: Array  # `(n,)`: the scanner's coordinates, those of the smooth random fields
-    age: float  # in [0, 1]: opens the ventricles, the sulci and the space around the brain together
-    shares: Array  # `(6, n, n)` in the order of `TISSUES`; what they leave is air
+    axis: Array
+    age: float
+    shares: Array
 
     def paint(self, mixture: Mapping[str, float], distance: Array, opacity: ArrayLike = 1) -> None:
-        """Cover what lies where `distance` is negative with a mixture of tissues."""
+        """Cover the region where the signed distance is negative with a mixture of tissues."""
         cover = opacity * np.clip(0.5 - distance / (self.axis[1] - self.axis[0]), 0, 1)
         self.shares[:] *= 1 - cover
         for name, share in mixture.items():
             self.shares[list(TISSUES).index(name)] += share * cover
 
 
-def _waves(rng: Generator, axis: Array, length: float) -> Array:
-    """A smooth random field of variance 1, `(n, n)`: four plane waves about `length` long."""
+def _field(rng: Generator, axis: Array, length: float) -> Array:
+    """Return a smooth random field of variance 1, `(n, n)`: four waves about `length` long."""
     angle, phase = rng.uniform(0, np.pi, 4), rng.uniform(0, 2 * np.pi, 4)
     k = 2 * np.pi / (length * rng.uniform(0.75, 1.5, 4))
     along_x = np.exp(1j * np.outer(k * np.cos(angle), axis))
@@ -105,7 +118,7 @@ def _waves(rng: Generator, axis: Array, length: float) -> Array:
 
 
 def _capsule(x: Array, y: Array, start: Sequence[float], end: Sequence[float]) -> Array:
-    """Signed distance to a stroke from `start` to `end`, each (x, y, half-width)."""
+    """Return the signed distance to a capsule from `start` to `end`, each (x, y, half-width)."""
     (x0, y0, r0), (x1, y1, r1) = start, end
     dx, dy = x1 - x0, y1 - y0
     t = np.clip(((x - x0) * dx + (y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
@@ -115,11 +128,15 @@ def _capsule(x: Array, y: Array, start: Sequence[float], end: Sequence[float]) -
 def _sulci(
     rng: Generator, along: Array, depth: Array, stretch: ArrayLike, spans: ArrayLike, width: float
 ) -> Array:
-    """Signed distance to the nearest of a row of sulci: furrows that go down from a surface.
+    """Return the signed distance to the nearest sulcus, a furrow that goes down from a surface.
 
-    `along` and `depth` say where a point is under the surface; `stretch` is the length of a unit of
-    `along`, which shrinks with depth if the surface is round. `spans` are the parts of the surface
-    with furrows, `(n, 2)` and ascending, `width` is their mean half-width where they open.
+    Args:
+        rng: Source of the random shapes.
+        along: Position of each point along the surface.
+        depth: Depth of each point below the surface.
+        stretch: Length of a unit of `along`, which shrinks with depth if the surface is round.
+        spans: Parts of the surface with sulci, `(n, 2)`, ascending.
+        width: Mean half-width of the sulci where they open.
     """
     spans = np.asarray(spans)
     rows = [start + np.cumsum(11 * rng.uniform(0.6, 1.4, 60)) for start, _ in spans]
@@ -129,7 +146,7 @@ def _sulci(
     slant, fork = rng.normal(0, 0.25, n), rng.uniform(0, 1.1, n) * (rng.random(n) < 0.5)
     nearest = np.searchsorted((opens[1:] + opens[:-1]) / 2, along)
     distance = np.full_like(along, np.inf)
-    for neighbour in (-1, 0, 1):  # a slanting furrow reaches under its neighbour
+    for neighbour in (-1, 0, 1):  # a slanting sulcus reaches under its neighbour
         i = np.clip(nearest + neighbour, 0, n - 1)
         aside = np.abs((along - opens[i]) * stretch - slant[i] * depth)
         aside = np.abs(aside - fork[i] * np.maximum(depth - 0.55 * deep[i], 0))
@@ -140,17 +157,21 @@ def _sulci(
 
 
 def _paint_scalp_and_skull(rng: Generator, head: _Head) -> Array:
-    """Paint layer on layer from the skin to the fluid inside the skull; return the depth below."""
+    """Paint layer on layer from the skin to the CSF inside the skull.
+
+    Returns:
+        The depth of each point below the surface of the brain, `(n, n)`; negative outside.
+    """
     v = head.y / _HALF_LENGTH
     u = head.x / (_HALF_WIDTH * (1 - 0.09 * v))  # narrower at the forehead
     radius = np.hypot(head.x, head.y)
     depth = radius / ((np.abs(u) ** 2.1 + np.abs(v) ** 2.1) ** (1 / 2.1)) - radius
     for mixture, thickness, spread, unevenness in _LAYERS:
         head.paint(mixture, -depth)
-        uneven = np.clip(1 + unevenness * _waves(rng, head.axis, 130), 0.5, 1.4)
+        uneven = np.clip(1 + unevenness * _field(rng, head.axis, 130), 0.5, 1.4)
         depth = depth - thickness * rng.lognormal(0, spread) * uneven
     head.paint({"CSF": 1.0}, -depth)
-    room = np.clip(0.6 + 0.4 * v + 0.5 * _waves(rng, head.axis, 110), 0.1, 2)  # most in front
+    room = np.clip(0.6 + 0.4 * v + 0.5 * _field(rng, head.axis, 110), 0.1, 2)  # most in front
     return depth - (0.3 + 3.0 * head.age) * room
 
 
@@ -158,25 +179,25 @@ def _paint_cortex(rng: Generator, head: _Head, depth: Array) -> None:
     """Paint a grey ribbon along the surface and down every sulcus, and white matter inside it."""
     x, y, axis = head.x, head.y, head.axis
     width = 0.45 + 1.7 * head.age
-    wiggle = 2.2 * _waves(rng, axis, 28)
-    # Furrows of the outer surface; length along it is measured on a circle.
+    wiggle = 2.2 * _field(rng, axis, 28)
+    # Sulci of the outer surface; length along it is measured on a circle.
     circle = 65.0
     along, stretch = np.arctan2(x, y) * circle + wiggle, np.hypot(x, y) / circle
     pia = np.minimum(depth, _sulci(rng, along, depth, stretch, [(-circle * 3, circle * 3)], width))
     # The fissure between the hemispheres, in front of the corpus callosum and behind it, and the
-    # furrows that open into it on either side.
-    middle = x - 1.2 * _waves(rng, axis, 60)
+    # sulci that open into it on either side.
+    middle = x - 1.2 * _field(rng, axis, 60)
     front, back = rng.normal(42, 2.5), rng.normal(-30, 3)
     callosum = np.maximum(0, np.minimum(front - y, y - back))
     pia = np.minimum(pia, np.hypot(middle, callosum) - (0.2 + 0.9 * head.age))
     for side in (-1, 1):
         spans = [(-76, back - 3), (front, 78)]
-        furrows = _sulci(rng, y + wiggle, side * middle, 1.0, spans, 0.8 * width)
-        pia = np.minimum(pia, np.where(side * middle > -1, furrows, np.inf))
-    cortex = 3.3 * rng.lognormal(0, 0.08) * (1 + 0.12 * _waves(rng, axis, 50))
+        medial = _sulci(rng, y + wiggle, side * middle, 1.0, spans, 0.8 * width)
+        pia = np.minimum(pia, np.where(side * middle > -1, medial, np.inf))
+    cortex = 3.3 * rng.lognormal(0, 0.08) * (1 + 0.12 * _field(rng, axis, 50))
     head.paint({"grey matter": 1.0}, -pia)
     head.paint({"white matter": 1.0}, cortex - pia)
-    grey = np.clip(0.08 + 0.09 * _waves(rng, axis, 26), 0, 1)  # white matter is not all of a kind
+    grey = np.clip(0.08 + 0.09 * _field(rng, axis, 26), 0, 1)  # white matter is not all of a kind
     head.paint({"grey matter": 1.0}, cortex - pia, grey)
 
 
@@ -198,14 +219,14 @@ def _paint_deep_structures(rng: Generator, head: _Head) -> None:
 
 
 def _anatomy(rng: Generator, size: int) -> Array:
-    """Tissue shares of one person, `(6, n, n)` on the fine grid; no two heads are quite alike."""
+    """Return the tissue shares of one person, `(6, n, n)` on the fine grid."""
     n = size * _SUPERSAMPLING
     axis = ((np.arange(n) + 0.5) / n - 0.5) * _FIELD_OF_VIEW
     x, y = np.meshgrid(axis - rng.normal(0, 1.5), axis - rng.normal(0, 1.5), indexing="ij")
     turn = np.deg2rad(rng.normal(0, 1.3))
     x, y = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
-    x = x / rng.normal(1, 0.018) + 1.3 * _waves(rng, axis, 130)  # the waves make it lopsided
-    y = y / rng.normal(1, 0.012) + 1.3 * _waves(rng, axis, 130)
+    x = x / rng.normal(1, 0.018) + 1.3 * _field(rng, axis, 130)  # the waves make it lopsided
+    y = y / rng.normal(1, 0.012) + 1.3 * _field(rng, axis, 130)
     head = _Head(x, y, axis, rng.beta(1.3, 2.2), shares=np.zeros((len(TISSUES), n, n)))
     depth = _paint_scalp_and_skull(rng, head)
     _paint_cortex(rng, head, depth)
@@ -213,9 +234,19 @@ def _anatomy(rng: Generator, size: int) -> Array:
     return head.shares
 
 
-# --- Scanner: from tissue shares to an image ---------------------------------------------------
+# --- Scanner ------------------------------------------------------------------------------------
+
+
 def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: float) -> Tensor:
-    """Image of tissue shares: blur (in voxels), uneven coil, Rician noise, scaled to [-1, 1]."""
+    """Return the image of a head, `(size, size)`, scaled to [-1, 1].
+
+    Args:
+        rng: Source of the noise.
+        shares: Tissue shares `(6, n, n)` on the fine grid.
+        signals: Signal of each tissue, `(6,)`.
+        blur: Standard deviation of the point spread function, in voxels.
+        coil: How much the sensitivity of the coil changes towards the edge.
+    """
     size = shares.shape[-1] // _SUPERSAMPLING
     voxels, points = np.arange(size) + 0.5, np.arange(0.5, shares.shape[-1]) / _SUPERSAMPLING
     # One Gaussian per voxel: partial volume and blur, in one product along each axis. (einsum, not
@@ -225,7 +256,7 @@ def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: f
     rows = np.einsum("xi,ij->xj", voxel, np.einsum("k,kij->ij", signals, shares))
     image = np.einsum("xj,yj->xy", rows, voxel)
     axis = voxels / size - 0.5
-    image = image * np.exp(0.06 * _waves(rng, axis, 1.0) + coil * np.add.outer(axis**2, axis**2))
+    image = image * np.exp(0.06 * _field(rng, axis, 1.0) + coil * np.add.outer(axis**2, axis**2))
     sigma = rng.uniform(0.002, 0.005) * image.max()
     real, imaginary = rng.normal(0, sigma, (2, size, size))
     image = np.hypot(image + real, imaginary)  # a magnitude: the noise is Rician
@@ -234,14 +265,14 @@ def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: f
 
 
 def simulate_pair(subject: int, size: int = 64) -> tuple[Tensor, Tensor]:
-    """Simulate the T1-w and the T2-w slice of one person; used wherever the real data is missing.
+    """Return the T1-w and the T2-w slice of one simulated person.
 
     Args:
         subject: The person, 0 or more; the same number gives the same pair everywhere.
-        size: Voxels per side, 16 or more. Another size shows the same anatomy, otherwise scanned.
+        size: Voxels per side, 16 or more. Another size shows the same anatomy with other noise.
 
     Returns:
-        T1-w and T2-w image, each a float64 tensor `(size, size)` that spans exactly `[-1, 1]`. The
+        T1-w and T2-w slice, each a float64 tensor `(size, size)` that spans exactly `[-1, 1]`. The
         first axis is x (left to right), the second y (back to front): show with
         `imshow(t.T, origin="lower")`.
 
@@ -249,21 +280,27 @@ def simulate_pair(subject: int, size: int = 64) -> tuple[Tensor, Tensor]:
         ValueError: If `subject` is negative or `size` too small.
     """
     if subject < 0 or size < 16:
-        got = f"subject is {subject} and size {size}, expected subject >= 0 and size >= 16"
-        raise ValueError(f"{got}: number the subjects from 0 and leave the size at 64.")
+        raise ValueError(
+            f"subject is {subject} and size {size}, expected subject >= 0 and size >= 16: number "
+            "the subjects from 0 and leave the size at 64."
+        )
     rng = np.random.default_rng([1, subject])  # another first number: another population
     shares = _anatomy(rng, size)
-    own = []
+    tissues = []
     for name, tissue in TISSUES.items():
-        t1, t2, pd_ = rng.lognormal(*_VARIATION[name])
-        own.append(replace(tissue, t1=tissue.t1 * t1, t2=tissue.t2 * t2, pd=tissue.pd * pd_))
-    flip, te = rng.normal(T1_WEIGHTED["flip_angle"], 1.5), rng.normal(T2_WEIGHTED["te"], 8)
-    t1w = np.array([gradient_echo_signal(t, **{**T1_WEIGHTED, "flip_angle": flip}) for t in own])
-    t2w = np.array([spin_echo_signal(t, **{**T2_WEIGHTED, "te": te}) for t in own])
+        t1, t2, pd = rng.lognormal(*_VARIATION[name])
+        tissues.append(replace(tissue, t1=tissue.t1 * t1, t2=tissue.t2 * t2, pd=tissue.pd * pd))
+    gradient_echo = {**T1_WEIGHTED, "flip_angle": rng.normal(T1_WEIGHTED["flip_angle"], 1.5)}
+    spin_echo = {**T2_WEIGHTED, "te": rng.normal(T2_WEIGHTED["te"], 8)}
+    t1w = np.array([gradient_echo_signal(tissue, **gradient_echo) for tissue in tissues])
+    t2w = np.array([spin_echo_signal(tissue, **spin_echo) for tissue in tissues])
     return (
         _acquire(rng, shares, t1w, blur=rng.uniform(0.40, 0.50), coil=rng.normal(0.3, 0.5)),
         _acquire(rng, shares, t2w, blur=rng.uniform(0.42, 0.55), coil=rng.normal(0.0, 0.4)),
     )
+
+
+# --- Files --------------------------------------------------------------------------------------
 
 
 def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:

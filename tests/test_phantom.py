@@ -1,4 +1,4 @@
-"""The simulated pairs: same everywhere, right contrast, hard as the real data, safely written."""
+"""Tests of `labhelpers.phantom`: same pairs everywhere, right contrast, as hard as real data."""
 
 from pathlib import Path
 
@@ -20,9 +20,6 @@ def in_folder(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-# --- Signals --------------------------------------------------------------------------------------
-
-
 # --- Pairs ----------------------------------------------------------------------------------------
 
 
@@ -32,9 +29,12 @@ def test_a_subject_is_the_same_every_time():
 
 def test_subject_0_is_pinned():
     t1, t2 = simulate_pair(0)
-    found = [t1.mean(), t1.std(), t2.mean(), t2.std()]
-    assert [float(x) for x in found] == pytest.approx(
-        [-0.41697938, 0.72729865, -0.71623442, 0.40435619], abs=1e-6
+    found = [float(x) for x in (t1.mean(), t1.std(), t2.mean(), t2.std())]
+    expected = [-0.41697938, 0.72729865, -0.71623442, 0.40435619]
+    assert found == pytest.approx(expected, abs=1e-6), (
+        "The phantom has changed. If this is meant, or NumPy now draws other random numbers: put "
+        "the new figures here, and run `labhelpers validate --update` without network and without "
+        "LABHELPERS_DATA to store the new outputs of the notebooks. Else undo the change."
     )
 
 
