@@ -187,7 +187,7 @@ def test_without_wheel_it_says_what_to_do(machine, installed):
 def test_without_network_it_says_what_is_missing(machine):
     write_wheel(machine.folder, NEEDED, requires="surely-not-installed>=1")
     _, error = machine.run()
-    assert "run this cell again with a network" in error
+    assert "run this cell again with a network connection" in error
     assert "No matching distribution found for surely-not-installed>=1" in error
 
 

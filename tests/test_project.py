@@ -159,6 +159,13 @@ def test_conda_environment_has_the_same_python_and_takes_the_rest_from_pyproject
     assert (pip, packages) == ("pip", {"pip": ["-e .[dev]"]})
 
 
+def test_every_dependency_has_a_lowest_version_for_the_job_that_tests_it():
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^dependencies = \[\n(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines():
+        assert re.fullmatch(r' {4}"[a-z]+>=[\d.]+",', line), line
+
+
 def test_nothing_generated_and_no_data_is_in_the_repository():
     for path in project_files():
         assert path.suffix not in {".pt", ".db", ".zip", ".whl", ".html"}, path

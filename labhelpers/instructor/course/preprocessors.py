@@ -43,7 +43,7 @@ keep = spec and Path(spec.submodule_search_locations[0], "instructor").exists()
 if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
     print(f"Installing labhelpers {NEEDED} (found: {found}); the first time this takes minutes.")
     source = WHEEL if Path(WHEEL).exists() else "<FOLDER>" + WHEEL
-    command = [sys.executable, "-m", "pip", "install", "--quiet", source]
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", source]
     pip = subprocess.run(command, capture_output=True, text=True)
     if pip.returncode == 0:
         if "labhelpers" in sys.modules or not find_spec("labhelpers"):
@@ -51,9 +51,10 @@ if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
     elif found.split(".")[:2] == NEEDED.split(".")[:2]:
         print(f"No network, or no {WHEEL} here: going on with labhelpers {found}.")
     else:
+        reason = "".join(pip.stderr.splitlines()[-1:])
         raise RuntimeError(
             f"labhelpers could not be installed: put {WHEEL} beside this notebook, start Jupyter "
-            f"in that folder, and run this cell again with a network. {pip.stderr[-200:]}"
+            f"in that folder, and run this cell again with a network connection. ({reason})"
         )
 
 import labhelpers

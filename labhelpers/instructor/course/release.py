@@ -36,9 +36,8 @@ On your own machine (Python 3.10 or newer), in this folder:
     .venv/bin/jupyter lab
 
 (on Windows `.venv\\Scripts\\` in place of `.venv/bin/`). In an environment that you have already,
-start Jupyter in this folder: the first cell of each notebook installs `{wheel}`,
-which has to lie beside it. On Colab open a notebook by its badge; if it has none, upload the
-notebook and the wheel.
+start Jupyter in this folder: the first cell of each notebook installs the `.whl` file, which has to
+lie beside the notebook. On Colab open a notebook by its badge; if it has none, upload both files.
 
 Write your answers where a cell says `# Your code here`, run the check below it, and hand in the
 notebooks under the names they have. Keep all cells, and do not copy or split the ones that hold
