@@ -303,6 +303,7 @@ def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
 
 
 def _check_mode(mode: str) -> None:
+    """Raise a DataError unless the mode is one of the two."""
     if mode not in ("train", "test"):
         raise DataError(
             f"mode is {mode!r}. Expected 'train' or 'test'. Write IXIDataset(root, mode='train')."
@@ -390,7 +391,7 @@ def _read_slice(path: Path) -> Tensor:
         # PyTorch's own message proposes to load it unsafely, which must not be followed here.
         raise _bad_file(
             path,
-            f"cannot be read (it has {_size(path)} bytes)",
+            f"cannot be read (it has {path.stat().st_size} bytes)",
             "a tensor saved by torch.save, about 33 kB",
         ) from None
     if not isinstance(image, Tensor):
@@ -410,14 +411,8 @@ def _read_slice(path: Path) -> Tensor:
     return image
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # removed since the folder was listed
-        return 0
-
-
 def _bad_file(path: Path, problem: str, expected: str) -> DataError:
+    """Return the error that names a file, what is wrong with it and what was expected."""
     return DataError(
         f"{path.name!r} in {path.parent} {problem}. Expected {expected}. {_way_out(path.parent)}"
     )

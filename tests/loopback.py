@@ -38,7 +38,7 @@ def make_tar(files=FILES, folder="./some/where/IXI-dataset/size64/", link=None):
 
 
 class Server:
-    """Answers from a table: bytes are served whole, ``("cut", bytes)`` only by half."""
+    """Answers from a table: bytes are served whole, `("cut", bytes)` only by half."""
 
     def __init__(self):
         self.answers, self.requests = {}, []

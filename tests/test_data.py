@@ -1,4 +1,4 @@
-"""Tests of labhelpers.data: the fixed split, the dataset, and what it says to bad folders."""
+"""Tests of `labhelpers.data`: files, the fixed split, the dataset, and errors of bad folders."""
 
 import hashlib
 import os
@@ -82,6 +82,14 @@ def test_only_simulated_slices_are_called_simulated(tmp_path):
     assert not is_simulated(["sub-IXI002", "sub-IXI012 - T1.pt"])
     write_folder(tmp_path, ["sub-IXI002", "sub-SIM000"])
     assert is_simulated(list_slices(tmp_path))
+
+
+def test_the_file_format_needs_neither_figures_nor_statistics_nor_a_network():
+    heavy = {"matplotlib", "pandas", "scipy", "requests", "torchvision"}
+    script = f"import labhelpers.data, sys; print({heavy} & set(sys.modules))"
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert run.stdout == "set()\n"
 
 
 # --- Replacing a folder ---

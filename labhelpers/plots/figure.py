@@ -18,6 +18,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torchvision.utils import make_grid
 
 from labhelpers.data import simulated_data_opened
@@ -52,7 +53,7 @@ _CREDIT = "IXI dataset, CC BY-SA 3.0"
 _SIMULATED = "Simulated data (phantom)"
 _GREY, _VERMILLION = "#555555", "#D55E00"
 _TITLE: dict[str, Any] = {"fontsize": 12, "fontweight": "bold"}
-_STYLE = [
+_STYLE: list[Any] = [
     "default",
     {
         "font.size": 10,
@@ -156,8 +157,8 @@ def styled(draw: Callable[_P, _R]) -> Callable[_P, _R]:
 
 def new_chart(width: float, height: float, panels: int = 1, **options: Any) -> tuple[Figure, list]:
     """Return a figure of `width` x `height` inches and its panels, from left to right."""
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.06)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.06)
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
     return figure, list(figure.subplots(1, panels, squeeze=False, **options)[0])
 
 
@@ -234,7 +235,11 @@ def draw_images(
     axes.set_title(title, pad=10, **_TITLE)
     _add_colour_bar(figure, axes, picture, scale)
     note, look = _note(credit=_CREDIT)
-    below = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+    below: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "textcoords": "offset points",
+        "va": "top",
+    }
     axes.annotate(note, (0, 0), (0, -20), **below, **look)
     _make_room(figure, axes)
     return AccessibleFigure(figure, f"{alt} {note}.")
@@ -279,8 +284,8 @@ def _make_room(figure: Figure, axes: Axes) -> None:
     """
     size = figure.get_size_inches()
     drawn = figure.get_tightbbox()  # inches, from the lower left corner of the axes
-    low = np.floor(drawn.min * _DPI - _MARGIN) / _DPI
-    high = np.ceil(drawn.max * _DPI + _MARGIN) / _DPI
+    low = np.floor(np.array(drawn.min) * _DPI - _MARGIN) / _DPI
+    high = np.ceil(np.array(drawn.max) * _DPI + _MARGIN) / _DPI
     figure.set_size_inches(high - low)
     axes.set_position((*(-low / (high - low)), *(size / (high - low))))
 
