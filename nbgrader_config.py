@@ -35,7 +35,8 @@ c.ExportPlugin.to = "build/grades.csv"
 c.Exchange.root = str(root / "build" / "exchange")
 c.Exchange.cache = str(root / "build" / "cache")
 
-# What a student finds in place of the solution. The checks know this message.
+# What a student finds in place of the solution. The checks know the error by its type; `validate`
+# knows the message, too.
 c.ClearSolutions.code_stub = {
     "python": '# Your code here\nraise NotImplementedError("not written yet")'
 }

@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 import torch
 
-from labhelpers.checks import probe, verdict
-from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.checks.report import Report
+from labhelpers.checks import Report, verdict
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.checks.runner import run_cases
 from labhelpers.instructor.authoring.edits import run_answer
-from labhelpers.instructor.sources import Exercise, read_exercises
+from labhelpers.instructor.authoring.expected import NUMBERS_FILES
+from labhelpers.instructor.grading import hidden
+from labhelpers.instructor.sources import Solution, read_solutions
 
 ANSWERS = Path(__file__).with_name("answers")
-EXERCISES = list(WRITTEN_AS)
+SERIES = list(NUMBERS_FILES)  # of the visible check and of the hidden tests
 LIMIT = 120.0  # seconds; machines that run tests are crowded
 
 
@@ -29,17 +31,18 @@ class Answer(NamedTuple):
 
 
 @cache
-def exercises() -> dict[str, Exercise]:
-    return read_exercises()
+def solutions() -> dict[str, Solution]:
+    return read_solutions()
 
 
 @cache
 def answers(kind: str) -> list[Answer]:
     """Read tests/answers: a head of imports, then one answer under each `# %% kind: name`."""
     found = []
-    for exercise in EXERCISES:
-        text = (ANSWERS / f"{exercise.replace('-', '_')}.py").read_text(encoding="utf-8")
-        head, *parts = re.split(r"^# %% ", text, flags=re.MULTILINE)
+    names = {exercise.check_name: exercise.id for exercise in EXERCISES.values()}
+    for path in sorted(ANSWERS.glob("*.py")):
+        exercise = names[path.stem]
+        head, *parts = re.split(r"^# %% ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for part in parts:
             title, source = part.split("\n", 1)
             this_kind, name = title.split(": ", 1)
@@ -51,7 +54,7 @@ def answers(kind: str) -> list[Answer]:
 
 def load(exercise: str, source: str | None = None):
     """Run a solution cell, or another answer, after the cells that it relies on."""
-    reference = exercises()[exercise]
+    reference = solutions()[exercise]
     return run_answer(reference, reference.source if source is None else source)
 
 
@@ -61,7 +64,7 @@ def untouched(exercise: str):
     source = re.sub(
         r"^( *)### BEGIN SOLUTION.*?### END SOLUTION",
         rf"\1# Your code here\n\1{stub}",
-        exercises()[exercise].source,
+        solutions()[exercise].source,
         flags=re.DOTALL | re.MULTILINE,
     )
     return load(exercise, source)
@@ -70,9 +73,11 @@ def untouched(exercise: str):
 def judge(
     exercise: str,
     answer: object,
-    variant: str = "visible",
+    series: int = 0,
     points: float = 3.0,
     time_limit: float = LIMIT,
     dtype: torch.dtype = torch.float64,
 ) -> Report:
-    return verdict(exercise, probe(exercise, answer, variant, time_limit, dtype), points)
+    record = run_cases(exercise, answer, series, time_limit, dtype)
+    numbers = verdict.read_json(NUMBERS_FILES[series])[exercise]
+    return verdict.judge(record, numbers, points, quotes_values=series != hidden.SERIES)

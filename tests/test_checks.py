@@ -1,31 +1,32 @@
 import json
-from collections import defaultdict
 from functools import partial
 
 import pytest
 import torch
-from checking import EXERCISES, LIMIT, Answer, answers, exercises, judge, load, untouched
+from checking import LIMIT, SERIES, Answer, answers, judge, load, solutions, untouched
 
 from labhelpers import checks
-from labhelpers.checks import probe, verdict
-from labhelpers.checks.exercises import PROBES, WRITTEN_AS
-from labhelpers.checks.verdict import NUMBERS_FILES
+from labhelpers.checks import verdict
+from labhelpers.checks.cases import Setting
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.checks.runner import run_cases
+from labhelpers.instructor.grading import hidden
 
 
-@pytest.mark.parametrize("variant", ["visible", "hidden"])
+@pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("exercise", EXERCISES)
-def test_reference_solutions_earn_all_points(exercise: str, variant: str) -> None:
-    report = judge(exercise, load(exercise), variant, points=3)
+def test_reference_solutions_earn_all_points(exercise: str, series: int) -> None:
+    report = judge(exercise, load(exercise), series, points=3)
     assert (report.status, report.score) == ("right", 3), report.text
     assert not report.notes
 
 
-@pytest.mark.parametrize("variant", ["visible", "hidden"])
+@pytest.mark.parametrize("series", SERIES)
 @pytest.mark.parametrize("exercise", EXERCISES)
-def test_untouched_exercises_are_not_attempted(exercise: str, variant: str) -> None:
-    report = judge(exercise, untouched(exercise), variant)
+def test_untouched_exercises_are_not_attempted(exercise: str, series: int) -> None:
+    report = judge(exercise, untouched(exercise), series)
     assert (report.status, report.score) == ("not attempted", 0)
-    tests = " (hidden tests)" if variant == "hidden" else ""
+    tests = " (hidden tests)" if series == hidden.SERIES else ""
     assert report.headline == f"{exercise}{tests}: not attempted yet, 0 of 3 points"
 
 
@@ -33,9 +34,9 @@ def test_untouched_exercises_are_not_attempted(exercise: str, variant: str) -> N
 def test_right_answers_written_differently_earn_all_points(answer: Answer) -> None:
     load_anew = partial(load, answer.exercise, answer.source)
     reports = [
-        judge(answer.exercise, load_anew(), "visible"),
-        judge(answer.exercise, load_anew(), "hidden"),
-        judge(answer.exercise, load_anew(), "visible", dtype=torch.float32),
+        judge(answer.exercise, load_anew()),
+        judge(answer.exercise, load_anew(), hidden.SERIES),
+        judge(answer.exercise, load_anew(), dtype=torch.float32),
     ]
     for report in reports:
         assert (report.status, report.score) == ("right", 3), report.text
@@ -60,12 +61,6 @@ def test_verdicts_do_not_depend_on_the_default_type(exercise: str) -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert report.status == "right", report.text
-
-
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_each_exercise_has_several_answers_of_both_kinds(exercise: str) -> None:
-    for kind in ("right", "wrong"):
-        assert len([a for a in answers(kind) if a.exercise == exercise]) >= 5
 
 
 @pytest.mark.parametrize(
@@ -98,39 +93,55 @@ def test_most_of_a_right_answer_earns_most_of_the_points() -> None:
 
 @pytest.mark.parametrize("exercise", EXERCISES)
 def test_the_record_survives_json_and_the_verdict_needs_nothing_else(exercise: str) -> None:
-    record = probe(exercise, load(exercise), "visible", LIMIT)
+    record = run_cases(exercise, load(exercise), time_limit=LIMIT)
     text = json.dumps(record, allow_nan=False)
     assert json.loads(text) == record
-    assert verdict(exercise, json.loads(text), 3).score == 3
-
-
-def test_a_record_that_was_tampered_with_earns_nothing() -> None:
-    record = probe("generator-step", load("generator-step"), "visible", LIMIT)
-    for run in record["runs"]:
-        run["observed"] = {
-            item: {key: {"shape": [], "numbers": ["x", None]} for key in cases}
-            for item, cases in run["observed"].items()
-        }
-    report = verdict("generator-step", record, 3)
-    assert (report.status, report.score) == ("wrong", 0)
+    numbers = verdict.read_json(verdict.VISIBLE_FILE)[exercise]
+    assert verdict.judge(json.loads(text), numbers, 3).score == 3
 
 
 def test_there_is_a_check_for_every_exercise(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(EXERCISES) == set(PROBES) == exercises().keys() & set(EXERCISES)
-    for exercise in EXERCISES:
-        check = getattr(checks, exercise.replace("-", "_"))
-        assert WRITTEN_AS[exercise] in check.__doc__
-        assert check.__name__ in checks.__all__
+    names = [exercise.check_name for exercise in EXERCISES.values()]
+    assert checks.__all__ == ["Report", *names]
+    for exercise in EXERCISES.values():
+        check = getattr(checks, exercise.check_name)
+        assert check.__name__ == exercise.check_name
+        assert f"`{exercise.name}`" in check.__doc__
     score = checks.mean_image(load("mean-image"), points=2)
     assert type(score) is float
     assert score == 2.0
     assert capsys.readouterr().out.startswith("mean-image: all right, 2 of 2 points\n[ok] ")
 
 
+def test_students_cannot_ask_for_hidden_tests() -> None:
+    with pytest.raises(TypeError):
+        checks.mean_image(load("mean-image"), points=2, variant="hidden")
+
+
+def test_the_hidden_score_counts_if_it_is_the_smaller_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = next(a for a in answers("wrong") if a.name == "gradients never cleared")
+    step = load("generator-step", wrong.source)
+    assert 0 < hidden.check("generator-step", step, 3.0, points=3) < 3
+    assert hidden.check("generator-step", load("generator-step"), 3.0, points=3) == 3
+    assert hidden.check("generator-step", load("generator-step"), 0.5, points=3) == 0.5
+    out = capsys.readouterr().out
+    assert "generator-step (hidden tests): all right, 3 of 3 points" in out
+    assert "Gradients accumulate" in out
+    assert "expected" not in out
+
+
+def test_each_series_has_its_own_seeds_and_takes_the_options_in_turn() -> None:
+    settings = [Setting(series) for series in range(4)]
+    assert [setting.choose("a", "b") for setting in settings] == ["a", "b", "a", "b"]
+    assert [setting.seed(7) for setting in settings] == [7, 5_007, 10_007, 15_007]
+
+
 def test_a_known_mistake_gets_a_nudge_then_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "_nudged", defaultdict(set))
+    monkeypatch.setitem(checks._recognised, "generator-step", set())
     wrong = next(a for a in answers("wrong") if a.name == "gradients never cleared")
     step = load("generator-step", wrong.source)
     said = []
@@ -139,22 +150,20 @@ def test_a_known_mistake_gets_a_nudge_then_a_hint(
         said.append(capsys.readouterr().out)
     assert "left over from the first one?" in said[0]
     assert "adds each new gradient" in " ".join(said[1].split())
-    checks.generator_step(step, points=3, variant="hidden")
-    hidden = capsys.readouterr().out
-    assert "Gradients accumulate" in hidden
-    assert "expected" not in hidden
 
 
-def test_hidden_probes_do_not_show_their_numbers() -> None:
+@pytest.mark.parametrize("exercise", ["intensity-lookup", "cgan-generator-loss", "cgan-step"])
+def test_hidden_tests_do_not_show_their_numbers(exercise: str) -> None:
     for answer in answers("wrong"):
-        if answer.exercise in ("intensity-lookup", "cgan-generator-loss", "cgan-step"):
-            report = judge(answer.exercise, load(answer.exercise, answer.source), "hidden")
+        if answer.exercise == exercise:
+            report = judge(exercise, load(exercise, answer.source), hidden.SERIES)
             words = {word for item in report.items for word, _ in item.details}
             assert words <= {"likely"}
+            assert report.table is None
 
 
 def test_parameter_counts_are_those_of_the_lab() -> None:
-    stored = json.loads(NUMBERS_FILES["visible"].read_text(encoding="utf-8"))
+    stored = verdict.read_json(verdict.VISIBLE_FILE)
     counts = {
         exercise: stored[exercise]["reference"]["parameters"]["default channels"]
         for exercise in ("generator-unet", "discriminator", "discriminator-cycle")
@@ -175,12 +184,12 @@ def test_a_step_leaves_the_losses_of_the_student_in_place(exercise: str) -> None
 
 
 def test_no_solution_is_stored_with_the_checks() -> None:
-    package = NUMBERS_FILES["visible"].parent
+    package = verdict.VISIBLE_FILE.parent
     shipped = "\n".join(
         path.read_text(encoding="utf-8") for path in package.iterdir() if path.is_file()
     )
     for exercise in EXERCISES:
-        solution = exercises()[exercise].source
+        solution = solutions()[exercise].source
         for region in solution.split("### BEGIN SOLUTION")[1:]:
             for line in region.split("### END SOLUTION")[0].splitlines():
                 if len(line.strip()) > 25:

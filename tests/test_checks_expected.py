@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from labhelpers.checks.comparison import changed
-from labhelpers.checks.fingerprint import hashed, observe, same, tell
-from labhelpers.checks.verdict import NUMBERS_FILES, TEXTS_FILE
+from labhelpers.checks.comparison import with_replacements
+from labhelpers.checks.fingerprint import describe, hashed, observe, same
+from labhelpers.checks.verdict import TEXTS_FILE, VISIBLE_FILE
 from labhelpers.instructor.authoring import expected
-from labhelpers.instructor.authoring.edits import BuildError, rewritten
+from labhelpers.instructor.authoring.edits import BuildError, UnfitError, edited
 from labhelpers.instructor.authoring.expected import differences
-from labhelpers.instructor.sources import NOTEBOOKS, Exercise, read_exercises, run_source
+from labhelpers.instructor.sources import NOTEBOOKS, Solution, read_solutions, run_source
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_the_stored_numbers_are_up_to_date() -> None:
 
 
 def test_a_stale_number_a_changed_mistake_and_a_missing_item_are_found() -> None:
-    stored = json.loads(NUMBERS_FILES["visible"].read_text(encoding="utf-8"))
+    stored = json.loads(VISIBLE_FILE.read_text(encoding="utf-8"))
     assert differences(stored, copy.deepcopy(stored)) == []
 
     other = copy.deepcopy(stored)
@@ -46,45 +46,45 @@ def test_a_stale_text_is_found() -> None:
 
 
 def test_the_files_are_small() -> None:
-    for path in (TEXTS_FILE, *NUMBERS_FILES.values()):
+    for path in (TEXTS_FILE, *expected.NUMBERS_FILES.values()):
         assert path.stat().st_size < 600_000
 
 
 def test_a_change_must_fit_the_solution() -> None:
-    exercise = Exercise("toy", Path("toy.ipynb"), "a = 1\nb = 1\n", "")
-    assert rewritten(exercise, [{"replace": [["a = 1", "a = 2"]]}]) == ("a = 2\nb = 1\n", "")
+    solution = Solution("toy", Path("toy.ipynb"), "a = 1\nb = 1\n")
+    edit = {"replace": [["a = 1", "a = c"]], "before": "c = 2"}
+    assert edited(solution, [edit]) == "c = 2\na = c\nb = 1"
     for old in ("= 1", "c"):
-        with pytest.raises(BuildError, match="Expected exactly once"):
-            rewritten(exercise, [{"replace": [[old, "?"]]}])
+        with pytest.raises(UnfitError, match=r"Expected exactly once"):
+            edited(solution, [{"replace": [[old, "?"]]}])
 
 
 def test_changes_add_replace_and_remove_observations() -> None:
     reference = {"loss": {"a": 1, "b": 2}, "form": {"a": "x"}}
     changes = {"loss": {"a": 5, "b": None}}
-    assert changed(reference, changes) == {"loss": {"a": 5}, "form": {"a": "x"}}
+    assert with_replacements(reference, changes) == {"loss": {"a": 5}, "form": {"a": "x"}}
     assert reference == {"loss": {"a": 1, "b": 2}, "form": {"a": "x"}}
 
 
 def test_a_mistake_that_no_probe_sees_is_refused() -> None:
-    exercise = read_exercises()["mean-image"]
+    solution = read_solutions()["mean-image"]
     nothing = {"replace": [["dim=0", "dim=(0,)"]], "nudge": "", "hint": "", "concept": ""}
     items = {"values": {"checks": "", "weight": 1, "likely": ""}}
     with pytest.raises(BuildError, match="makes no difference"):
-        expected._numbers(exercise, "visible", items, {}, {"same": nothing})
+        expected._numbers(solution, 0, items, {}, {"same": nothing})
 
 
-def test_exercises_bring_the_code_that_they_rely_on() -> None:
-    found = read_exercises()
-    step = found["cgan-step"]
+def test_solutions_bring_what_stands_before_them() -> None:
+    step = read_solutions()["cgan-step"]
     assert "def cgan_generator_loss" in step.preamble
-    assert "class Discriminator" not in step.preamble
-    assert "checks" not in step.preamble
+    assert "def cgan_step" not in step.preamble
+    assert "labhelpers.instructor" not in step.preamble
     assert callable(run_source(step.source, step.preamble)["cgan_step"])
 
 
 def test_a_missing_exercise_or_notebook_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No notebooks in"):
-        read_exercises(tmp_path)
+        read_solutions(tmp_path)
     shutil.copytree(NOTEBOOKS / "2-generator", tmp_path / "2-generator")
     with pytest.raises(BuildError, match="no solution cell for cgan-discriminator-loss"):
         expected.build(tmp_path)
@@ -116,11 +116,11 @@ def test_observations_notice_one_changed_number_but_not_float32(shape: tuple[int
 
 
 def test_observations_in_words() -> None:
-    assert tell(observe(torch.tensor(0.25))) == "0.25"
-    assert tell(observe([1.5, float("inf")])) == "[1.5, inf]"
-    assert tell(observe(torch.zeros(2, 40))) == "shape (2, 40), all 0"
-    assert tell(observe(torch.zeros(1_200))) == "1,200 numbers, all 0"
-    assert tell(observe(torch.zeros(2, 1))) == "[0, 0] of shape (2, 1)"
-    assert tell(True) == "yes"
-    assert tell(13_611_073) == "13,611,073"
-    assert tell(list(range(20))).endswith("… (20 in all)]")
+    assert describe(observe(torch.tensor(0.25))) == "0.25"
+    assert describe(observe([1.5, float("inf")])) == "[1.5, inf]"
+    assert describe(observe(torch.zeros(2, 40))) == "shape (2, 40), all 0"
+    assert describe(observe(torch.zeros(1_200))) == "1,200 numbers, all 0"
+    assert describe(observe(torch.zeros(2, 1))) == "[0, 0] of shape (2, 1)"
+    assert describe(True) == "yes"
+    assert describe(13_611_073) == "13,611,073"
+    assert describe(list(range(20))).endswith("… (20 in all)]")

@@ -2,7 +2,6 @@ import contextlib
 import logging
 import os
 import random
-import signal
 import sys
 import textwrap
 import time
@@ -11,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from checking import judge, load
+from checking import judge, load, solutions
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -34,15 +33,6 @@ class AlwaysEqual:
 
     def __call__(self, *args: object, **kwargs: object) -> "AlwaysEqual":
         return self
-
-
-class Agreeable(torch.Tensor):
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        with torch._C.DisableTorchFunctionSubclass():
-            if func in (torch.allclose, torch.equal):
-                return True
-            return func(*args, **(kwargs or {}))
 
 
 def forever(dataset):
@@ -77,7 +67,6 @@ def deep(dataset):
         (lambda dataset: "image", "TypeError"),
         (lambda dataset: AlwaysEqual(), "stopped"),
         (AlwaysEqual(), "stopped"),
-        (lambda dataset: torch.zeros(1, 64, 64).as_subclass(Agreeable), "likely"),
         (lambda dataset: torch.full((1, 64, 64), float("nan")), "nan"),
         (lambda dataset: torch.zeros(0), "likely"),
     ],
@@ -122,6 +111,23 @@ class DiscriminatorCycle(nn.Module):
     assert "Conv2d 64→128, 3×3 (2, 64, 32, 32) -> (2, 128, 16, 16) expected" in lines
 
 
+FLOAT32_ONLY = """
+class GeneratorUNet(GeneratorUNet):
+    def forward(self, x):
+        return 0.9 * super().forward(x.float()){ending}
+"""
+
+
+@pytest.mark.parametrize("ending", ["", " + torch.zeros(3)"], ids=["other numbers", "stops"])
+def test_the_table_of_layers_holds_in_float32(ending: str) -> None:
+    source = solutions()["generator-unet"].source + FLOAT32_ONLY.format(ending=ending)
+    report = judge("generator-unet", load("generator-unet", source))
+    assert report.table, report.text
+    layers = [row for row in report.table.rows if "Conv" in row[1]]
+    assert len(layers) == 10
+    assert {row[-1] for row in layers} == {"as expected"}
+
+
 def test_code_that_runs_for_ever_is_stopped() -> None:
     report = judge("mean-image", forever, time_limit=0.3)
     assert "It was stopped after 0.3 seconds" in report.text
@@ -135,27 +141,16 @@ def test_a_sleeping_answer_is_stopped_as_well() -> None:
     assert time.monotonic() - started < 30
 
 
-def test_code_that_catches_everything_in_a_loop_is_stopped_as_well() -> None:
-    def work() -> int:
-        return sum(range(100))
-
+def test_a_loop_that_catches_every_exception_is_stopped_as_well() -> None:
     def stubborn(dataset):
         while True:
             try:  # noqa: SIM105
-                work()
-            except:  # noqa: E722
+                dataset["T3"]
+            except Exception:
                 pass
 
-    def very_stubborn(dataset):
-        try:
-            stubborn(dataset)
-        finally:
-            stubborn(dataset)
-
-    for answer in (stubborn, very_stubborn):
-        report = judge("mean-image", answer, time_limit=0.2)
-        assert "It was stopped after 0.2 seconds" in report.text
-    assert signal.getitimer(signal.ITIMER_REAL)[1] != sandbox._HURRY
+    report = judge("mean-image", stubborn, time_limit=0.2)
+    assert "It was stopped after 0.2 seconds" in report.text
 
 
 def test_ctrl_c_is_not_swallowed() -> None:
@@ -218,6 +213,18 @@ def test_states_and_settings_survive_the_answer() -> None:
     before = state()
     assert judge("mean-image", reckless).status == "right"
     assert state() == before
+
+
+def test_an_answer_runs_on_one_thread() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen = []
+        sandbox.run(lambda: seen.append(torch.get_num_threads()))
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_checks_work_where_gradients_are_switched_off() -> None:
@@ -283,6 +290,28 @@ def test_a_kernel_gets_html_and_a_record_and_no_stderr() -> None:
     assert "<div" in shown.data["text/html"]
     assert shown.metadata["labhelpers"]["failed"] == ["shape", "values", "untouched"]
     assert score.data["text/plain"] == "0.0"
+
+
+WORKERS = """
+class Mine(IXIDataset):
+    pass
+
+def make_dataloaders(root, batch_size=40):
+    loader = DataLoader(Mine(root), batch_size, num_workers=1, multiprocessing_context="spawn")
+    return loader, loader
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_see_a_class_of_the_notebook_are_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = load("make-dataloaders", WORKERS)
+    dataset = answer.__globals__["Mine"]
+    # As in a notebook, where __main__ has the class in the kernel but not in a new process.
+    monkeypatch.setattr(sys.modules["__main__"], "Mine", dataset, raising=False)
+    text = " ".join(judge("make-dataloaders", answer).text.split())
+    assert "meaning Workers of a loader are processes of their own" in text, text
 
 
 def test_a_return_of_another_kind_is_told_with_what_is_expected() -> None:

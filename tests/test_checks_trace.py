@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from labhelpers.checks.report import Report
-from labhelpers.checks.trace import LayerWatch, layer_table, output_entry
+from labhelpers.checks.trace import LayerTrace, layer_table, output_entry
 
 
 class Net(nn.Module):
@@ -22,10 +22,10 @@ class Net(nn.Module):
 
 
 def watch(network: nn.Module, numbers: bool = True) -> tuple[list, list[nn.Parameter]]:
-    watched = LayerWatch(numbers)
+    watched = LayerTrace(numbers)
     with watched:
         output = network(torch.linspace(-1, 1, 64).reshape(1, 1, 8, 8))
-    return [*watched.trace, output_entry(output, numbers)], watched.parameters
+    return [*watched.layers, output_entry(output, numbers)], watched.parameters
 
 
 def test_layers_come_in_the_order_of_execution_with_their_shapes() -> None:
@@ -90,11 +90,11 @@ def test_a_layer_that_fails_is_the_last_of_the_trace() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.second(x)
 
-    watched = LayerWatch()
+    watched = LayerTrace()
     with watched, contextlib.suppress(RuntimeError):
         Broken()(torch.zeros(1, 1, 8, 8))
-    assert watched.trace[-1]["output"] is None
-    table = layer_table(watched.trace, watch(Net())[0], 1e-4)
+    assert watched.layers[-1]["output"] is None
+    table = layer_table(watched.layers, watch(Net())[0], 1e-4)
     assert "(1, 1, 8, 8) -> stopped here" in table.rows[0]
 
 

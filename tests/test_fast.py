@@ -1,5 +1,7 @@
 """The fast layers have PyTorch's numbers and gradients; mixed precision stays close."""
 
+import contextlib
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,14 @@ from torch.nn import functional as F
 
 from labhelpers import fast
 from labhelpers.blocks import PatchDiscriminator
-from labhelpers.fast import Accelerated, ConvTranspose2d, gains_from_bfloat16, upsampled_conv2d
+from labhelpers.checks.trace import LayerTrace
+from labhelpers.fast import (
+    Accelerated,
+    ConvTranspose2d,
+    gains_from_bfloat16,
+    plain_layers,
+    upsampled_conv2d,
+)
 
 
 def outcome(function, layer, x):
@@ -59,19 +68,40 @@ def test_upsampled_convolution_has_the_numbers_of_pytorch(size, out_channels, dt
     assert_close(outcome(fast, convolution, x), outcome(plain, convolution, x))
 
 
-def test_small_maps_are_one_matrix_product(monkeypatch):
-    layer = ConvTranspose2d(6, 5)
-    monkeypatch.setattr(F, "conv_transpose2d", None)  # what PyTorch's layer calls
-    assert layer(features(4)).shape == (3, 5, 8, 8)
-    with pytest.raises(TypeError):
-        layer(features(5))
-    with pytest.raises(TypeError):
-        layer(features(4).double())
+def layers_of(function, x):
+    """Return the layers that a trace shows while `function(x)` runs."""
+    with LayerTrace() as trace:
+        function(x)
+    return [entry["layer"] for entry in trace.layers]
 
 
-def test_upsampled_map_is_never_made(monkeypatch):
-    monkeypatch.setattr(F, "interpolate", None)
-    assert upsampled_conv2d(features(4), nn.Conv2d(6, 1, 3, padding=1)).shape == (3, 1, 8, 8)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_small_maps_take_another_way_unless_plain_layers_are_asked_for(dtype):
+    layer = ConvTranspose2d(6, 5).to(dtype)
+    plain = ["ConvTranspose2d 6→5, 4×4"]
+    assert layers_of(layer, features(4, dtype)) != plain
+    assert layers_of(layer, features(5, dtype)) == plain
+    with plain_layers():
+        assert layers_of(layer, features(4, dtype)) == plain
+    assert layers_of(layer, features(4, dtype)) != plain
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_upsampled_map_is_only_made_if_plain_layers_are_asked_for(dtype):
+    convolution = nn.Conv2d(6, 1, 3, padding=1).to(dtype)
+    sizes = []
+    convolution.register_forward_hook(lambda layer, inputs, output: sizes.append(inputs[0].shape))
+    assert upsampled_conv2d(features(4, dtype), convolution).shape == (3, 1, 8, 8)
+    assert sizes == []
+    with plain_layers():
+        upsampled_conv2d(features(4, dtype), convolution)
+    assert sizes == [(3, 6, 8, 8)]
+
+
+def test_plain_layers_end_after_an_error():
+    with contextlib.suppress(ValueError), plain_layers():
+        raise ValueError
+    assert layers_of(ConvTranspose2d(6, 5), features(4)) != ["ConvTranspose2d 6→5, 4×4"]
 
 
 @pytest.mark.parametrize("size", [4, 8])

@@ -93,7 +93,7 @@ def test_every_second_exercise_solved_gets_just_its_points(course, name):
 def test_feedback_shows_the_report_but_no_hidden_test(course, sample_scores):
     text = feedback(course, UNTOUCHED, NAMES[0])
     assert "not attempted" in text.lower()
-    assert 'variant="hidden"' not in text
+    assert "hidden.check" not in text
     assert "HIDDEN TESTS" not in text
 
 

@@ -1,62 +1,45 @@
 """Check the exercises: one function per exercise, each prints a report and returns the points.
 
-Every check has two halves. `probe` runs the answer and writes down what it did, in plain values;
-`verdict` compares these with the numbers that right answers give, which come from a data file. So
-a clean process, which never saw the answer, can make the verdict, and no answer is stored here.
+A check runs the answer on small inputs and writes down what it did, in plain values (`runner`);
+the verdict compares these with the numbers of right answers and known mistakes (`verdict`), which
+come from a data file. No answer is stored here.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from labhelpers.checks.exercises import WRITTEN_AS
+from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.report import Report, show
-from labhelpers.checks.runner import probe
-from labhelpers.checks.verdict import verdict
+from labhelpers.checks.runner import run_cases
+from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 
-__all__ = [
-    "Report",
-    "cgan_discriminator_loss",
-    "cgan_generator_loss",
-    "cgan_step",
-    "cyclegan_discriminator_loss",
-    "cyclegan_generator_loss",
-    "cyclegan_step",
-    "discriminator",
-    "discriminator_cycle",
-    "generator_step",
-    "generator_unet",
-    "intensity_lookup",
-    "intensity_statistics",
-    "make_dataloaders",
-    "mean_image",
-    "probe",
-    "verdict",
-]
+if TYPE_CHECKING:
 
-_nudged: dict[str, set[str]] = defaultdict(set)  # mistakes that were recognised before, by exercise
+    def __getattr__(name: str) -> Callable[..., float]: ...
 
 
-def _check(exercise: str) -> Callable[..., float]:
-    """Make the check of one exercise."""
+_recognised: dict[str, set[str]] = {id_: set() for id_ in EXERCISES}  # mistakes in earlier calls
 
-    def check(answer: object, points: float = 1.0, variant: str = "visible") -> float:
-        record = probe(exercise, answer, variant)
-        report = verdict(exercise, record, points, nudged=_nudged[exercise])
-        _nudged[exercise].update(report.mistakes)
+
+def _make_check(exercise: Exercise) -> Callable[..., float]:
+    def check(answer: object, points: float = 1.0) -> float:
+        numbers = read_json(VISIBLE_FILE)[exercise.id]
+        seen = _recognised[exercise.id]
+        report = judge(run_cases(exercise.id, answer), numbers, points, seen=seen)
+        seen.update(report.mistakes)
         show(report)
         return report.score
 
-    check.__name__ = check.__qualname__ = exercise.replace("-", "_")
-    check.__doc__ = f"""Check the exercise `{exercise}`, print a report and return the points.
+    check.__name__ = check.__qualname__ = exercise.check_name
+    check.__doc__ = f"""Check the exercise `{exercise.id}`, print a report and return the points.
 
-    The answer may fail, print, warn or run for ever: the check tells so and never raises.
+    The answer may fail, print, warn or run for ever: the report says so, nothing is raised.
 
     Args:
-        answer: Your `{WRITTEN_AS[exercise]}`, itself, not a call of it.
+        answer: Your `{exercise.name}`, itself, not a call of it.
         points: Points for a right answer.
-        variant: `"visible"`, or `"hidden"` for the probes used when grading.
 
     Returns:
         A plain float from 0 to `points`; a partly right answer earns a part of them.
@@ -64,21 +47,7 @@ def _check(exercise: str) -> Callable[..., float]:
     return check
 
 
-# Notebook 1
-make_dataloaders = _check("make-dataloaders")
-intensity_statistics = _check("intensity-statistics")
-mean_image = _check("mean-image")
-intensity_lookup = _check("intensity-lookup")
-# Notebook 2
-generator_unet = _check("generator-unet")
-generator_step = _check("generator-step")
-# Notebook 3
-discriminator = _check("discriminator")
-cgan_generator_loss = _check("cgan-generator-loss")
-cgan_discriminator_loss = _check("cgan-discriminator-loss")
-cgan_step = _check("cgan-step")
-# Notebook 4
-discriminator_cycle = _check("discriminator-cycle")
-cyclegan_generator_loss = _check("cyclegan-generator-loss")
-cyclegan_discriminator_loss = _check("cyclegan-discriminator-loss")
-cyclegan_step = _check("cyclegan-step")
+_checks = {exercise.check_name: _make_check(exercise) for exercise in EXERCISES.values()}
+globals().update(_checks)
+
+__all__ = ["Report", *_checks]

@@ -1,45 +1,50 @@
-"""The vocabulary of the probes: a setting, the cases of an exercise, what they write down."""
+"""The vocabulary of the probes: a setting, and the cases in which an answer is tried."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["CLUE", "ERROR", "Case", "Observer", "Probe", "Setting", "unpacked"]
+__all__ = ["CLUE", "ERROR", "TRACE", "Case", "Log", "Setting", "unpacked"]
 
-#: Observations that no item looks at, which help to recognise a mistake: the error that stopped a
-#: case, and all whose name begins with `CLUE`, in which right answers may differ from each other.
+#: Names that a probe logs and no item of the report looks at: the error that stopped a case, the
+#: layers that a network ran through, and, beginning with `CLUE`, what helps to recognise a mistake
+#: though right answers may differ in it.
 ERROR = "error"
+TRACE = "trace"
 CLUE = "clue-"
 
-#: `observer(item, value)` writes down what an item of the report looks at.
-Observer = Callable[[str, Any], None]
+#: `log(item, value)` writes down what an item of the report looks at.
+Log = Callable[[str, Any], None]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """How the probes of one run differ.
+    """What differs from one series of cases to another.
 
     Attributes:
-        hidden: Whether to use other seeds, sizes and channel counts than the visible check.
+        series: 0 for the visible check; each other number gives other seeds, sizes and weights.
         dtype: Type of inputs and weights.
-        own_losses: Whether a step calls the student's own losses instead of stand-ins.
     """
 
-    hidden: bool = False
+    series: int = 0
     dtype: torch.dtype = torch.float64
-    own_losses: bool = False
 
-    def pick(self, visible: Any, hidden: Any) -> Any:
-        """Choose between the value of the visible check and the hidden one's."""
-        return hidden if self.hidden else visible
+    def choose(self, *options: T) -> T:
+        """Return one of the options: the first in the visible check, then each in turn."""
+        return options[self.series % len(options)]
 
     def seed(self, number: int) -> int:
-        """Return a seed that the other variant does not use."""
-        return number + self.pick(0, 5_000)
+        """Return a seed that no other series uses, for a number from 0 to 4999.
+
+        Within an exercise, each tensor that is made has a number of its own.
+        """
+        return number + 5_000 * self.series
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,12 @@ class Case:
 
     Attributes:
         label: What is special about it, as the report says it.
-        act: Tries the answer and tells an observer what it did. Every look at what the answer
-            returned belongs in here, where an evil object can do no harm.
+        act: Calls the answer and logs what it did. All that touches what the answer returned
+            belongs in here: it runs inside the sandbox.
     """
 
     label: str
-    act: Callable[[Observer], object]
-
-
-@dataclass(frozen=True)
-class Probe:
-    """The probe of one exercise.
-
-    Attributes:
-        cases: Makes the cases for an answer and a setting.
-        calls_losses: Whether the exercise may call losses written in earlier cells. Such an answer
-            is run twice, with stand-ins for these losses and without.
-    """
-
-    cases: Callable[[Any, Setting], Iterable[Case]]
-    calls_losses: bool = False
+    act: Callable[[Log], object]
 
 
 def unpacked(returned: Any, *names: str) -> Sequence[Any]:
@@ -76,8 +67,8 @@ def unpacked(returned: Any, *names: str) -> Sequence[Any]:
     Raises:
         TypeError: If it is not a tuple or list of as many parts as there are names.
     """
-    if not isinstance(returned, (tuple, list)) or len(returned) != len(names):
-        is_series = isinstance(returned, (tuple, list))
+    is_series = isinstance(returned, (tuple, list))
+    if not is_series or len(returned) != len(names):
         got = f"{len(returned)} values" if is_series else f"a {type(returned).__name__}"
         raise TypeError(
             f"Expected {len(names)} values to be returned ({', '.join(names)}), got {got}."

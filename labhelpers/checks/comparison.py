@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from labhelpers.checks.fingerprint import same
+from labhelpers.checks.records import ItemTexts, Numbers, Observed, Run
 
-__all__ = ["Comparison", "Observed", "accepted_ways", "agrees", "changed", "first_difference"]
-
-Observed = dict[str, dict[str, Any]]  # item -> case -> observation
-
-_ABSENT = None  # what a list of changes says of an observation that is not made at all
+__all__ = ["Comparison", "accepted_ways", "first_difference", "with_replacements"]
 
 
-def accepted_ways(numbers: dict[str, Any]) -> Iterator[tuple[str, Observed]]:
+def accepted_ways(numbers: Numbers) -> Iterator[tuple[str, Observed]]:
     """Yield the name of each accepted way to answer, "" for the reference, and what it gives."""
     yield "", numbers["reference"]
-    for name, changes in numbers["accepted"].items():
-        yield name, changed(numbers["reference"], changes)
+    for name, replacements in numbers["accepted"].items():
+        yield name, with_replacements(numbers["reference"], replacements)
 
 
-def changed(reference: Observed, changes: Observed) -> Observed:
-    """Apply a list of changes to observations; None takes one away."""
+def with_replacements(reference: Observed, replacements: Observed) -> Observed:
+    """Return observations with some replaced or added; None takes one away."""
     result = {item: dict(cases) for item, cases in reference.items()}
-    for item, cases in changes.items():
+    for item, cases in replacements.items():
         result.setdefault(item, {}).update(cases)
     return {
-        item: {label: seen for label, seen in cases.items() if seen is not _ABSENT}
+        item: {label: value for label, value in cases.items() if value is not None}
         for item, cases in result.items()
     }
 
@@ -43,24 +40,24 @@ class Comparison:
         expected: What the accepted way gives.
     """
 
-    items: dict[str, Any]
-    run: dict[str, Any]
+    items: Mapping[str, ItemTexts]
+    run: Run
     expected: Observed
 
     def observed(self, name: str, label: str) -> Any:
-        """Return what was seen of an item in a case, None if nothing was."""
+        """Return the observation of an item in a case, None if there is none."""
         return self.run["observed"].get(name, {}).get(label)
 
     def passes(self, name: str, label: str) -> bool:
-        """Tell whether an item is right in a case, or in all if it has no such case."""
+        """Return True if an item is right in a case, or in all if it has no such case."""
         cases = self.expected[name]
         labels = [label] if label in cases else list(cases)
         return all(
-            agrees(self.observed(name, one), cases[one], self.run["tolerance"]) for one in labels
+            same(self.observed(name, one), cases[one], self.run["tolerance"]) for one in labels
         )
 
     def counts(self, name: str, label: str) -> bool:
-        """Tell whether all that an item needs is right in a case."""
+        """Return True if all that an item needs is right in a case."""
         return all(self.passes(other, label) for other in self.items[name].get("needs", ()))
 
     def credit(self, name: str) -> float:
@@ -70,12 +67,12 @@ class Comparison:
 
     def share(self) -> float:
         """Return the share of the points that the run is worth."""
-        weights = {name: entry["weight"] for name, entry in self.items.items()}
+        weights = {name: item["weight"] for name, item in self.items.items()}
         earned = sum(weight * self.credit(name) for name, weight in weights.items())
         return earned / sum(weights.values())
 
     def is_right(self) -> bool:
-        """Tell whether every item is right in every case."""
+        """Return True if every item is right in every case."""
         return all(self.passes(name, label) for name in self.items for label in self.expected[name])
 
     def failures(self) -> list[tuple[str, str]]:
@@ -88,9 +85,9 @@ class Comparison:
         ]
 
     def _fails_by_itself(self, name: str, label: str) -> bool:
-        """Tell whether an item fails for a reason of its own.
+        """Return True if an item fails for a reason of its own.
 
-        It does if all that it needs is right, or was not got to while the item itself was.
+        It does if all that it needs is right, or was not observed while the item itself was.
         """
         if self.passes(name, label):
             return False
@@ -106,19 +103,11 @@ class Comparison:
         return None
 
 
-def agrees(observed: Any, expected: Any, tolerance: float) -> bool:
-    """Tell whether an observation is the expected one, whatever kind of thing was observed."""
-    try:
-        return same(observed, expected, tolerance)
-    except (ArithmeticError, KeyError, TypeError, ValueError):  # a record that was tampered with
-        return False
-
-
 def first_difference(expected: Any, got: Any, tolerance: float) -> tuple[Any, Any]:
     """Go down to the first element that differs, in lists of tensors and texts."""
     both_lists = isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got)
     if both_lists and any(isinstance(element, (dict, list, str)) for element in expected):
         for one, other in zip(expected, got, strict=True):
-            if not agrees(other, one, tolerance):
+            if not same(other, one, tolerance):
                 return first_difference(one, other, tolerance)
     return expected, got

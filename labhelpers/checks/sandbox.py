@@ -24,14 +24,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from labhelpers.checks.records import ErrorRecord
+
 __all__ = ["Outcome", "run"]
 
 _MESSAGE_LENGTH = 300
 _PRINTED_LENGTH = 2_000
 _MOST_WARNINGS = 3
-_SWALLOWED = 3  # so many alarms are let pass before they come in quick succession
-_HURRY = 2e-5  # seconds between these
-_PATIENCE = 4  # how many times its limit a process may take that is not given the processor
+_CROWDED = 4  # times its limit that a process may take that is not given the processor
+_TICK = 0.2  # seconds from one look at the time to the next
 
 
 def _default_device() -> torch.device:
@@ -62,14 +63,12 @@ class Outcome:
     """What happened while code of a student ran.
 
     Attributes:
-        error: None, or the `type` and `message` of what was raised, with `line` ("line 3: …", the
-            student's own code) and `kind`: "not written" for an untouched exercise, "too long" for
-            one that was stopped, "exception" for anything else.
+        error: What was raised, None if nothing was.
         printed: What it wrote on stdout and stderr, shortened.
         warnings: The first few different warnings.
     """
 
-    error: dict[str, str] | None = None
+    error: ErrorRecord | None = None
     printed: str = ""
     warnings: list[str] = field(default_factory=list)
 
@@ -79,7 +78,7 @@ class _TooLong(BaseException):
 
 
 def run(action: Callable[[], object], seconds: float = 20.0) -> Outcome:
-    """Call `action` and tell what happened; nothing but KeyboardInterrupt escapes.
+    """Call `action` and return what happened; nothing but KeyboardInterrupt escapes.
 
     Output and warnings are collected, the time is limited where the system allows it (in the main
     thread, not on Windows), and random states and global settings are put back afterwards.
@@ -120,7 +119,9 @@ def _settings_restored() -> Iterator[None]:
     logging_level = logging.root.manager.disable
     try:
         torch.set_grad_enabled(True)
-        if _default_device().type != "cpu":  # probes and stand-ins live on the CPU
+        # Threads of small tensors wait for each other, on a busy machine for many times the work.
+        torch.set_num_threads(1)
+        if _default_device().type != "cpu":  # fixtures live on the CPU
             torch.set_default_device("cpu")
         torch.default_generator.manual_seed(0)
         np.random.seed(0)
@@ -168,26 +169,17 @@ def _call_with_limit(action: Callable[[], object], seconds: float) -> None:
         action()
         return
 
-    started, worked = time.monotonic(), time.process_time()
-    swallowed = 0
+    started, worked_before = time.monotonic(), time.process_time()
     acting = True
 
     def stop(*_: object) -> None:
-        nonlocal swallowed
-        if not acting:  # a last alarm, which must not hit our own code
-            return
-        # On a crowded machine the time passes without much work being done: wait for longer.
-        waited = time.monotonic() - started
-        if time.process_time() - worked > seconds / 2 or waited > _PATIENCE * seconds:
-            # Code that catches everything in a loop swallows the exception. Alarms in quick
-            # succession hit it outside of its `try` as well, sooner or later.
-            swallowed += 1
-            if swallowed > _SWALLOWED:
-                signal.setitimer(signal.ITIMER_REAL, _HURRY, _HURRY)
+        worked = time.process_time() - worked_before
+        is_over = worked > seconds / 2 or time.monotonic() - started > _CROWDED * seconds
+        if acting and is_over:  # a last alarm must not hit our own code
             raise _TooLong
 
     handler = signal.signal(signal.SIGALRM, stop)
-    other_alarm = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01), 0.2)
+    other_alarm = signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.01), _TICK)
     try:
         try:
             action()
@@ -201,7 +193,7 @@ def _call_with_limit(action: Callable[[], object], seconds: float) -> None:
             signal.setitimer(signal.ITIMER_REAL, left, other_alarm[1])
 
 
-def _describe(error: BaseException, seconds: float) -> dict[str, str]:
+def _describe(error: BaseException, seconds: float) -> ErrorRecord:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_library(frame.filename)]
     raised_by_student = bool(own) and own[-1] is frames[-1]
@@ -213,7 +205,7 @@ def _describe(error: BaseException, seconds: float) -> dict[str, str]:
         kind, message = "exception", _message(error)
     name = "TimeoutError" if kind == "too long" else type(error).__name__
     line = _line(own[-1]) if own else ""
-    return {"kind": kind, "type": name, "message": message, "line": line}
+    return ErrorRecord(kind=kind, type=name, message=message, line=line)
 
 
 def _message(error: BaseException) -> str:
@@ -240,7 +232,7 @@ _LIBRARY_FOLDERS = _library_folders()
 
 
 def _is_library(filename: str) -> bool:
-    """Tell library code from the student's, whose cells have made-up file names."""
+    """Return True for library code; a student's cells have made-up file names."""
     if filename.startswith("<frozen"):
         return True
     return os.path.realpath(filename).startswith(_LIBRARY_FOLDERS)

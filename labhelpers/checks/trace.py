@@ -1,4 +1,4 @@
-"""Watch the layers that a network runs through, and set them beside the expected ones."""
+"""Record the layers that a network runs through, and compare them with the expected ones."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from labhelpers.checks.comparison import agrees
-from labhelpers.checks.fingerprint import observe
+from labhelpers.checks.fingerprint import observe, same
+from labhelpers.checks.records import LayerRecord
 from labhelpers.checks.report import Table
 
-__all__ = ["Entry", "LayerWatch", "layer_table", "output_entry"]
-
-#: What is written down of one layer: `layer`, shapes of `input` and `output` (None if it failed),
-#: and the `values` of its input, observed, if asked for.
-Entry = dict[str, Any]
+__all__ = ["LayerTrace", "layer_table", "output_entry"]
 
 _NAMES = {
     "conv2d": "Conv2d",
@@ -30,8 +26,8 @@ _NAMES = {
 _OUTPUT = "output"
 
 
-class LayerWatch(TorchFunctionMode):
-    """Watches the functions that compute with parameters, whoever calls them.
+class LayerTrace(TorchFunctionMode):
+    """Records the functions that compute with parameters, whoever calls them.
 
     A layer is what computes with a parameter and another tensor: a module of PyTorch, a module of
     the student's own, or a functional call. What has no weights lies between two layers.
@@ -41,13 +37,13 @@ class LayerWatch(TorchFunctionMode):
 
     Attributes:
         parameters: The parameters, in the order in which any function first computes with them.
-        trace: One entry per layer, in the order of execution.
+        layers: One entry per layer, in the order of execution.
     """
 
     def __init__(self, numbers: bool = False) -> None:
         super().__init__()
         self.parameters: list[nn.Parameter] = []
-        self.trace: list[Entry] = []
+        self.layers: list[LayerRecord] = []
         self._numbers = numbers
         self._seen: set[int] = set()
 
@@ -65,7 +61,7 @@ class LayerWatch(TorchFunctionMode):
         is_tensor = isinstance(result, Tensor)
         if parameters and others:
             self._leave(result if is_tensor else None)
-        if is_tensor:  # asking for a size is no use
+        if is_tensor:  # asking a parameter for its size is no computation
             for parameter in parameters:
                 if id(parameter) not in self._seen:
                     self._seen.add(id(parameter))
@@ -73,22 +69,24 @@ class LayerWatch(TorchFunctionMode):
         return result
 
     def _enter(self, layer: str, input: Tensor) -> None:
-        entry = {"layer": layer, "input": list(input.shape), "output": None}
+        entry = LayerRecord(layer=layer, input=list(input.shape), output=None)
         if self._numbers:
             entry["values"] = observe(input)
-        self.trace.append(entry)
+        self.layers.append(entry)
 
     def _leave(self, result: Tensor | None) -> None:
         if result is None:
-            self.trace.pop()
+            self.layers.pop()
         else:
-            self.trace[-1]["output"] = list(result.shape)
+            self.layers[-1]["output"] = list(result.shape)
 
 
-def output_entry(output: Tensor, numbers: bool = False) -> Entry:
+def output_entry(output: Tensor, numbers: bool = False) -> LayerRecord:
     """Return the entry that closes a trace: what the network puts out."""
-    entry = {"layer": _OUTPUT, "input": list(output.shape), "output": list(output.shape)}
-    return entry | ({"values": observe(output)} if numbers else {})
+    entry = LayerRecord(layer=_OUTPUT, input=list(output.shape), output=list(output.shape))
+    if numbers:
+        entry["values"] = observe(output)
+    return entry
 
 
 def _name(func: Any, weight: Tensor) -> str:
@@ -109,18 +107,20 @@ def _flat(values: Any) -> Iterator[Any]:
             yield value
 
 
-def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> Table | None:
-    """Set the layers of a network beside the expected ones, down to the first difference.
+def layer_table(
+    trace: list[LayerRecord], expected: list[LayerRecord], tolerance: float
+) -> Table | None:
+    """Return the layers of a network beside the expected ones, down to the first difference.
 
     Args:
-        trace: What a `LayerWatch` wrote down, possibly cut short by an error.
+        trace: What a `LayerTrace` wrote down, possibly cut short by an error.
         expected: The same of the right network, for the same inputs and weights.
-        tolerance: How far numbers may differ, see `numbers.same`.
+        tolerance: How far numbers may differ, see `fingerprint.same`.
 
     Returns:
         A table of step, layer and shapes with a remark, or None if there is no difference.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for step, (got, wanted) in enumerate(zip_longest(trace, expected), start=1):
         number = f"{step:2}"
         if _agree(got, wanted, tolerance):
@@ -144,18 +144,18 @@ def layer_table(trace: list[Entry], expected: list[Entry], tolerance: float) -> 
     return None
 
 
-def _agree(got: Entry | None, wanted: Entry | None, tolerance: float) -> bool:
+def _agree(got: LayerRecord | None, wanted: LayerRecord | None, tolerance: float) -> bool:
     if _without_values(got) != _without_values(wanted):
         return False
-    both = "values" in got and "values" in wanted
-    return not both or agrees(got["values"], wanted["values"], tolerance)
+    values = [entry["values"] for entry in (got, wanted) if entry and "values" in entry]
+    return len(values) < 2 or same(values[0], values[1], tolerance)
 
 
-def _without_values(entry: Entry | None) -> Entry:
+def _without_values(entry: LayerRecord | None) -> dict[str, Any]:
     return {key: value for key, value in (entry or {}).items() if key != "values"}
 
 
-def _words(entry: Entry | None) -> tuple[str, str]:
+def _words(entry: LayerRecord | None) -> tuple[str, str]:
     if entry is None:
         return "nothing more", ""
     output = "stopped here" if entry["output"] is None else str(tuple(entry["output"]))

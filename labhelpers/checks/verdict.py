@@ -1,4 +1,4 @@
-"""Make the verdict on an answer from the record of its probe, without running any of its code."""
+"""Score the record of an answer and write the report, without running any of the answer's code."""
 
 from __future__ import annotations
 
@@ -11,45 +11,47 @@ from typing import Any
 
 from labhelpers.checks.cases import ERROR
 from labhelpers.checks.comparison import Comparison, accepted_ways, first_difference
-from labhelpers.checks.fingerprint import tell
+from labhelpers.checks.fingerprint import describe
 from labhelpers.checks.mistakes import known_mistakes
+from labhelpers.checks.records import ErrorRecord, Numbers, Record
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.trace import layer_table
 
-__all__ = ["NUMBERS_FILES", "TEXTS_FILE", "text_of", "verdict"]
+__all__ = ["TEXTS_FILE", "VISIBLE_FILE", "judge", "mistake_texts", "read_json"]
 
-#: What the build step made: the texts of the reports, and for either variant of the probes the
-#: numbers of right answers and known mistakes.
+#: What `make expected` writes: the texts of the reports, and for the visible checks the numbers of
+#: right answers and known mistakes.
 TEXTS_FILE = Path(__file__).parent / "expected" / "texts.json"
-NUMBERS_FILES = {
-    "visible": Path(__file__).parent / "expected" / "visible.json",
-    "hidden": Path(__file__).parents[1] / "instructor" / "grading" / "hidden.json",
-}
+VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
+
+_MOST_LINES = 5  # of what an answer printed
+_LINE_LENGTH = 200
 
 
-def verdict(
-    exercise: str,
-    record: dict[str, Any],
+def judge(
+    record: Record,
+    numbers: Numbers,
     points: float = 1.0,
-    nudged: Collection[str] = (),
+    quotes_values: bool = True,
+    seen: Collection[str] = (),
 ) -> Report:
     """Judge an answer.
 
     Args:
-        exercise: Its id.
-        record: What `probe` returned, possibly after a passage through JSON.
+        record: What `run_cases` returned, possibly after a passage through JSON.
+        numbers: What right answers and known mistakes give in this exercise and series.
         points: Points for a right answer.
-        nudged: Mistakes that were recognised before; seen again, they get a clearer hint.
+        quotes_values: Whether the report may quote inputs, numbers and messages. If not, it holds
+            the items, the concept behind a known mistake, and likely causes only.
+        seen: Mistakes that were recognised before; they get a clearer hint now.
     """
-    items = _read(TEXTS_FILE)["exercises"][exercise]["items"]
-    variant = record["variant"]
-    hidden = variant == "hidden"
+    exercise, series = record["exercise"], record["series"]
+    items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
     if _is_untouched(record):
         text = "Replace the raised error by your own code, run that cell, then this one again."
         notes = [("next", text)]
-        return Report(exercise, "not attempted", 0.0, points, notes=notes, variant=variant)
+        return Report(exercise, "not attempted", 0.0, points, notes=notes, series=series)
 
-    numbers = _read(NUMBERS_FILES[variant])[exercise]
     best = max(
         (
             Comparison(items, run, way)
@@ -63,30 +65,36 @@ def verdict(
     status = "right" if right else "partly" if score > 0 else "wrong"
     matches = [] if right else known_mistakes(items, numbers, record["runs"])
     mistakes = tuple(match.mistake for match in matches)
-    notes = [] if right else _errors(best, hidden, explain=not matches)
-    notes += [_hint(text_of(exercise, name), hidden, name in nudged) for name in mistakes]
-    notes += _remarks(record)
-    # A recognised mistake has its own hint; guesses and tables beside it would only distract.
-    looked_at = [
-        _item(name, best, hidden, guess=not any(match.explains(name) for match in matches))
+    notes = [] if right else _error_notes(best, quotes_values, explain=not matches)
+    for name in mistakes:
+        texts = mistake_texts(exercise, name)
+        hint = ("hint", texts["hint" if name in seen else "nudge"])
+        notes.append(hint if quotes_values else ("concept", texts["concept"]))
+    notes += _output_notes(record)
+    # A recognised mistake has its own hint; likely causes and tables beside it would distract.
+    shown = [
+        _item(name, best, quotes_values, likely=not any(m.explains(name) for m in matches))
         for name in items
     ]
-    table = None if right or hidden or matches else _first_layer_that_differs(best, numbers)
-    return Report(exercise, status, score, points, looked_at, notes, table, mistakes, variant)
+    table = None
+    if quotes_values and not (right or matches):
+        table = _first_layer_that_differs(best, numbers)
+    return Report(exercise, status, score, points, shown, notes, table, mistakes, series)
 
 
-def text_of(exercise: str, mistake: str) -> dict[str, str]:
+def mistake_texts(exercise: str, mistake: str) -> dict[str, str]:
     """Return the `nudge`, the `hint` and the `concept` of a known mistake."""
-    return _read(TEXTS_FILE)["exercises"][exercise]["mistakes"][mistake]
+    return read_json(TEXTS_FILE)["exercises"][exercise]["mistakes"][mistake]
 
 
 @lru_cache
-def _read(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file that `make expected` wrote, once."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _is_untouched(record: dict[str, Any]) -> bool:
-    """Tell whether nothing ever happened but the error of the empty exercise."""
+def _is_untouched(record: Record) -> bool:
+    """Return True if nothing ever happened but the error of the empty exercise."""
     return all(
         {error["kind"] for error in run["errors"].values()} == {"not written"}
         and set(run["observed"]) <= {ERROR}
@@ -94,38 +102,26 @@ def _is_untouched(record: dict[str, Any]) -> bool:
     )
 
 
-def _item(name: str, best: Comparison, hidden: bool, guess: bool) -> Item:
-    entry = best.items[name]
+def _item(name: str, best: Comparison, quotes_values: bool, likely: bool) -> Item:
+    """Return an item of the report, with the case, the values and the likely cause if it fails."""
+    texts = best.items[name]
     label = best.case_to_explain(name)
     if label is None:
         failed = not all(best.passes(name, label) for label in best.expected[name])
         is_open = failed or best.credit(name) == 0
-        return Item(name, entry["checks"], "open" if is_open else "right")
+        return Item(name, texts["checks"], "open" if is_open else "right")
     details = []
-    if not hidden:
+    if quotes_values:
         expected, got = first_difference(
             best.expected[name][label], best.observed(name, label), best.run["tolerance"]
         )
-        details = [("tried", label), ("expected", _told(expected)), ("got", _told(got))]
-    if guess:
-        details.append(("likely", entry["likely"]))
-    return Item(name, entry["checks"], "wrong", details)
+        details = [("tried", label), ("expected", describe(expected)), ("got", describe(got))]
+    if likely:
+        details.append(("likely", texts["likely"]))
+    return Item(name, texts["checks"], "wrong", details)
 
 
-def _told(observation: Any) -> str:
-    try:
-        return tell(observation)
-    except (KeyError, TypeError, ValueError):  # a record that was tampered with
-        return "something unreadable"
-
-
-def _hint(known: dict[str, str], hidden: bool, clearer: bool) -> tuple[str, str]:
-    if hidden:
-        return "concept", known["concept"]
-    return "hint", known["hint" if clearer else "nudge"]
-
-
-def _first_layer_that_differs(best: Comparison, numbers: dict[str, Any]) -> Table | None:
+def _first_layer_that_differs(best: Comparison, numbers: Numbers) -> Table | None:
     """Return the layers of a network down to the first that differs, in the first case that has."""
     for label, expected in numbers["traces"].items():
         trace = best.run["traces"].get(label)
@@ -134,44 +130,43 @@ def _first_layer_that_differs(best: Comparison, numbers: dict[str, Any]) -> Tabl
     return None
 
 
-def _errors(best: Comparison, hidden: bool, explain: bool) -> list[tuple[str, str]]:
-    """Tell what stopped the code, each thing once, and what such an error usually means."""
+def _error_notes(best: Comparison, quotes_values: bool, explain: bool) -> list[tuple[str, str]]:
+    """Return what stopped the code, each thing once, and what such an error usually means."""
     errors = best.run["errors"].values()
-    notes = [("stopped", text) for text in dict.fromkeys(_error_text(e, hidden) for e in errors)]
+    texts = dict.fromkeys(_error_text(error, quotes_values) for error in errors)
+    notes = [("stopped", text) for text in texts]
     if explain:
         notes += [("meaning", text) for text in dict.fromkeys(map(_meaning, errors)) if text]
     return notes
 
 
-def _error_text(error: dict[str, str], hidden: bool) -> str:
+def _error_text(error: ErrorRecord, quotes_values: bool) -> str:
     if error["kind"] == "not written":
         text = "A part of the exercise is not written yet."
     elif error["kind"] == "too long":
         text = error["message"]
-    else:
-        # Messages quote sizes and values, which hidden probes keep to themselves.
-        text = error["type"] if hidden else f"{error['type']}: {error['message']}"
+    else:  # the message may quote sizes and values
+        text = f"{error['type']}: {error['message']}" if quotes_values else error["type"]
     if error["line"] or error["kind"] == "too long":
         return f"{text}\n{error['line']}".strip()
     return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"
 
 
-def _meaning(error: dict[str, str]) -> str:
-    """Say what an error usually means, "" if the table of errors does not know it."""
+def _meaning(error: ErrorRecord) -> str:
+    """Return what an error usually means, "" if the table of errors does not know it."""
     if error["kind"] != "exception":
         return ""
     text = f"{error['type']}: {error['message']}"
-    known = (
-        entry["means"] for entry in _read(TEXTS_FILE)["errors"] if re.search(entry["match"], text)
-    )
-    return next(known, "")
+    known = read_json(TEXTS_FILE)["errors"]
+    return next((entry["means"] for entry in known if re.search(entry["match"], text)), "")
 
 
-def _remarks(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Tell what the answer printed and warned of; neither costs points."""
-    remarks = [("warning", warning) for warning in record["warnings"]]
+def _output_notes(record: Record) -> list[tuple[str, str]]:
+    """Return what the answer printed and warned of; neither costs points."""
+    notes = [("warning", warning) for warning in record["warnings"]]
     if record["printed"].strip():
         lines = record["printed"].strip().splitlines()
-        more = ["…"] if len(lines) > 5 else []
-        remarks.append(("printed", "\n".join([line[:200] for line in lines[:5]] + more)))
-    return remarks
+        more = ["…"] if len(lines) > _MOST_LINES else []
+        printed = [line[:_LINE_LENGTH] for line in lines[:_MOST_LINES]]
+        notes.append(("printed", "\n".join(printed + more)))
+    return notes

@@ -1,4 +1,4 @@
-"""Read the source notebooks: the exercises, their solutions and the code that these rely on."""
+"""Read the source notebooks: the solutions, and the code that they rely on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import nbformat
 
 from labhelpers import results
 
-__all__ = ["METHODS", "NOTEBOOKS", "Exercise", "given_source", "read_exercises", "run_source"]
+__all__ = ["METHODS", "NOTEBOOKS", "Solution", "given_source", "read_solutions", "run_source"]
 
 #: The source notebooks of this repository, when installed with `pip install -e`.
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -25,39 +25,24 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Exercise:
+class Solution:
     """A solution cell.
 
     Attributes:
         id: Its `grade_id`, such as `"generator-step"`.
         notebook: The file it was found in.
-        source: The cell, solution included.
-        before: Import statements, one name each, and solution cells that stand before it.
+        source: The cell.
+        preamble: The import statements and solution cells that stand before it, as one program.
     """
 
     id: str
     notebook: Path
     source: str
-    before: tuple[str, ...] = ()
-
-    @property
-    def preamble(self) -> str:
-        """Those imports and earlier solution cells that the cell relies on."""
-        return self.preamble_of(self.source)
-
-    def preamble_of(self, source: str) -> str:
-        """Return the imports and earlier solution cells that another source in its place needs."""
-        used = _names_used(source)
-        needed: list[str] = []
-        for unit in reversed(self.before):
-            if _names_defined(unit) & used:
-                needed.insert(0, unit)
-                used |= _names_used(unit)
-        return "\n".join(needed)
+    preamble: str = ""
 
 
-def read_exercises(folder: Path = NOTEBOOKS) -> dict[str, Exercise]:
-    """Return the coding exercises of all notebooks in `folder/*/*.ipynb`, in teaching order.
+def read_solutions(folder: Path = NOTEBOOKS) -> dict[str, Solution]:
+    """Return the solution cells of all notebooks in `folder/*/*.ipynb` by id, in teaching order.
 
     Raises:
         FileNotFoundError: If there are no notebooks.
@@ -68,20 +53,20 @@ def read_exercises(folder: Path = NOTEBOOKS) -> dict[str, Exercise]:
             f"No notebooks in {folder}. Expected <assignment>/<assignment>.ipynb. "
             "Run this in a clone of the repository, installed with `pip install -e '.[dev]'`."
         )
-    return {exercise.id: exercise for path in paths for exercise in _exercises_of(path)}
+    return {solution.id: solution for path in paths for solution in _solutions_of(path)}
 
 
-def _exercises_of(path: Path) -> Iterator[Exercise]:
-    units: list[str] = []  # import statements and solution cells so far
+def _solutions_of(path: Path) -> Iterator[Solution]:
+    before: list[str] = []
     for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type != "code":
-            continue
         role = cell.metadata.get("nbgrader", {})
+        if cell.cell_type != "code" or role.get("grade"):
+            continue
         if role.get("solution"):
-            yield Exercise(role["grade_id"], path, cell.source, tuple(units))
-            units.append(cell.source)
+            yield Solution(role["grade_id"], path, cell.source, "\n".join(before))
+            before.append(cell.source)
         else:
-            units += _imports(cell.source)
+            before += _imports(cell.source)
 
 
 def given_source(name: str) -> str:
@@ -113,29 +98,12 @@ def _statements(source: str) -> list[ast.stmt]:
 
 
 def _imports(source: str) -> list[str]:
-    """List the import statements of a cell, one name each."""
+    """List the import statements of a cell."""
     return [
-        ast.unparse(type(statement)(**{**vars(statement), "names": [name]}))
+        ast.unparse(statement)
         for statement in _statements(source)
         if isinstance(statement, (ast.Import, ast.ImportFrom))
-        for name in statement.names
     ]
-
-
-def _names_used(source: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-
-
-def _names_defined(source: str) -> set[str]:
-    names: set[str] = set()
-    for statement in ast.parse(source).body:
-        if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            names |= {(n.asname or n.name).partition(".")[0] for n in statement.names}
-        elif isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-            names.add(statement.name)
-        elif isinstance(statement, ast.Assign):
-            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
-    return names
 
 
 def run_source(source: str, preamble: str = "", name: str = "answer") -> dict[str, Any]:

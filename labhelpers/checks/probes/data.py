@@ -1,9 +1,10 @@
-"""Probes of notebook 1: loaders on a temporary folder, statistics on stand-in data sets."""
+"""Probes of notebook 1: loaders on a temporary folder, statistics on small data sets."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from labhelpers.checks.cases import Case, Observer, Setting, unpacked
+from labhelpers.checks.cases import Case, Log, Setting, unpacked
 from labhelpers.checks.fixtures import (
     make_dataset,
     split_numbers,
@@ -28,57 +29,54 @@ _MOST_BATCHES = 200  # more than any loader of the folder has; ends a loader tha
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
     """Make loaders with a batch size and without, and read them to the end."""
-    n_subjects = setting.pick(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
-    batch_size = setting.pick(8, 7)
+    n_subjects = setting.choose(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
+    batch_size = setting.choose(8, 7)
 
-    def try_with(observer: Observer, **options: int) -> None:
+    def act(log: Log, **options: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_folder(Path(folder), n_subjects, setting.seed(100))
             train, test = split_numbers(n_subjects)
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
-            _look_at_test(test_loader, train, test, observer)
-            _look_at_train(train_loader, train, test, observer)
+            _log_test(test_loader, train, test, log)
+            _log_train(train_loader, train, test, log)
 
-    def with_batch_size(observer: Observer) -> None:
-        try_with(observer, batch_size=batch_size)
-
-    yield Case(f"batch_size={batch_size}", with_batch_size)
-    yield Case("default batch size", try_with)
+    yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
+    yield Case("default batch size", act)
 
 
-def _look_at_train(
-    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], observer: Observer
+def _log_train(
+    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], log: Log
 ) -> None:
     batches = _read(loader)
     epochs = [list(chain(*epoch)) for epoch in (batches, _read(loader), _read(loader))]
     first = epochs[0]
-    observer("train-batches", [len(batch) for batch in batches])
-    observer("train-subjects", [_who(epoch, train, test) for epoch in epochs])
+    log("train-batches", [len(batch) for batch in batches])
+    log("train-subjects", [_who(epoch, train, test) for epoch in epochs])
     if len(set(map(tuple, epochs))) == len(epochs):
         order = "another order in every epoch"
     elif first in (train[: len(first)], test[: len(first)]):
         order = "the order of the data set in every epoch"
     else:
         order = "a shuffled order that comes back"
-    observer("train-shuffled", order)
+    log("train-shuffled", order)
 
 
-def _look_at_test(
-    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], observer: Observer
+def _log_test(
+    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], log: Log
 ) -> None:
     batches = _read(loader)
     subjects = list(chain(*batches))
-    observer("test-batches", [len(batch) for batch in batches])
+    log("test-batches", [len(batch) for batch in batches])
     in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
     order = "in the order of the data set" if in_order else "in another order"
-    observer("test-order", f"{_who(subjects, train, test)}, {order}")
+    log("test-order", f"{_who(subjects, train, test)}, {order}")
     batch = next(iter(loader))
-    observer("images", [_plain_tensor(batch[modality]).double() for modality in ("T1", "T2")])
+    log("images", [_as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
 
 
 def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
-    """Say which subjects a loader showed in an epoch, whatever the order."""
+    """Return in words which subjects a loader showed in an epoch, whatever the order."""
     if _MIXED in subjects:
         return "T1 and T2 of different subjects"
     parts = {"training subjects": train, "test subjects": test, "subjects": train + test}
@@ -96,7 +94,7 @@ def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[int]]:
     """List the subjects of each batch; a pair of two different subjects counts as `_MIXED`."""
     batches = []
     for batch in islice(iter(loader), _MOST_BATCHES):
-        t1, t2 = (_plain_tensor(batch[modality]) for modality in ("T1", "T2"))
+        t1, t2 = (_as_tensor(batch[modality]) for modality in ("T1", "T2"))
         if t1.ndim != 4 or t2.ndim != 4:
             raise TypeError(
                 "Expected batches with T1 and T2 of shape (N, 1, 64, 64), "
@@ -110,18 +108,18 @@ def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[int]]:
 def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
     """Take the statistics of two data sets in which subjects differ."""
 
-    def look(table: Any, observer: Observer) -> None:
+    def look(table: Any, log: Log) -> None:
         if not isinstance(table, pd.DataFrame):
-            observer("layout", f"a {type(table).__name__}")
+            log("layout", f"a {type(table).__name__}")
             return
         columns = ("min", "max", "mean", "std")
         in_rows = set(columns) <= set(table.index) and not set(columns) <= set(table.columns)
-        observer("layout", "a DataFrame with the statistics as rows" if in_rows else "a DataFrame")
+        log("layout", "a DataFrame with the statistics as rows" if in_rows else "a DataFrame")
         if in_rows:
             table = table.T
         for column in columns:
             cells = [table.loc[modality, column] for modality in ("T1", "T2")]
-            observer(column, torch.tensor([float(cell) for cell in cells], dtype=torch.float64))
+            log(column, torch.tensor([float(cell) for cell in cells], dtype=torch.float64))
 
     yield from _on_datasets(answer, setting, look, larger=True)
 
@@ -129,71 +127,63 @@ def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
     """Average the T2-w slices of two data sets."""
 
-    def look(image: Any, observer: Observer) -> None:
-        observer("shape", _kind(image))
-        observer("values", _plain_tensor(image).reshape(-1).double())
+    def look(image: Any, log: Log) -> None:
+        log("shape", _kind(image))
+        log("values", _as_tensor(image).reshape(-1).double())
 
     yield from _on_datasets(answer, setting, look, larger=True)
 
 
 def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
     """Fit lookups with the default number of bins and with another one."""
-    other = setting.pick(10, 20)
+    other = setting.choose(10, 20)
 
-    def look(lookup: Any, observer: Observer) -> None:
-        observer("shape", _kind(lookup))
-        table = _plain_tensor(lookup).reshape(-1).double()
+    def look(lookup: Any, log: Log) -> None:
+        log("shape", _kind(lookup))
+        table = _as_tensor(lookup).reshape(-1).double()
         n_bins = len(table)
-        # The data sets leave this part of the range of T1 empty, see stand_ins.EMPTY.
+        # The data sets leave this part of the range of T1 empty, see fixtures.EMPTY.
         empty = slice(n_bins * 6 // 10, n_bins * 7 // 10)
-        observer("empty-bins", table[empty])
-        observer("inner-bins", torch.cat((table[1 : empty.start], table[empty.stop : -1])))
-        observer("end-bins", table[[0, -1]])
-
-    def with_bins(dataset: Any) -> Any:
-        return answer(dataset, n_bins=other)
+        log("empty-bins", table[empty])
+        log("inner-bins", torch.cat((table[1 : empty.start], table[empty.stop : -1])))
+        log("end-bins", table[[0, -1]])
 
     yield from _on_datasets(answer, setting, look)
-    for case in _on_datasets(with_bins, setting, look):
+    for case in _on_datasets(answer, setting, look, n_bins=other):
         yield Case(f"{case.label}, n_bins={other}", case.act)
 
 
 def _on_datasets(
-    answer: Callable[[Any], Any],
+    answer: Callable[..., Any],
     setting: Setting,
-    look: Callable[[Any, Observer], None],
+    look: Callable[[Any, Log], None],
     larger: bool = False,
+    **options: int,
 ) -> Iterator[Case]:
     """Call the answer on three data sets, look at the result, then at the data set itself.
 
     Args:
         answer: Function of a data set.
         setting: Sizes, seeds and number type.
-        look: Tells an observer about what the answer returned.
+        look: Logs what the answer returned.
         larger: Take one data set of more subjects than two batches hold, so that a mean of the
             means of batches shows. Their number is a prime: no size of batches divides it.
+        options: Further arguments of the answer.
     """
-    few, many = setting.pick((7, 83), (5, 89))
-    data_sets = {
-        f"{few} subjects": (few, 20, True),
-        f"{many if larger else 3} subjects": (many if larger else 3, 21, True),
-        "no subject reaches -1 or 1": (4, 24, False),
-    }
-    for label, (n_subjects, seed, extremes) in data_sets.items():
+    few, many = setting.choose((7, 83), (5, 89))
+    n_second = many if larger else 3
 
-        def act(
-            observer: Observer,
-            n_subjects: int = n_subjects,
-            seed: int = seed,
-            extremes: bool = extremes,
-        ) -> None:
-            dataset = make_dataset(n_subjects, setting.seed(seed), setting.dtype, extremes)
-            before = dataset.t1.clone(), dataset.t2.clone()
-            look(answer(dataset), observer)
-            after = dataset.t1, dataset.t2
-            observer("untouched", all(map(torch.equal, before, after)))
+    def act(log: Log, n_subjects: int, seed: int, extremes: bool = True) -> None:
+        dataset = make_dataset(n_subjects, setting.seed(seed), setting.dtype, extremes)
+        before = dataset.t1.clone(), dataset.t2.clone()
+        look(answer(dataset, **options), log)
+        after = dataset.t1, dataset.t2
+        log("untouched", all(map(torch.equal, before, after)))
 
-        yield Case(label, act)
+    yield Case(f"{few} subjects", partial(act, n_subjects=few, seed=20))
+    yield Case(f"{n_second} subjects", partial(act, n_subjects=n_second, seed=21))
+    within = partial(act, n_subjects=4, seed=24, extremes=False)
+    yield Case("no subject reaches -1 or 1", within)
 
 
 def _kind(value: Any) -> str:
@@ -202,8 +192,6 @@ def _kind(value: Any) -> str:
     return f"a {name}{shape}"
 
 
-def _plain_tensor(value: Any) -> Tensor:
-    """Return the numbers of a tensor or array as a tensor that is no subclass."""
-    with torch._C.DisableTorchFunctionSubclass():
-        tensor = value if isinstance(value, Tensor) else torch.as_tensor(value)
-        return tensor.detach().as_subclass(Tensor).cpu()
+def _as_tensor(value: Any) -> Tensor:
+    """Return the numbers of a tensor or array as a tensor on the CPU, without a graph."""
+    return torch.as_tensor(value).detach().cpu()

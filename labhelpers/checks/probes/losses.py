@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from labhelpers.checks.cases import CLUE, Case, Observer, Setting, unpacked
+from labhelpers.checks.cases import CLUE, Case, Log, Setting, unpacked
 from labhelpers.checks.fixtures import (
     PairDiscriminator,
     SingleDiscriminator,
@@ -31,18 +32,21 @@ NO_GRADIENT = "no gradient"
 def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to the generator."""
 
-    def act(observer: Observer, batch: int, suffix: str, weights: dict[str, float]) -> None:
+    def act(log: Log, batch: int, suffix: str, weights: dict[str, float]) -> None:
         discriminator = PairDiscriminator(setting.seed(10), setting.dtype)
         generator = SmallGenerator(setting.seed(11), setting.dtype)
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (12, 13))
         fake = generator(t1)
         loss = answer(discriminator, t1, t2, fake, **weights)
-        observer(f"value-{suffix}", value_of(loss))
-        observer("form", form_of(loss))
-        observer("trainable", _trainable(generator, discriminator))
-        observer(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
+        log(f"value-{suffix}", value_of(loss))
+        log("form", form_of(loss))
+        frozen = _frozen(generator, discriminator)
+        log("trainable", not frozen)
+        for weight in frozen:  # else the gradients below would fail for the same reason
+            weight.requires_grad_(True)
+        log(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
         through = _gradients(loss, list(discriminator.parameters()))
-        observer(f"{CLUE}discriminator", any(map(_arrives, through)))
+        log(f"{CLUE}discriminator", any(map(_arrives, through)))
 
     yield from _weightings(act, setting, "lambda_pixel")
 
@@ -50,43 +54,37 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to both generators."""
 
-    def act(observer: Observer, batch: int, suffix: str, weights: dict[str, float]) -> None:
+    def act(log: Log, batch: int, suffix: str, weights: dict[str, float]) -> None:
         generators = [SmallGenerator(setting.seed(k), setting.dtype) for k in (30, 31)]
         discriminators = [SingleDiscriminator(setting.seed(k), setting.dtype) for k in (32, 33)]
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (34, 35))
         returned = answer(*generators, *discriminators, t1, t2, **weights)
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
-        observer(f"value-{suffix}", value_of(loss))
-        observer("form", form_of(loss))
-        observer("trainable", _trainable(*generators, *discriminators))
-        observer("fakes", [fake_t1, fake_t2])
+        log(f"value-{suffix}", value_of(loss))
+        log("form", form_of(loss))
+        frozen = _frozen(*generators, *discriminators)
+        log("trainable", not frozen)
+        for weight in frozen:  # else the gradients below would fail for the same reason
+            weight.requires_grad_(True)
+        log("fakes", [fake_t1, fake_t2])
         for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
-            observer(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
+            log(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
 
     yield from _weightings(act, setting, "lambda_cycle")
 
 
-def _weightings(
-    act: Callable[[Observer, int, str, dict[str, float]], None], setting: Setting, name: str
-) -> Iterator[Case]:
+def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterator[Case]:
     """Make one case per weighting: each term alone, both, and the default weights."""
     cases = [
         ("gan", {"lambda_gan": 1.0, name: 0.0}),
         (name.removeprefix("lambda_"), {"lambda_gan": 0.0, name: 1.0}),
-        ("sum", setting.pick({"lambda_gan": 0.7, name: 4.0}, {"lambda_gan": 2.5, name: 0.3})),
+        ("sum", setting.choose({"lambda_gan": 0.7, name: 4.0}, {"lambda_gan": 2.5, name: 0.3})),
         ("sum", {}),
     ]
-    for k, (suffix, weights) in enumerate(cases):
-
-        def case(
-            observer: Observer,
-            batch: int = setting.pick((3, 3, 2, 1), (4, 2, 3, 1))[k],
-            suffix: str = suffix,
-            weights: dict[str, float] = weights,
-        ) -> None:
-            act(observer, batch, suffix, weights)
-
+    batches = setting.choose((3, 3, 2, 1), (4, 2, 3, 1))
+    for batch, (suffix, weights) in zip(batches, cases, strict=True):
         label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
+        case = partial(act, batch=batch, suffix=suffix, weights=weights)
         yield Case(label or "default weights", case)
 
 
@@ -119,18 +117,17 @@ def cyclegan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]
 def _discriminator_cases(
     call: Callable[[int], tuple[Any, nn.Module, Tensor]], setting: Setting
 ) -> Iterator[Case]:
-    for batch in setting.pick((4, 1), (3, 2)):
+    def act(log: Log, batch: int) -> None:
+        loss, discriminator, fake = call(batch)
+        log("value", value_of(loss))
+        log("form", form_of(loss))
+        gradients = _gradients(loss, list(discriminator.parameters()))
+        log("gradient", gradients)
+        log("reaches", any(map(_arrives, gradients)))
+        log("fake-gradient", any(map(_arrives, _gradients(loss, [fake]))))
 
-        def act(observer: Observer, batch: int = batch) -> None:
-            loss, discriminator, fake = call(batch)
-            observer("value", value_of(loss))
-            observer("form", form_of(loss))
-            gradients = _gradients(loss, list(discriminator.parameters()))
-            observer("gradient", gradients)
-            observer("reaches", any(map(_arrives, gradients)))
-            observer("fake-gradient", any(map(_arrives, _gradients(loss, [fake]))))
-
-        yield Case(f"batch of {batch}", act)
+    for batch in setting.choose((4, 1), (3, 2)):
+        yield Case(f"batch of {batch}", partial(act, batch=batch))
 
 
 def value_of(loss: Any) -> Any:
@@ -141,7 +138,7 @@ def value_of(loss: Any) -> Any:
 
 
 def form_of(loss: Any) -> str:
-    """Say what kind of object a loss is."""
+    """Return in words what kind of object a loss is."""
     if not isinstance(loss, Tensor):
         return f"a {type(loss).__name__}"
     if loss.ndim == 0:
@@ -149,12 +146,8 @@ def form_of(loss: Any) -> str:
     return f"a tensor of shape {tuple(loss.shape)}"
 
 
-def _trainable(*networks: nn.Module) -> bool:
-    """Tell whether no weight was left frozen, and release those that were."""
-    frozen = [p for network in networks for p in network.parameters() if not p.requires_grad]
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    return not frozen
+def _frozen(*networks: nn.Module) -> list[nn.Parameter]:
+    return [p for network in networks for p in network.parameters() if not p.requires_grad]
 
 
 def _arrives(gradient: Tensor | str) -> bool:
@@ -165,6 +158,5 @@ def _gradients(loss: Any, targets: Sequence[Tensor]) -> list[Tensor | str]:
     """Return the gradients of a loss, whose graph is kept."""
     if not isinstance(loss, Tensor) or not loss.requires_grad or loss.numel() != 1:
         return [NO_GRADIENT] * len(targets)
-    with torch._C.DisableTorchFunctionSubclass():
-        found = torch.autograd.grad(loss.reshape(()), targets, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(loss.reshape(()), targets, retain_graph=True, allow_unused=True)
     return [NO_GRADIENT if gradient is None else gradient for gradient in found]

@@ -1,4 +1,4 @@
-"""Read the tables that an instructor edits, and apply their changes to reference solutions."""
+"""Read the tables that an instructor edits, and apply their edits to reference solutions."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import Any
 
 import yaml
 
-from labhelpers.checks.exercises import WRITTEN_AS
-from labhelpers.instructor.sources import Exercise, run_source
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.instructor.sources import Solution, run_source
 
 __all__ = [
     "BuildError",
-    "Change",
+    "Edit",
     "UnfitError",
-    "load",
+    "edited",
     "read_mistakes",
     "read_table",
-    "replaced",
-    "rewritten",
+    "replace_texts",
     "run_answer",
-    "source_with",
 ]
 
 TABLES = Path(__file__).with_name("tables")
 
 #: An entry of a table of accepted ways or of mistakes, see the README beside the tables.
-Change = dict[str, Any]
+Edit = dict[str, Any]
 
 
 class BuildError(Exception):
@@ -35,7 +33,7 @@ class BuildError(Exception):
 
 
 class UnfitError(BuildError):
-    """A change does not fit the solution that it is to change."""
+    """An edit does not fit the solution that it is to change."""
 
 
 def read_table(name: str) -> Any:
@@ -43,21 +41,21 @@ def read_table(name: str) -> Any:
     return yaml.safe_load((TABLES / name).read_text(encoding="utf-8"))
 
 
-def read_mistakes() -> dict[str, dict[str, Change]]:
+def read_mistakes() -> dict[str, dict[str, Edit]]:
     """Read the known mistakes of all exercises, by exercise and id.
 
     Raises:
         BuildError: If a mistake belongs to no exercise.
     """
-    mistakes: dict[str, dict[str, Change]] = {}
+    mistakes: dict[str, dict[str, Edit]] = {}
     for path in sorted((TABLES / "mistakes").glob("*.yaml")):
         mistakes |= read_table(f"mistakes/{path.name}")
-    if unknown := mistakes.keys() - WRITTEN_AS.keys():
+    if unknown := mistakes.keys() - EXERCISES.keys():
         raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
     return mistakes
 
 
-def replaced(source: str, texts: Iterable[Sequence[str]], name: str, place: str) -> str:
+def replace_texts(source: str, texts: Iterable[Sequence[str]], name: str, place: str) -> str:
     """Replace texts in a source, each by another one.
 
     Args:
@@ -79,34 +77,20 @@ def replaced(source: str, texts: Iterable[Sequence[str]], name: str, place: str)
     return source
 
 
-def rewritten(exercise: Exercise, changes: Sequence[Change]) -> tuple[str, str]:
-    """Apply changes to a solution; return its new source and the code to run before it.
+def edited(solution: Solution, edits: Sequence[Edit]) -> str:
+    """Return a solution with edits applied as one cell, what is to be run before it on top.
 
     Raises:
         UnfitError: If a text to replace does not occur exactly once.
     """
-    source, place = exercise.source, f"the solution in {exercise.notebook.name}"
-    for change in changes:
-        source = replaced(source, change.get("replace", ()), exercise.id, place)
-    return source, "\n".join(change.get("before", "") for change in changes)
-
-
-def source_with(exercise: Exercise, changes: Sequence[Change]) -> str:
-    """Return a solution with changes applied as one cell, what is to be run before it on top."""
-    source, before = rewritten(exercise, changes)
+    source, place = solution.source, f"the solution in {solution.notebook.name}"
+    for edit in edits:
+        source = replace_texts(source, edit.get("replace", ()), solution.id, place)
+    before = "\n".join(edit.get("before", "") for edit in edits)
     return f"{before}\n{source}".strip()
 
 
-def run_answer(exercise: Exercise, source: str) -> Any:
+def run_answer(solution: Solution, source: str) -> Any:
     """Run a cell in the place of a solution; return the function or class that it defines."""
-    namespace = run_source(source, exercise.preamble_of(source), exercise.id)
-    return namespace[WRITTEN_AS[exercise.id]]
-
-
-def load(exercise: Exercise, changes: Sequence[Change] = ()) -> Any:
-    """Run a solution with changes applied; return the function or class that it defines.
-
-    Raises:
-        UnfitError: If a change does not fit.
-    """
-    return run_answer(exercise, source_with(exercise, changes))
+    names = run_source(source, solution.preamble, solution.id)
+    return names[EXERCISES[solution.id].name]

@@ -14,12 +14,13 @@ import pandas as pd
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 
-from labhelpers.checks.verdict import text_of
-from labhelpers.instructor.authoring.edits import read_mistakes, source_with
+from labhelpers.checks.verdict import mistake_texts
+from labhelpers.instructor.authoring.edits import edited, read_mistakes
 from labhelpers.instructor.course.nbgrader import REPOSITORY, convert, copy_course, open_course
 from labhelpers.instructor.course.samples import hand_in
+from labhelpers.instructor.grading import hidden
 from labhelpers.instructor.grading.autograde import autograde, read_scores
-from labhelpers.instructor.sources import read_exercises
+from labhelpers.instructor.sources import read_solutions
 
 __all__ = ["Answer", "all_mistakes", "grade_answers", "layout", "mistake_problems"]
 
@@ -44,11 +45,11 @@ class Answer(NamedTuple):
 
 def all_mistakes() -> list[Answer]:
     """Return every known mistake, made in the reference solution."""
-    exercises = read_exercises()
+    solutions = read_solutions()
     answers = []
     for exercise, mistakes in read_mistakes().items():
         for name, mistake in mistakes.items():
-            answers.append(Answer(exercise, name, source_with(exercises[exercise], [mistake])))
+            answers.append(Answer(exercise, name, edited(solutions[exercise], [mistake])))
     return answers
 
 
@@ -72,10 +73,10 @@ def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER)
     """
     answers = list(answers)
     shutil.rmtree(folder, ignore_errors=True)
-    exercises = read_exercises()
+    solutions = read_solutions()
     by_assignment: dict[str, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
     for answer in answers:
-        assignment = exercises[answer.exercise].notebook.stem
+        assignment = solutions[answer.exercise].notebook.stem
         by_assignment[assignment][answer.exercise].append(answer)
     # A process and a gradebook for each assignment: they do not wait for each other.
     context = get_context("spawn")
@@ -129,9 +130,9 @@ def _reports(cells: list[NotebookNode], check: str) -> dict[str, Any]:
     """Return the records of the reports that a check's cell shows, and the text of the first."""
     (cell,) = (c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == check)
     shown = [output for output in cell.outputs if "labhelpers" in output.get("metadata", {})]
-    records = {output.metadata.labhelpers.variant: output.metadata.labhelpers for output in shown}
+    records = {output.metadata.labhelpers.series: output.metadata.labhelpers for output in shown}
     text = shown[0].data["text/plain"] if shown else ""
-    return {"visible": records.get("visible"), "hidden": records.get("hidden"), "text": text}
+    return {"visible": records.get(0), "hidden": records.get(hidden.SERIES), "text": text}
 
 
 def mistake_problems(table: pd.DataFrame) -> list[str]:
@@ -145,13 +146,13 @@ def mistake_problems(table: pd.DataFrame) -> list[str]:
         where = f"{exercise}, {name}"
         if not row["score"] < row["max_score"]:
             problems.append(f"{where}: nbgrader gives {row['score']:g} points, all there are.")
-        for variant in ("visible", "hidden"):
-            record = row[variant]
+        for kind in ("visible", "hidden"):
+            record = row[kind]
             if record is None or record["status"] not in ("wrong", "partly"):
-                problems.append(f"{where}: the {variant} check does not reject it.")
+                problems.append(f"{where}: the {kind} check does not reject it.")
             elif list(record["mistakes"]) != [name]:
-                problems.append(f"{where}: the {variant} check takes it for {record['mistakes']}.")
-        if text_of(exercise, name)["nudge"] not in " ".join(row["text"].split()):
+                problems.append(f"{where}: the {kind} check takes it for {record['mistakes']}.")
+        if mistake_texts(exercise, name)["nudge"] not in " ".join(row["text"].split()):
             problems.append(f"{where}: the report does not show the hint.")
     return problems
 
@@ -168,7 +169,7 @@ def layout(table: pd.DataFrame) -> str:
             "mistake": name,
             "in the notebook": row["visible"]["status"] if row["visible"] else "no report",
             "nbgrader": f"{row['score']:.2f} of {row['max_score']:g}",
-            "what the student reads first": text_of(exercise, name)["nudge"],
+            "what the student reads first": mistake_texts(exercise, name)["nudge"],
         }
         for (exercise, name), row in table.iterrows()
     ]

@@ -6,17 +6,19 @@ import json
 import platform
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from labhelpers.checks import probe, verdict
-from labhelpers.checks.exercises import WRITTEN_AS
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.checks.runner import run_cases
+from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 from labhelpers.data import IXIDataset, list_slices, parse_slice_name, split_subjects
 from labhelpers.download import fetch_ixi
-from labhelpers.instructor.authoring.edits import load, read_mistakes
+from labhelpers.instructor.authoring.edits import edited, read_mistakes, run_answer
 from labhelpers.instructor.course.nbgrader import copy_course, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import MODEL, hand_in
@@ -24,7 +26,7 @@ from labhelpers.instructor.experiments.measure import in_new_process, peak_growt
 from labhelpers.instructor.experiments.published import FilesDataset
 from labhelpers.instructor.experiments.training_speed import benchmark_training
 from labhelpers.instructor.grading.autograde import autograde
-from labhelpers.instructor.sources import METHODS, read_exercises
+from labhelpers.instructor.sources import METHODS, read_solutions
 
 __all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
 
@@ -101,23 +103,27 @@ def benchmark_checks(repeats: int = 5) -> dict[str, dict[str, float]]:
     Returns:
         By exercise, seconds for the `right` and the `wrong` answer, and their `ratio`.
     """
-    exercises, mistakes = read_exercises(), read_mistakes()
+    solutions, mistakes = read_solutions(), read_mistakes()
     results = {}
-    for id_ in WRITTEN_AS:
+    for id_ in EXERCISES:
         first_mistake = next(iter(mistakes[id_].values()))
         answers = {
-            "right": load(exercises[id_]),
-            "wrong": load(exercises[id_], [first_mistake]),
+            "right": run_answer(solutions[id_], solutions[id_].source),
+            "wrong": run_answer(solutions[id_], edited(solutions[id_], [first_mistake])),
         }
         times: dict[str, list[float]] = {kind: [] for kind in answers}
         for repeat in range(repeats + 1):
             for kind, answer in answers.items():
-                took = seconds(lambda id_=id_, answer=answer: verdict(id_, probe(id_, answer)))
+                took = seconds(partial(_check, id_, answer))
                 if repeat:  # the first round warms up
                     times[kind].append(took)
         right, wrong = (statistics.median(times[kind]) for kind in ("right", "wrong"))
         results[id_] = {"right_s": right, "wrong_s": wrong, "ratio": wrong / right}
     return results
+
+
+def _check(exercise_id: str, answer: object) -> None:
+    judge(run_cases(exercise_id, answer), read_json(VISIBLE_FILE)[exercise_id])
 
 
 def _print_checks(results: dict[str, dict[str, float]]) -> None:

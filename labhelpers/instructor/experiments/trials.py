@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
-from labhelpers.instructor.authoring.edits import replaced
+from labhelpers.instructor.authoring.edits import replace_texts
 from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.metrics import (
     evaluate_generator,
@@ -126,7 +126,7 @@ def run_trial(
         seed: Seed of weights and batches.
     """
     notebook = METHODS[trial.method]
-    source = replaced(given_source(notebook), trial.replace, trial.name, notebook)
+    source = replace_texts(given_source(notebook), trial.replace, trial.name, notebook)
     names = run_source(source, trial.before, trial.name)
 
     recipe, test_loader = trial.recipe, DataLoader(test_set, batch_size=5)
