@@ -38,7 +38,10 @@ def make_tar(files=FILES, folder="./some/where/IXI-dataset/size64/", link=None):
 
 
 class Server:
-    """Answers from a table: bytes are served whole, `("cut", bytes)` only by half."""
+    """Answers from a table: bytes are served whole with their size.
+
+    `("cut", bytes)` is served by half, `("without size", bytes)` whole.
+    """
 
     def __init__(self):
         self.answers, self.requests = {}, []
@@ -51,12 +54,12 @@ class Server:
                 if answer is None:
                     self.send_error(404, "Not Found")
                     return
-                cut = isinstance(answer, tuple)
-                body = answer[1] if cut else answer
+                how, body = answer if isinstance(answer, tuple) else ("with size", answer)
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
+                if how != "without size":
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if cut else body)
+                self.wfile.write(body[: len(body) // 2] if how == "cut" else body)
 
             def log_message(self, *_):
                 pass

@@ -1,4 +1,4 @@
-"""The blocks that the students build with: layers, shapes, skip connections."""
+"""Tests of `labhelpers.blocks`: layers, shapes, skip connections."""
 
 import pytest
 import torch
@@ -75,7 +75,7 @@ def test_leaky_slope():
 
 
 def seen_by(discriminator, image, *others):
-    """Tell for each voxel whether the logit depends on it."""
+    """Return for each voxel whether the logit depends on it."""
     image = image.clone().requires_grad_()
     discriminator(image, *others).sum().backward()
     return image.grad.abs().sum(dim=(0, 1)) > 0

@@ -1,4 +1,4 @@
-"""Contrast: the signal of each tissue."""
+"""Tests of `labhelpers.contrast`: the signal of each tissue."""
 
 import numpy as np
 import pytest

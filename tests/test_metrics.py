@@ -1,4 +1,4 @@
-"""Historical metrics against their formulas, standard ones against hand-made cases."""
+"""Tests of `labhelpers.metrics`: historical ones by their formulas, standard ones by cases."""
 
 import math
 

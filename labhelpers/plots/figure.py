@@ -235,12 +235,8 @@ def draw_images(
     axes.set_title(title, pad=10, **_TITLE)
     _add_colour_bar(figure, axes, picture, scale)
     note, look = _note(credit=_CREDIT)
-    below: dict[str, Any] = {
-        "xycoords": "axes fraction",
-        "textcoords": "offset points",
-        "va": "top",
-    }
-    axes.annotate(note, (0, 0), (0, -20), **below, **look)
+    look |= {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
+    axes.annotate(note, (0, 0), (0, -20), **look)  # below the lower left corner
     _make_room(figure, axes)
     return AccessibleFigure(figure, f"{alt} {note}.")
 
