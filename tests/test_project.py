@@ -202,6 +202,31 @@ def test_no_imports_go_round_in_a_circle():
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names them
 
 
+def listed_files() -> dict[str, str]:
+    """The tree in the contributor's guide: each file of labhelpers with what it says of it."""
+    guide = (REPOSITORY / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    found, folders = {}, []
+    for line in re.search(r"```text\n(labhelpers/.*?)```", guide, re.DOTALL)[1].splitlines():
+        name, _, text = line.strip().partition(" ")
+        folders = folders[: (len(line) - len(line.lstrip())) // 2]
+        if name.endswith("/"):
+            folders.append(name)
+        else:
+            found["".join([*folders, name])] = text.strip()
+    return found
+
+
+def test_the_tree_in_the_guide_has_every_file_with_its_first_line():
+    listed = listed_files()
+    files = [path.relative_to(REPOSITORY) for path in project_files()]
+    package = {path.as_posix() for path in files if path.parts[0] == "labhelpers"}
+    assert listed.keys() == package, "mend the tree in .github/CONTRIBUTING.md"
+    for name, text in listed.items():
+        if name.endswith(".py"):
+            documentation = ast.get_docstring(ast.parse((REPOSITORY / name).read_text("utf-8")))
+            assert text == documentation.splitlines()[0], f"{name} in .github/CONTRIBUTING.md"
+
+
 def test_no_repository_is_named_in_workflows_or_notebooks():
     places = [*(REPOSITORY / ".github").rglob("*.yml"), *map(source_path, NAMES)]
     assert len(places) > len(NAMES) + 3

@@ -19,7 +19,7 @@ Where to go next
   make jupyter      the student version in JupyterLab (build/student/)
   make formgrader   grading in JupyterLab: menu Nbgrader > Formgrader; written answers wait there
   build/student.zip and build/solution.zip   to hand out before and after
-  labhelpers validate --preset full         the full training, on a GPU if there is one
+  labhelpers validate --preset full          the full training, on a GPU if there is one
 """
 
 
