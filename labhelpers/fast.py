@@ -104,34 +104,42 @@ class Accelerated(nn.Module):
     In bfloat16 a number keeps the range of float32 but only three of its seven digits. Products are
     computed in it, weights and losses stay in float32, so your loss functions need not know.
 
-    A discriminator is asked twice in every step: by the generator, whose image carries a graph, and
-    for its own update, about images without one. Only the second is meant to change its weights,
-    so the first does not compute their gradients, which would be thrown away.
-
     Used in the training functions of notebooks 2 to 4.
 
     Args:
         network: A network on the device where it will run, with at least one weight.
-        judges: Whether it is a discriminator.
+        skip_weight_gradients: Whether gradients of the weights are left out when an input carries a
+            graph. Set it for a discriminator: in the generator's part of a step, whose image
+            carries a graph, they would be computed and thrown away.
+        use_bfloat16: Whether products are computed in bfloat16; None for where that is faster.
 
     Shape:
         Inputs and output are those of `network`.
     """
 
-    def __init__(self, network: nn.Module, judges: bool = False) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        skip_weight_gradients: bool = False,
+        use_bfloat16: bool | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
-        self.judges = judges
+        self.skip_weight_gradients = skip_weight_gradients
         self.device = next(network.parameters()).device
-        self.rounds = gains_from_bfloat16(self.device)
+        self.use_bfloat16 = (
+            gains_from_bfloat16(self.device) if use_bfloat16 is None else use_bfloat16
+        )
 
     def forward(self, *images: Tensor, **named: Tensor) -> Tensor:
-        """Return what the network makes of the images, in float32."""
+        """Return the network's output for the images, in float32."""
+        inputs = (*images, *named.values())
+        skip = self.skip_weight_gradients and any(image.requires_grad for image in inputs)
         precision = nullcontext()
-        if self.rounds:  # not every device knows autocast
+        if self.use_bfloat16:  # not every device knows autocast
             precision = torch.autocast(self.device.type, torch.bfloat16)
         with precision:
-            if self.judges and any(image.requires_grad for image in (*images, *named.values())):
+            if skip:
                 weights = {
                     name: weight.detach() for name, weight in self.network.named_parameters()
                 }
@@ -141,7 +149,7 @@ class Accelerated(nn.Module):
 
 @functools.cache
 def gains_from_bfloat16(device: torch.device) -> bool:
-    """Tell whether networks run clearly faster on `device` in bfloat16 than in float32.
+    """Return True if networks run clearly faster on `device` in bfloat16 than in float32.
 
     GPUs are known by their generation: from NVIDIA's Ampere on they have units for it. CPUs are
     measured, in a tenth of a second: a few have such units, on all others it is slower.

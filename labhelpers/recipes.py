@@ -1,68 +1,131 @@
-"""How each method is trained: the recipe of the reference figures, and a better one."""
+"""Recipes: the choices that make up a training, and the objects that they stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from torch.optim import Optimizer
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, Dataset
 
-__all__ = ["RECIPES", "REFERENCE", "Recipe", "choose_recipe"]
+from labhelpers.blocks import PatchDiscriminator
+
+__all__ = [
+    "BATCH_SIZE",
+    "RECIPES",
+    "CGANRecipe",
+    "CycleGANRecipe",
+    "GeneratorRecipe",
+    "Recipe",
+    "adam",
+    "choose_recipe",
+    "find_recipe",
+    "he_initialised",
+]
+
+BATCH_SIZE = 40
+"""Subjects per batch in the published recipe; the historical metrics are defined on it, too."""
+
+_FUSED_ADAM = ("cpu", "cuda", "mps")  # kinds of device on which torch 2.5 has one kernel for it
+
+_R = TypeVar("_R", bound="Recipe")
+_Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
+
+
+def adam(*networks: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
+    """Return one Adam optimizer for the weights of all `networks`, each step one kernel if it can.
+
+    Args:
+        networks: Networks on the device where they are trained.
+        lr: Learning rate.
+        betas: Decays of the running means of the gradient and of its square.
+    """
+    weights = list(chain.from_iterable(network.parameters() for network in networks))
+    return Adam(weights, lr=lr, betas=betas, fused=weights[0].device.type in _FUSED_ADAM)
+
+
+def he_initialised(network: nn.Module) -> nn.Module:
+    """Initialise all convolutions of `network` as He et al. do, in place, and return it.
+
+    PyTorch's default weights shrink a signal at each convolution with a leaky ReLU; after five of
+    them the output hardly depends on the input, and the network learns slowly at first. The weights
+    of He et al., "Delving deep into rectifiers", ICCV 2015, keep the variance. Biases become 0.
+
+    Args:
+        network: A network with leaky ReLUs of slope 0.2, such as a discriminator.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return network
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices that make up a training; architecture, epochs and data are not among them.
+    """The choices that all methods share; the defaults are those of the published figures.
+
+    Architecture, number of epochs and data are not among them. A changed recipe is a new one:
+    `dataclasses.replace(recipe, flip=False)`.
 
     Attributes:
         name: The word by which it is chosen.
         batch_size: Subjects per step.
         lr: Largest learning rate of the generators.
-        lr_discriminator: Largest learning rate of the discriminators.
         schedule: How the learning rate goes on: `constant`; `cosine`, from the largest down to 0;
             `one-cycle`, from a small one up to the largest and down to 0.
         flip: Whether slices are mirrored left to right at random, as heads are nearly symmetric.
         averaging: Decay per step of the running average of the generator's weights; 0 for the
             weights as they are.
-        discriminator: `graded`, the one that the students write, or `patch`, which judges every
-            part of the slice.
-        strong_start: Whether the discriminators' first weights are drawn as by `strong_start`.
-        lambda_gan: Weight of the adversarial loss.
-        lambda_pixel: Weight of the mean absolute error (cGAN).
-        lambda_cycle: Weight of the cycle loss (CycleGAN).
-        standardise: Whether every slice is brought to the same mean brightness (CycleGAN).
-        mean_pair_part: Part of the epochs, the first ones, that only see the deformed mean slices
-            (CycleGAN).
-        lambda_mean_pair: Weight of the error on deformed mean slices in all epochs (CycleGAN).
     """
 
+    method: ClassVar[str]
+
     name: str = "reference"
-    batch_size: int = 40
+    batch_size: int = BATCH_SIZE
     lr: float = 2e-4
-    lr_discriminator: float = 2e-4
     schedule: str = "constant"
     flip: bool = False
     averaging: float = 0.0
-    discriminator: str = "graded"
-    strong_start: bool = False
-    lambda_gan: float = 1.0
-    lambda_pixel: float = 1.0
-    lambda_cycle: float = 1.0
-    standardise: bool = False
-    mean_pair_part: float = 0.0
-    lambda_mean_pair: float = 0.0
 
     def __str__(self) -> str:
-        """Name the recipe and the choices in which it differs from the published one."""
-        choices = [f"batch size {self.batch_size}", f"learning rate {self.lr:g}"]
-        choices += [
+        """Return the name and the choices in which the recipe differs from the published one."""
+        shown = f"batch size {self.batch_size}", f"learning rate {self.lr:g}"
+        others = self._differences(type(self)(batch_size=self.batch_size, lr=self.lr))
+        return f"{self.name!r}: {', '.join((*shown, *others))}."
+
+    @property
+    def label(self) -> str:
+        """The name, followed by what was changed in the recipe of that name, if anything was."""
+        original = RECIPES[self.method].get(self.name, self)
+        return ", ".join((self.name, *self._differences(original)))
+
+    def _differences(self, other: Recipe) -> list[str]:
+        return [
             f"{field.name.replace('_', ' ')} {getattr(self, field.name)}"
             for field in fields(self)
-            if field.name not in ("name", "batch_size", "lr")
-            and getattr(self, field.name) != field.default
+            if field.name != "name" and getattr(self, field.name) != getattr(other, field.name)
         ]
-        return f"{self.name!r}: {', '.join(choices)}."
+
+    def with_lr(self: _R, lr: float | None) -> _R:
+        """Return this recipe with another learning rate of the generators; None keeps its own."""
+        return self if lr is None else replace(self, lr=lr)
+
+    def loader(self, dataset: Dataset[dict[str, Tensor]]) -> DataLoader:
+        """Return the training loader: batches of `batch_size` subjects, in a new order each epoch.
+
+        Args:
+            dataset: Items `{"T1": ..., "T2": ...}`, each `(1, 64, 64)`.
+        """
+        return DataLoader(dataset, batch_size=self.batch_size, shuffle=True)
 
     def scheduler(self, optimizer: Optimizer, num_step: int) -> LRScheduler:
         """Return the schedule of an optimizer; call its `step()` after each of `num_step` steps.
@@ -70,11 +133,24 @@ class Recipe:
         Raises:
             ValueError: If there is no such schedule.
         """
-        if self.schedule not in _SCHEDULES:
-            raise ValueError(
-                f"There is no schedule {self.schedule!r}: choose one of {', '.join(_SCHEDULES)}."
-            )
-        return _SCHEDULES[self.schedule](optimizer, num_step)
+        return _chosen("schedule", self.schedule, _SCHEDULES)(optimizer, num_step)
+
+    def average(self, network: nn.Module) -> AveragedModel:
+        """Return the running average of a network's weights (Polyak and Juditsky, 1992).
+
+        Single steps push the weights here and there, most of all in a GAN; their average often
+        makes better images than any of them. Call `update_parameters(network)` after each step;
+        `module` is the averaged network. The first steps keep less of the average than `averaging`
+        says, so that a short training forgets where it began.
+        """
+
+        @torch.no_grad()
+        def update(averages: _Tensors, weights: _Tensors, n_steps: Tensor | int) -> None:
+            decay = torch.as_tensor((1 + n_steps) / (10 + n_steps)).clamp(max=self.averaging)
+            for average, weight in zip(averages, weights, strict=True):
+                average.lerp_(weight, 1 - decay)
+
+        return AveragedModel(network, multi_avg_fn=update)
 
 
 _SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {
@@ -89,13 +165,116 @@ _SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {
     ),
 }
 
-REFERENCE = Recipe()
-"""The recipe of the published figures, the same for all methods."""
 
-RECIPES = {
+@dataclass(frozen=True)
+class GeneratorRecipe(Recipe):
+    """How the generator alone is trained (notebook 2)."""
+
+    method = "generator"
+
+    def optimizer(self, generator: nn.Module, betas: tuple[float, float]) -> Adam:
+        """Return the optimizer of the generator."""
+        return adam(generator, lr=self.lr, betas=betas)
+
+
+@dataclass(frozen=True)
+class _AdversarialRecipe(Recipe):
+    """The choices that both adversarial methods add.
+
+    Attributes:
+        lr_discriminator: Largest learning rate of the discriminators.
+        discriminator: `graded`, the one that the students write, or `patch`, which judges every
+            part of the slice.
+        lambda_gan: Weight of the adversarial loss.
+    """
+
+    lr_discriminator: float = 2e-4
+    discriminator: str = "graded"
+    lambda_gan: float = 1.0
+
+    def optimizers(
+        self,
+        generators: Iterable[nn.Module],
+        discriminators: Iterable[nn.Module],
+        betas: tuple[float, float],
+    ) -> tuple[Adam, Adam]:
+        """Return one optimizer for all generators and one for all discriminators."""
+        return (
+            adam(*generators, lr=self.lr, betas=betas),
+            adam(*discriminators, lr=self.lr_discriminator, betas=betas),
+        )
+
+
+@dataclass(frozen=True)
+class CGANRecipe(_AdversarialRecipe):
+    """How the conditional GAN is trained (notebook 3).
+
+    Attributes:
+        lambda_pixel: Weight of the mean absolute error.
+    """
+
+    method = "cgan"
+
+    lambda_pixel: float = 1.0
+
+    def make_discriminator(self, graded: Callable[[], nn.Module]) -> nn.Module:
+        """Return the discriminator of the recipe; `graded` makes the one that students write.
+
+        Raises:
+            ValueError: If there is no such discriminator.
+        """
+        makers = {"graded": graded, "patch": lambda: PatchDiscriminator(2)}  # slice and condition
+        return _chosen("discriminator", self.discriminator, makers)()
+
+
+@dataclass(frozen=True)
+class CycleGANRecipe(_AdversarialRecipe):
+    """How the CycleGAN is trained (notebook 4).
+
+    Attributes:
+        he_initialisation: Whether the discriminators start with the weights of He et al.
+        lambda_cycle: Weight of the cycle loss.
+        standardise: Whether every slice is brought to the same mean brightness.
+        mean_pair_alone: Part of the epochs, the first ones, that only see deformed mean slices.
+        mean_pair_until: Part of the epochs, the first ones, that see them at all; 0 for never.
+        lambda_mean_pair: Weight of the error on deformed mean slices.
+    """
+
+    method = "cyclegan"
+
+    he_initialisation: bool = False
+    lambda_cycle: float = 1.0
+    standardise: bool = False
+    mean_pair_alone: float = 0.0
+    mean_pair_until: float = 0.0
+    lambda_mean_pair: float = 10.0
+
+    def make_discriminators(self, graded: Callable[[], nn.Module]) -> tuple[nn.Module, nn.Module]:
+        """Return the discriminators of T1-w and of T2-w slices.
+
+        Args:
+            graded: Makes one like that which students write.
+
+        Raises:
+            ValueError: If there is no such discriminator.
+        """
+        makers = {"graded": graded, "patch": PatchDiscriminator}
+        make = _chosen("discriminator", self.discriminator, makers)
+        pair = make(), make()
+        return (
+            (he_initialised(pair[0]), he_initialised(pair[1])) if self.he_initialisation else pair
+        )
+
+    def mean_pair_epochs(self, num_epoch: int) -> tuple[int, int]:
+        """Return up to which epoch there is only the mean pair, and up to which there is one."""
+        until = math.ceil(self.mean_pair_until * num_epoch)
+        return min(math.ceil(self.mean_pair_alone * num_epoch), until), until
+
+
+RECIPES: dict[str, dict[str, Recipe]] = {
     "generator": {
-        "reference": REFERENCE,
-        "recommended": Recipe(
+        "reference": GeneratorRecipe(),
+        "recommended": GeneratorRecipe(
             "recommended",
             batch_size=2,
             lr=1e-3,
@@ -105,8 +284,8 @@ RECIPES = {
         ),
     },
     "cgan": {
-        "reference": REFERENCE,
-        "recommended": Recipe(
+        "reference": CGANRecipe(),
+        "recommended": CGANRecipe(
             "recommended",
             batch_size=4,
             lr=1e-3,
@@ -119,29 +298,27 @@ RECIPES = {
         ),
     },
     "cyclegan": {
-        "reference": REFERENCE,
-        "recommended": Recipe(
+        "reference": CycleGANRecipe(),
+        "recommended": CycleGANRecipe(
             "recommended",
             batch_size=8,
             schedule="cosine",
             flip=True,
             averaging=0.998,
-            strong_start=True,
+            he_initialisation=True,
             lambda_gan=0.02,
             lambda_cycle=5.0,
             standardise=True,
-            mean_pair_part=0.2,
-            lambda_mean_pair=10.0,
+            mean_pair_alone=0.2,
+            mean_pair_until=1.0,
         ),
     },
 }
-"""The recipes by method and name; `labhelpers experiments ablation` tells what each choice does."""
+"""The recipes by method and name; `labhelpers experiments ablation` shows what each choice adds."""
 
 
-def choose_recipe(method: str, name: str = "recommended") -> Recipe:
-    """Return a recipe of a method and say what it is.
-
-    Used in the section "Set-up" of notebooks 2 to 4.
+def find_recipe(method: str, name: str) -> Recipe:
+    """Return a recipe of a method.
 
     Args:
         method: `generator`, `cgan` or `cyclegan`.
@@ -150,11 +327,18 @@ def choose_recipe(method: str, name: str = "recommended") -> Recipe:
     Raises:
         ValueError: If there is no such method or recipe.
     """
-    if method not in RECIPES:
-        raise ValueError(f"There is no method {method!r}: choose one of {', '.join(RECIPES)}.")
-    if name not in RECIPES[method]:
-        names = ", ".join(RECIPES[method])
-        raise ValueError(f"There is no recipe {name!r} for the {method}: choose one of {names}.")
-    recipe = RECIPES[method][name]
+    return _chosen(f"recipe for the {method}", name, _chosen("method", method, RECIPES))
+
+
+def choose_recipe(method: str, name: str = "recommended") -> Recipe:
+    """Return a recipe as `find_recipe` does, and print what it is."""
+    recipe = find_recipe(method, name)
     print(f"Recipe {recipe}")
     return recipe
+
+
+def _chosen(kind: str, name: str, choices: Mapping[str, Any]) -> Any:
+    """Return the choice of that name, or raise a ValueError that lists the names."""
+    if name not in choices:
+        raise ValueError(f"There is no {kind} {name!r}: choose one of {', '.join(choices)}.")
+    return choices[name]

@@ -1,86 +1,52 @@
-"""What a readable training loop needs: batches, progress, sample images, safe stop, averages."""
+"""Accompany a training loop: batches, losses, progress, sample images, and the record of it all."""
 
-import copy
+from __future__ import annotations
+
+import atexit
+import functools
+import json
 import math
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pandas as pd
 import torch
+from IPython.display import display
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labhelpers import plots
-from labhelpers.batches import DeviceBatches, mirrored
 from labhelpers.metrics import evaluating
-from labhelpers.session import is_interactive
+from labhelpers.plots import AccessibleFigure
+from labhelpers.recipes import Recipe
+from labhelpers.session import is_graded, is_interactive
 
-__all__ = ["TrainingRun", "WeightAverage", "load_history", "strong_start"]
+__all__ = [
+    "TrainingRun",
+    "describe_run",
+    "load_history",
+    "mirrored",
+    "show_losses",
+    "show_samples",
+]
 
-
-def strong_start(network: nn.Module) -> nn.Module:
-    """Draw the weights of all convolutions anew, so that signals keep their strength; return it.
-
-    PyTorch draws weights so small that each layer with a leaky ReLU weakens what passes; after five
-    of them a network hardly depends on its input, and learns slowly at first. Weights as of He et
-    al., "Delving deep into rectifiers", ICCV 2015, keep the variance.
-
-    Used in notebook 4, section "Training".
-
-    Args:
-        network: A network with leaky ReLUs of slope 0.2, such as a discriminator.
-    """
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
-    return network
-
-
-class WeightAverage:
-    """Follows a network during training with the running average of its weights.
-
-    Single steps push the weights here and there, most of all in a GAN; their average lies between
-    the places where they were and often makes better images than any of them (Polyak and Juditsky,
-    "Acceleration of stochastic approximation by averaging", 1992).
-
-    Used in the training functions of notebooks 2 to 4.
-
-    Args:
-        network: The network that is trained.
-        decay: How much of the average is kept at each step, below 1; 0 for no average. The first
-            steps keep less, so that a short training forgets where it began.
-
-    Attributes:
-        network: The averaged network, in the end the result of the training.
-    """
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network) if decay else network
-        self._trained, self._decay, self._steps = network, decay, 0
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in the weights as they are now; call it after every step."""
-        if self.network is self._trained:
-            return
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
-        self._steps += 1
-        pairs = zip(self.network.parameters(), self._trained.parameters(), strict=True)
-        for average, weight in pairs:
-            average.lerp_(weight, 1 - decay)
+_IMAGES = Path("images")
+_RECORD = "run.json"  # in the folder of a run
 
 
 class TrainingRun:
     """Accompanies a training loop: batches, progress, losses, sample images, safe interruption.
 
-    Used in the section "Training" of notebooks 2 to 4:
+    Used in the training functions of notebooks 2 to 4:
 
-        with TrainingRun("generator", train_loader, test_loader, num_epoch, device) as run:
+        with TrainingRun(name, train_loader, test_loader, num_epoch, device, recipe) as run:
             for epoch in run.epochs():
                 for batch in run.batches():
                     run.log(generator=generator_step(...))
@@ -88,16 +54,20 @@ class TrainingRun:
 
     The stop button (or Ctrl-C) ends the `with` block quietly: the network trained so far is kept.
 
+    All that belongs to the run is in `images/<name>/`, and replaces what an earlier run of the same
+    name left there. It is in a temporary folder instead while nbgrader grades or validates, so that
+    these short trainings replace nothing of the student's, and where `images` cannot be written.
+
     Args:
-        method: Name of the method; images go to `images/<method>/`.
+        name: Name of the run: that of the method, or one of its own for a second training.
         train_loader: Batches to train on.
         test_loader: Its first batch is the one shown in the sample images.
         num_epoch: Passes over `train_loader`, at least 1.
         device: Where the batches are to be.
-        flip: Whether slices are mirrored left to right at random.
+        recipe: Its `flip` says whether slices are mirrored; its label is recorded.
 
     Attributes:
-        history: Mean losses, one row per finished epoch, index `epoch` from 1.
+        folder: Where images and the record of the run are.
         interrupted: Whether the student stopped the training.
         num_step: Batches in all.
 
@@ -107,37 +77,43 @@ class TrainingRun:
 
     def __init__(
         self,
-        method: str,
+        name: str,
         train_loader: DataLoader,
         test_loader: DataLoader,
         num_epoch: int,
-        device: torch.device | str = "cpu",
-        flip: bool = False,
+        device: torch.device | str,
+        recipe: Recipe,
     ) -> None:
         if num_epoch < 1:
             raise ValueError(f"num_epoch is {num_epoch}: training needs at least 1 epoch.")
         if len(train_loader) == 0:
             raise ValueError("The training set is empty: give a loader with at least one batch.")
-        self.method = method
-        self.folder = Path("images") / method
-        self.history = pd.DataFrame()
+        self.folder = _folder(name)
         self.interrupted = False
         self.num_step = num_epoch * len(train_loader)
-        self._flip = flip
-        self._train_batches = DeviceBatches(train_loader, device)
+        self._train_loader, self._device, self._recipe = train_loader, device, recipe
         self._samples = next(iter(test_loader))
         self._num_epoch = num_epoch
-        self._painter = ThreadPoolExecutor(max_workers=1)
-        self._drawn: list[Future] = []
-        self._epoch = 0
+        self._epoch = 1
         self._losses: dict[str, list[Tensor]] = {}
         self._rows: list[dict[str, float]] = []
-        self._progress: tqdm | None = None
+        self._progress = tqdm(disable=True)
 
-    def __enter__(self) -> "TrainingRun":
+    @property
+    def history(self) -> pd.DataFrame:
+        """Mean losses, one row per finished epoch, index `epoch` from 1."""
+        return _history(self._rows)
+
+    def __enter__(self) -> TrainingRun:
+        if not (is_graded() or _is_writable()):
+            print(
+                f"Images and losses cannot be kept in {_IMAGES.absolute()}: they are there only "
+                "until this notebook is closed. Allow writing in that folder to keep them."
+            )
         self.folder.mkdir(parents=True, exist_ok=True)
         for image in self.folder.glob("epoch-*.png"):
             image.unlink()  # else those of an earlier, longer run would pass for this one's
+        self._save_record()
         self._progress = _progress_bar(self.num_step)
         return self
 
@@ -149,15 +125,11 @@ class TrainingRun:
     ) -> bool:
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self._progress.close()
-        self._painter.shutdown()  # waits for the last sample image
         if self.interrupted:
             print(
                 f"Training stopped in epoch {self._epoch} of {self._num_epoch}: "
                 "the network trained so far is kept."
             )
-        if kind is None or self.interrupted:
-            for drawn in self._drawn:
-                drawn.result()  # raises what went wrong while drawing
         return self.interrupted
 
     def epochs(self) -> Iterator[int]:
@@ -169,8 +141,9 @@ class TrainingRun:
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """Yield the batches of one pass over the training set, on the device."""
-        for batch in self._train_batches:
-            yield mirrored(batch) if self._flip else batch
+        for batch in self._train_loader:
+            batch = {name: slices.to(self._device) for name, slices in batch.items()}
+            yield mirrored(batch) if self._recipe.flip else batch
             self._progress.update()
 
     def log(self, **losses: Tensor | float) -> None:
@@ -181,25 +154,18 @@ class TrainingRun:
             self._losses.setdefault(name, []).append(value)
 
     def save_samples(self, generator: nn.Module) -> Path:
-        """Save `images/<method>/epoch-<n>.png`: T1-w, generated and true T2-w of test subjects.
-
-        The file is there at the end of the `with` block, at the latest.
-        """
+        """Save `images/<name>/epoch-<n>.png`: T1-w, generated and true T2-w of test subjects."""
         path = self.folder / f"epoch-{self._epoch}.png"
         with evaluating(generator) as device:
             fake_t2 = generator(self._samples["T1"].to(device)).cpu()
-        # Drawn beside the training, which on a GPU would have to wait for it.
-        slices = self._samples["T1"], fake_t2, self._samples["T2"]
-        self._drawn.append(self._painter.submit(plots.save_sample_grid, path, *slices))
-        return path
+        return plots.save_sample_grid(path, self._samples["T1"], fake_t2, self._samples["T2"])
 
     def _close_epoch(self) -> None:
         means = {
             name: torch.stack(values).float().mean().item() for name, values in self._losses.items()
         }
         self._rows.append({"epoch": self._epoch, **means})
-        self.history = pd.DataFrame(self._rows).set_index("epoch")
-        self.history.to_csv(self.folder / "losses.csv")
+        self._save_record()
         losses = ", ".join(f"{name} loss {value:.4f}" for name, value in means.items())
         width = len(str(self._num_epoch))
         self._progress.write(
@@ -212,17 +178,117 @@ class TrainingRun:
                 "without limit; lower `lr` and look at your loss function."
             )
 
+    def _save_record(self) -> None:
+        # Written at the start and after every epoch: whatever ends the run, this is what it was.
+        record = {"recipe": self._recipe.label, "num_epoch": self._num_epoch, "losses": self._rows}
+        (self.folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
-def load_history(method: str) -> pd.DataFrame:
-    """Return the mean losses of the last training of `method`, one row per epoch.
+
+def load_history(name: str) -> pd.DataFrame:
+    """Return the mean losses of a run, one row per finished epoch; without any, an empty table.
+
+    Args:
+        name: Name of the run, such as `cgan`.
 
     Raises:
-        FileNotFoundError: If the method has not been trained in this folder yet.
+        FileNotFoundError: If there is no run of that name in this folder yet.
     """
-    path = Path("images") / method / "losses.csv"
+    return _history(_read_record(name)["losses"])
+
+
+def describe_run(name: str) -> str:
+    """Return how a run was trained, such as `reference, 20 epochs`, to show beside its figures.
+
+    A run that did not come to its end says so: `reference, stopped in epoch 3 of 20`.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        FileNotFoundError: If there is no run of that name in this folder yet.
+    """
+    record = _read_record(name)
+    finished, num_epoch = len(record["losses"]), record["num_epoch"]
+    if finished < num_epoch:
+        return f"{record['recipe']}, stopped in epoch {finished + 1} of {num_epoch}"
+    return f"{record['recipe']}, {num_epoch} epoch{'s' * (num_epoch > 1)}"
+
+
+def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | None:
+    """Return the chart of some losses of a run, or print that no epoch of it has them.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+        losses: The losses to draw, by the names that they were logged with; all without any.
+        options: Passed on to `plots.training_curves`.
+
+    Raises:
+        FileNotFoundError: If there is no run of that name in this folder yet.
+    """
+    history = load_history(name)
+    history = history.reindex(columns=losses or history.columns).dropna()
+    if history.empty:
+        print(f"Run {name!r} ({describe_run(name)}): no finished epoch has these losses.")
+        return None
+    return plots.training_curves(history, **options)
+
+
+def show_samples(name: str) -> None:
+    """Show the sample images of a run's first and last epoch, or print that there is none.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        FileNotFoundError: If there is no run of that name in this folder yet.
+    """
+    description, folder = describe_run(name), _folder(name)
+    epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.png"))
+    if not epochs:
+        print(f"Run {name!r} ({description}): no epoch was finished, so there is no sample image.")
+    for epoch in sorted({*epochs[:1], *epochs[-1:]}):
+        alt = f"Run {name}: T1-w, generated and true T2-w slices after epoch {epoch}"
+        display(plots.SavedFigure(folder / f"epoch-{epoch}.png", alt))
+
+
+def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Mirror half of the subjects left to right, chosen at random, T1-w and T2-w alike.
+
+    Heads are nearly symmetric, so the mirror image of one is as good as that of another person;
+    turned upside down it would not be.
+    """
+    slices = batch["T1"]
+    chosen = (torch.rand(len(slices), 1, 1, 1) < 0.5).to(slices.device)
+    return {name: torch.where(chosen, x.flip(-2), x) for name, x in batch.items()}
+
+
+def _folder(name: str) -> Path:
+    """Return the folder of a run, as `TrainingRun` describes it."""
+    return (_temporary_folder() if is_graded() or not _is_writable() else _IMAGES) / name
+
+
+def _is_writable() -> bool:
+    """Return True if `images` can be written here, or made."""
+    return os.access(_IMAGES if _IMAGES.exists() else Path(), os.W_OK) and not _IMAGES.is_file()
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """Return a folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="labhelpers-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _history(rows: list[dict[str, float]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
+
+
+def _read_record(name: str) -> dict[str, Any]:
+    path = _folder(name) / _RECORD
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: train {method!r} first.")
-    return pd.read_csv(path, index_col="epoch")
+        raise FileNotFoundError(f"{path} is not there: train {name!r} first.")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _progress_bar(total: int) -> tqdm:

@@ -1,4 +1,4 @@
-"""What slices of different people share: a brightness, and an average head."""
+"""Prepare unpaired training: slices of one brightness, and the pair of mean slices."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,18 @@ from torch.nn import functional as F
 __all__ = ["MeanPair", "standardise_brightness"]
 
 _BLACK = -1.0  # the value of air
-_COARSE, _FINE = 5, 10  # points across the image at which a deformation is drawn
+
+# How a deformation is made up; sizes are parts of the typical displacement `strength`.
+_STRETCH, _SHIFT = 0.8, 0.5  # of the affine part: its 2 x 2 matrix and its translation
+_FIELDS = ((5, 1.0), (10, 0.4))  # of the smooth part: random points across the image, their size
 
 
 def standardise_brightness(slices: Tensor) -> Tensor:
     """Scale every slice so that all have the same mean brightness; air stays black.
 
-    Each slice was scaled to its own darkest and brightest voxel, so one very bright voxel makes all
-    others dark. That factor has nothing to do with the anatomy, and no translation can know it.
-
-    Used in notebook 4, section "Unpaired batches".
+    The data were scaled slice by slice to the darkest and the brightest voxel, so one very bright
+    voxel makes all others dark. That factor has nothing to do with the anatomy, and it cannot be
+    predicted from the other modality.
 
     Args:
         slices: `(N, 1, H, W)`, values in [-1, 1], none all black.
@@ -32,16 +34,14 @@ def standardise_brightness(slices: Tensor) -> Tensor:
 class MeanPair:
     """The mean T1-w and the mean T2-w slice, deformed in the same way at random.
 
-    In aligned heads the mean of one pile and the mean of the other show the same average head, so
-    they are a true pair although nobody's slices are paired. Deformed anew each time, they teach
-    which grey belongs to which tissue, wherever it lies.
-
-    Used in notebook 4, section "Training".
+    All heads are aligned, so the mean of all T1-w slices and the mean of all T2-w slices show the
+    same average head: a true pair, although no two slices are paired. Deformed anew each time, they
+    teach which intensity belongs to which tissue, wherever it lies.
 
     Args:
         t1: T1-w slices `(N, 1, H, W)`, aligned, values in [-1, 1].
         t2: T2-w slices `(M, 1, H, W)` of the same or of other people.
-        strength: Typical displacement, as a part of half the image.
+        strength: Typical displacement, as a part of half the width of the image.
     """
 
     def __init__(self, t1: Tensor, t2: Tensor, strength: float = 0.06) -> None:
@@ -52,17 +52,18 @@ class MeanPair:
         """Return T1-w and T2-w slices `(batch_size, 1, H, W)` of as many deformed mean heads."""
         height, width = self.means.shape[-2:]
         places = self._places(batch_size, height, width).to(self.means.device)
+        # Outside the image `grid_sample` reads 0, which is to be black.
         signal = (self.means - _BLACK).expand(batch_size, -1, -1, -1)
         deformed = F.grid_sample(signal, places, align_corners=True) + _BLACK
         return deformed[:, :1], deformed[:, 1:]
 
     def _places(self, batch_size: int, height: int, width: int) -> Tensor:
-        """Draw for each voxel the place it comes from, `(N, H, W, 2)`, in [-1, 1] across."""
-        eye = torch.eye(2, 3).expand(batch_size, -1, -1)
-        turn = torch.randn(batch_size, 2, 3) * torch.tensor([0.8, 0.8, 0.5]) * self.strength
-        places = F.affine_grid(eye + turn, [batch_size, 1, height, width], align_corners=True)
-        for points, part in ((_COARSE, 1.0), (_FINE, 0.4)):
-            field = torch.randn(batch_size, 2, points, points) * part * self.strength
+        """Draw where each voxel comes from, `(batch_size, H, W, 2)`, in [-1, 1] across."""
+        sizes = torch.tensor([_STRETCH, _STRETCH, _SHIFT])
+        affine = torch.randn(batch_size, 2, 3) * sizes * self.strength + torch.eye(2, 3)
+        places = F.affine_grid(affine, [batch_size, 1, height, width], align_corners=True)
+        for points, size in _FIELDS:
+            field = torch.randn(batch_size, 2, points, points) * size * self.strength
             smooth = F.interpolate(field, (height, width), mode="bicubic", align_corners=True)
             places = places + smooth.permute(0, 2, 3, 1)
         return places

@@ -5,11 +5,14 @@ import torch
 from torch import nn
 
 from labhelpers.blocks import FinalLayer
+from labhelpers.data import IXIDataset
 from labhelpers.fast import ConvTranspose2d
 from labhelpers.instructor.experiments import training_speed as benchmark
 from labhelpers.instructor.experiments.published import plain, plain_step
+from labhelpers.instructor.experiments.trials import training_loader
 from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.phantom import write_phantom
+from labhelpers.recipes import find_recipe
 
 CPU = torch.device("cpu")
 
@@ -50,13 +53,15 @@ def losses_of(make, t1, monkeypatch):
 def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
     """The losses of three steps on one batch agree, so the work is the same."""
     t1 = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    dataset = IXIDataset.from_tensors(t1, -t1)
+    loader = training_loader(method, names[method], dataset, find_recipe(method, "reference"))
     ways = {
         "plain": lambda: plain_step(method, names[method], CPU),
-        "lab": lambda: benchmark._lab_step(method, names[method], CPU, rounds=False),
+        "lab": lambda: benchmark._lab_step(method, names[method], loader, use_bfloat16=False),
     }
     losses = {way: losses_of(make, t1, monkeypatch) for way, make in ways.items()}
     assert losses["lab"][0] == pytest.approx(losses["plain"][0], abs=1e-3)
-    # From then on the judges see slices made before the generator's step, or after it.
+    # From then on the discriminators see slices made before the generator's step, or after it.
     assert losses["lab"] == pytest.approx(losses["plain"], abs=0.1)
     assert len(losses["lab"]) == len(losses["plain"])
 

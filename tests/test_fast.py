@@ -166,18 +166,18 @@ def test_judging_an_image_with_a_graph_leaves_no_gradient_in_the_judge(does_not_
     judge = PatchDiscriminator()
     plain_gradient, gradient = (
         torch.autograd.grad(network(image).sum(), image)[0]
-        for network in (judge, Accelerated(judge, judges=True))
+        for network in (judge, Accelerated(judge, skip_weight_gradients=True))
         for image in [IMAGES.clone().requires_grad_()]
     )
     torch.testing.assert_close(gradient, plain_gradient)
     image = IMAGES.clone().requires_grad_()
-    Accelerated(judge, judges=True)(image).sum().backward()
+    Accelerated(judge, skip_weight_gradients=True)(image).sum().backward()
     assert all(parameter.grad is None for parameter in judge.parameters())
 
 
 def test_judging_an_image_without_a_graph_trains_the_judge(does_not_round):
     judge = PatchDiscriminator()
-    Accelerated(judge, judges=True)(IMAGES).sum().backward()
+    Accelerated(judge, skip_weight_gradients=True)(IMAGES).sum().backward()
     assert all(parameter.grad is not None for parameter in judge.parameters())
 
 
@@ -185,7 +185,7 @@ def test_images_may_be_named(does_not_round):
     judge = PatchDiscriminator(2)
     fake = IMAGES.clone().requires_grad_()
     expected = judge(fake, IMAGES)
-    fast = Accelerated(judge, judges=True)
+    fast = Accelerated(judge, skip_weight_gradients=True)
     torch.testing.assert_close(fast(fake, condition=IMAGES), expected)
     torch.testing.assert_close(fast(image=fake, condition=IMAGES), expected)
     fast(image=fake, condition=IMAGES).sum().backward()

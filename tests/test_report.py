@@ -167,7 +167,7 @@ def test_benchmark_is_taken_in(file, tmp_path):
 
 # By notebook and cell: what it says, and the figures that stand behind the numbers in it, each with
 # its number of decimals.
-NO_GAME = "λ_gan 0, cycle and mean pair only"
+NO_GAME = "lambda_gan 0, cycle and mean pair only"
 QUOTED = {
     ("2-generator", "recipe-choices"): [
         ("Measured on {} training subjects", (held_out("generator", "recommended")["subjects"], 0)),
@@ -210,7 +210,7 @@ QUOTED = {
         ),
         (
             r"{} dB with $\lambda_{{\text{{gan}}}} = 1$",
-            (-held_out("cyclegan", "λ_gan 1, as published")["difference"], 1),
+            (-held_out("cyclegan", "lambda_gan 1, as published")["difference"], 1),
         ),
         (
             r"{} dB with $\lambda_{{\text{{gan}}}} = 0$",

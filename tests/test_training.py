@@ -1,32 +1,42 @@
-"""Presets, the device report, and a training run that is watched, saved and stopped."""
+"""A training run that is watched, recorded under its name, saved and stopped."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from labhelpers import plots
 from labhelpers.data import IXIDataset, limit_subjects
+from labhelpers.recipes import GeneratorRecipe
 from labhelpers.session import seed_everything
-from labhelpers.training import TrainingRun, WeightAverage, load_history, strong_start
+from labhelpers.training import (
+    TrainingRun,
+    describe_run,
+    load_history,
+    mirrored,
+    show_losses,
+    show_samples,
+)
 
 
 @pytest.fixture
 def loaders(tmp_path, monkeypatch):
     """Loaders of ten small pairs; the working folder is a temporary one."""
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.chdir(tmp_path)
     images = torch.linspace(-1, 1, 10 * 16 * 16).reshape(10, 1, 16, 16)
     dataset = IXIDataset.from_tensors(images, -images)
     return DataLoader(dataset, batch_size=4, shuffle=True), DataLoader(dataset, batch_size=5)
 
 
-def train(loaders, num_epoch=2, losses=None):
-    """Run a training loop that only logs."""
+def train(loaders, num_epoch=2, losses=None, name="demo", recipe=None):
+    """Run a training loop that only logs; three batches are an epoch."""
     generator = nn.Conv2d(1, 1, 1)
     losses = iter(losses or [])
-    with TrainingRun("demo", *loaders, num_epoch) as run:
+    with TrainingRun(name, *loaders, num_epoch, "cpu", recipe or GeneratorRecipe()) as run:
         for _ in run.epochs():
             for batch in run.batches():
                 loss = next(losses, 1.0)
@@ -35,6 +45,10 @@ def train(loaders, num_epoch=2, losses=None):
                 run.log(generator=loss, size=torch.tensor(float(len(batch["T1"]))))
             run.save_samples(generator)
     return run
+
+
+def images_of(folder):
+    return sorted(path.name for path in folder.glob("*.png"))
 
 
 def test_limit_subjects_keeps_batches_and_order(loaders):
@@ -57,24 +71,105 @@ def test_history_holds_the_mean_of_each_epoch(loaders, capsys):
     assert captured.err == ""
 
 
-def test_samples_of_every_epoch(loaders):
-    run = train(loaders, num_epoch=3)
-    assert sorted(path.name for path in run.folder.glob("*.png")) == [
-        f"epoch-{epoch}.png" for epoch in (1, 2, 3)
-    ]
+def test_samples_of_every_epoch(loaders, tmp_path):
+    train(loaders, num_epoch=3)
+    assert images_of(tmp_path / "images" / "demo") == [f"epoch-{n}.png" for n in (1, 2, 3)]
+
+
+def test_shorter_training_replaces_a_longer_one(loaders, tmp_path):
+    train(loaders, num_epoch=3, losses=[5] * 9)
     train(loaders, num_epoch=1)
-    assert [path.name for path in run.folder.glob("*.png")] == ["epoch-1.png"]
+    assert images_of(tmp_path / "images" / "demo") == ["epoch-1.png"]
+    assert load_history("demo")["generator"].tolist() == [1]
+    assert describe_run("demo") == "reference, 1 epoch"
 
 
-def test_stop_button_keeps_the_network(loaders, capsys):
-    run = train(loaders, losses=[1, 2, 3, 4, "stop"])
+def test_two_runs_of_a_method_are_kept_apart(loaders, tmp_path):
+    train(loaders, num_epoch=2, losses=[5] * 6, name="cgan")
+    train(loaders, num_epoch=1, losses=[3] * 3, name="cgan-recommended")
+    assert load_history("cgan")["generator"].tolist() == [5, 5]
+    assert load_history("cgan-recommended")["generator"].tolist() == [3]
+    assert len(images_of(tmp_path / "images" / "cgan")) == 2
+
+
+def test_stop_in_a_later_epoch_keeps_what_was_finished(loaders, tmp_path, capsys):
+    train(loaders, num_epoch=3)
+    run = train(loaders, num_epoch=20, losses=[1, 2, 3, 4, "stop"])
     assert run.interrupted
-    assert run.history["generator"].tolist() == [2]
-    assert "Training stopped in epoch 2 of 2" in capsys.readouterr().out
+    assert run.history["generator"].tolist() == load_history("demo")["generator"].tolist() == [2]
+    assert "Training stopped in epoch 2 of 20" in capsys.readouterr().out
+    assert describe_run("demo") == "reference, stopped in epoch 2 of 20"
+    assert images_of(tmp_path / "images" / "demo") == ["epoch-1.png"]
+
+
+@pytest.mark.parametrize("losses", [["stop"], [1, 2, "stop"]])
+def test_stop_in_the_first_epoch_leaves_nothing_of_an_earlier_run(
+    losses, loaders, tmp_path, capsys
+):
+    train(loaders, num_epoch=3)
+    run = train(loaders, num_epoch=20, losses=losses)
+    assert run.interrupted
+    assert load_history("demo").empty
+    assert images_of(tmp_path / "images" / "demo") == []
+    assert describe_run("demo") == "reference, stopped in epoch 1 of 20"
+    capsys.readouterr()
+    assert show_losses("demo", "generator", title="Losses") is None
+    show_samples("demo")
+    printed = capsys.readouterr()
+    assert printed.out.count("'demo' (reference, stopped in epoch 1 of 20)") == 2
+    assert printed.err == ""
+
+
+def test_losses_and_samples_are_shown(loaders, capsys):
+    train(loaders, num_epoch=3, losses=[1, 2, 3])
+    figure = show_losses("demo", "generator", title="Losses")
+    assert "2.000 at epoch 1" in figure.alt
+    assert "size" not in figure.alt
+    assert "size" in show_losses("demo").alt
+    show_samples("demo")
+    shown = capsys.readouterr().out
+    assert "after epoch 1" in shown
+    assert "after epoch 3" in shown
+    assert "after epoch 2" not in shown
+
+
+def test_losses_that_begin_later_are_drawn_from_there(loaders):
+    with TrainingRun("demo", *loaders, 2, "cpu", GeneratorRecipe()) as run:
+        for epoch in run.epochs():
+            run.log(mean_pair=1.0, **({"game": 2.0} if epoch == 2 else {}))
+    assert "game: 2.000 at epoch 2." in show_losses("demo", "game").alt
+    assert show_losses("demo", "another") is None
+
+
+def test_changed_recipe_is_recorded_as_changed(loaders):
+    train(loaders, recipe=replace(GeneratorRecipe(), flip=True).with_lr(0.01))
+    assert describe_run("demo") == "reference, lr 0.01, flip True, 2 epochs"
+
+
+def test_grading_replaces_nothing_of_the_student(loaders, monkeypatch, tmp_path):
+    train(loaders, num_epoch=3)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "validate")
+    train(loaders, num_epoch=1, losses=[7] * 3)
+    assert load_history("demo")["generator"].tolist() == [7]
+    monkeypatch.delenv("NBGRADER_EXECUTION")
+    assert load_history("demo")["generator"].tolist() == [1, 1, 1]
+    assert len(images_of(tmp_path / "images" / "demo")) == 3
+
+
+def test_folder_that_cannot_be_written_is_said_and_training_goes_on(loaders, tmp_path, capsys):
+    (tmp_path / "images").write_text("in the way")
+    train(loaders, num_epoch=1)
+    assert "Images and losses cannot be kept in" in capsys.readouterr().out
+    assert len(load_history("demo")) == 1
+    show_samples("demo")
+    assert "after epoch 1" in capsys.readouterr().out
 
 
 def test_other_errors_are_not_hidden(loaders):
-    with pytest.raises(ZeroDivisionError), TrainingRun("demo", *loaders, 1):
+    with (
+        pytest.raises(ZeroDivisionError),
+        TrainingRun("demo", *loaders, 1, "cpu", GeneratorRecipe()),
+    ):
         _ = 1 / 0
 
 
@@ -85,7 +180,7 @@ def test_loss_that_is_no_number_stops_with_advice(loaders):
 
 def test_no_epoch_is_an_error(loaders):
     with pytest.raises(ValueError, match="at least 1 epoch"):
-        TrainingRun("demo", *loaders, 0)
+        TrainingRun("demo", *loaders, 0, "cpu", GeneratorRecipe())
 
 
 def test_history_of_no_training(loaders):
@@ -93,65 +188,35 @@ def test_history_of_no_training(loaders):
         load_history("other")
 
 
-def batches(loader, test_loader, **options):
-    """Return the batches of one epoch."""
-    with TrainingRun("demo", loader, test_loader, 1, **options) as run:
-        return [batch for _ in run.epochs() for batch in run.batches()]
+def test_batches_are_those_of_the_loader_on_the_device(loaders):
+    test_loader = loaders[1]
+    for device in ("cpu", "meta"):
+        with TrainingRun("demo", test_loader, test_loader, 1, device, GeneratorRecipe()) as run:
+            batches = [batch for _ in run.epochs() for batch in run.batches()]
+        for seen, expected in zip(batches, test_loader, strict=True):
+            assert seen["T1"].device.type == device
+            if device == "cpu":
+                torch.testing.assert_close(seen, expected)
 
 
-class Halves(IXIDataset):
-    """A dataset that makes its items when they are asked for."""
-
-    def __getitem__(self, index):
-        return {name: image / 2 for name, image in super().__getitem__(index).items()}
-
-
-def test_batches_are_those_of_the_loader(loaders):
-    train_loader, test_loader = loaders
-    for loader in (test_loader, limit_subjects(test_loader, 7)):
-        for seen, expected in zip(batches(loader, test_loader), loader, strict=True):
-            torch.testing.assert_close(seen, expected)
-    shuffled = torch.cat([batch["T1"] for batch in batches(train_loader, test_loader)])
-    order = shuffled.flatten(1).mean(1).argsort()
-    torch.testing.assert_close(shuffled[order], train_loader.dataset.t1)
-
-
-def test_loader_may_drop_subjects_and_collate_by_itself(loaders):
-    dataset, test_loader = loaders[0].dataset, loaders[1]
-    dropping = DataLoader(dataset, batch_size=4, drop_last=True)
-    assert len(batches(dropping, test_loader)) == 2
-
-    def first_only(items):
-        return items[0]
-
-    collating = DataLoader(dataset, batch_size=4, collate_fn=first_only)
-    assert batches(collating, test_loader)[0]["T1"].shape == (1, 16, 16)
-
-
-def test_dataset_that_makes_its_items_is_asked_each_time(loaders):
-    dataset = loaders[0].dataset
-    halves = Halves.from_tensors(dataset.t1, dataset.t2)
-    for part in (halves, Subset(halves, range(10))):
-        seen = torch.cat([b["T1"] for b in batches(DataLoader(part, batch_size=4), loaders[1])])
-        torch.testing.assert_close(seen, dataset.t1 / 2)
-
-
-def test_batches_come_on_the_device(loaders):
-    loader = DataLoader(Halves.from_tensors(torch.ones(4, 1, 2, 2), torch.ones(4, 1, 2, 2)))
-    for one in (loader, loaders[0]):
-        assert all(batch["T1"].is_meta for batch in batches(one, loaders[1], device="meta"))
-
-
-def test_half_of_the_subjects_are_mirrored_both_slices_alike(loaders):
+def test_half_of_the_subjects_are_mirrored_both_slices_alike():
     images = torch.arange(64.0).reshape(1, 1, 64, 1).expand(200, 1, 64, 2).contiguous()
-    loader = DataLoader(IXIDataset.from_tensors(images, -images), batch_size=200)
     seed_everything(0)
-    (batch,) = batches(loader, loaders[1], flip=True)
+    batch = mirrored({"T1": images, "T2": -images})
     torch.testing.assert_close(batch["T2"], -batch["T1"])
-    mirrored = batch["T1"][:, 0, 0, 0] == 63  # left and right are the two ends of the first axis
-    assert 70 < mirrored.sum() < 130
-    torch.testing.assert_close(batch["T1"][mirrored], images[mirrored].flip(2))
-    torch.testing.assert_close(batch["T1"][~mirrored], images[~mirrored])
+    changed = batch["T1"][:, 0, 0, 0] == 63  # left and right are the two ends of the first axis
+    assert 70 < changed.sum() < 130
+    torch.testing.assert_close(batch["T1"][changed], images[changed].flip(2))
+    torch.testing.assert_close(batch["T1"][~changed], images[~changed])
+
+
+def test_slices_are_mirrored_if_the_recipe_says_so(loaders):
+    def seen(recipe):
+        seed_everything(0)
+        with TrainingRun("demo", *loaders, 1, "cpu", recipe) as run:
+            return torch.cat([batch["T1"] for _ in run.epochs() for batch in run.batches()])
+
+    assert not torch.equal(seen(GeneratorRecipe()), seen(GeneratorRecipe(flip=True)))
 
 
 def test_error_while_drawing_is_not_lost(loaders, monkeypatch):
@@ -161,38 +226,3 @@ def test_error_while_drawing_is_not_lost(loaders, monkeypatch):
     monkeypatch.setattr(plots, "save_sample_grid", fail)
     with pytest.raises(OSError, match="disk full"):
         train(loaders)
-
-
-def test_average_follows_the_weights():
-    network = nn.Linear(1, 1, bias=False)
-    average = WeightAverage(network, decay=0.9)
-    torch.nn.init.ones_(network.weight)
-    start = average.network.weight.item()
-    average.update()  # the first step counts almost fully
-    assert average.network.weight.item() == pytest.approx(0.1 * start + 0.9)
-    for _ in range(200):
-        average.update()
-    assert average.network.weight.item() == pytest.approx(1)
-    torch.nn.init.zeros_(network.weight)
-    average.update()
-    assert average.network.weight.item() == pytest.approx(0.9)
-    assert network.weight.item() == 0
-
-
-def test_no_average_is_the_network_itself():
-    network = nn.Linear(1, 1)
-    average = WeightAverage(network, decay=0)
-    average.update()
-    assert average.network is network
-
-
-def test_strong_start_keeps_the_strength_of_a_signal():
-    def strength(network):
-        return network(torch.randn(20, 8, 16, 16)).std().item()
-
-    torch.manual_seed(0)
-    layers = [nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.2)) for _ in range(5)]
-    network = nn.Sequential(*layers)
-    assert strength(network) < 0.2
-    assert strong_start(network) is network
-    assert 0.3 < strength(network) < 3

@@ -1,23 +1,25 @@
 """Trials of recipes: the table fits the notebooks, a trial runs, a run can be resumed."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from labhelpers.data import IXIDataset
-from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.experiments import trials
 from labhelpers.instructor.experiments.trials import (
     Trial,
     intervals,
     read_ablation,
+    read_results,
     run_trial,
     table,
 )
-from labhelpers.instructor.sources import METHODS, given_source
+from labhelpers.instructor.experiments.variants import VARIANTS
+from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.phantom import write_phantom
-from labhelpers.recipes import RECIPES, REFERENCE
+from labhelpers.recipes import find_recipe
 
 
 @pytest.fixture
@@ -28,36 +30,106 @@ def few():
     return IXIDataset.from_tensors(t1, -t1)
 
 
-def recommended(method, **changes):
-    return Trial(method, "recommended", RECIPES[method]["recommended"], **changes)
+def recommended(method):
+    return Trial(method, "recommended", find_recipe(method, "recommended"))
 
 
-def test_every_change_of_the_ablation_fits_its_notebook():
+def test_every_entry_of_the_ablation_is_another_training():
     seen = [(trial.method, trial.name) for trial in read_ablation()]
     assert len(set(seen)) == len(seen)
     assert {method for method, _ in seen} == set(METHODS)
     for trial in read_ablation():
-        source = given_source(METHODS[trial.method])
-        assert all(source.count(old) == 1 for old, _ in trial.replace), trial.name
-        changes = trial.recipe != RECIPES[trial.method]["recommended"] or trial.replace
-        assert changes or trial.name == "recommended"
+        assert str(trial.recipe.label).isascii() and trial.name.isascii(), "cp1252 has no Greek"
+        same = trial.recipe.label == "recommended" and not trial.variant
+        assert same == (trial.name == "recommended")
 
 
-def test_change_that_does_not_fit_is_named(few):
-    trial = recommended("generator", replace=(("no such text", ""),))
-    with pytest.raises(BuildError, match="'no such text' occurs 0 times in 2-generator"):
-        run_trial(trial, few, few)
+def test_all_variants_are_tried():
+    used = {trial.variant for trial in (*read_ablation(), *read_results())} - {""}
+    assert used == set(VARIANTS)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["reference", "recommended"])
 def test_trial_trains_by_the_notebooks_function(method, name, few, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    record = run_trial(Trial(method, name, RECIPES[method][name]), few, few, num_epoch=2)
+    record = run_trial(Trial(method, name, find_recipe(method, name)), few, few, num_epoch=2)
     assert set(record["test"]) == set(record["train"]) == {"MAE", "PSNR", "SSIM"}
     assert len(record["subjects"]["PSNR"]) == 8
     assert json.loads(json.dumps(record)) == record
     assert (tmp_path / "images" / method / "epoch-2.png").exists()
+
+
+# What each variant has instead, for logits, generated slices or errors that are all known.
+SLICES = torch.full((3, 1, 4, 4), 0.5)
+
+
+def notebook(method, variant):
+    names = run_source(given_source(METHODS[method]))
+    VARIANTS[variant](names)
+    return names
+
+
+def test_squared_error():
+    names = notebook("generator", "squared error")
+    network = torch.nn.Conv2d(1, 1, 1)
+    torch.nn.init.zeros_(network.weight), torch.nn.init.zeros_(network.bias)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    loss = names["generator_step"](network, optimizer, torch.nn.L1Loss(), SLICES, SLICES)
+    assert loss == pytest.approx(0.25)
+
+
+def test_plain_layers():
+    names = notebook("generator", "plain layers")
+    fast = {type(layer) for layer in names["GeneratorUNet"]().modules()}
+    slow = {type(layer) for layer in names["Accelerated"](names["GeneratorUNet"]()).modules()}
+    assert torch.nn.ConvTranspose2d in slow - fast
+
+
+def test_least_squares():
+    names = notebook("cgan", "least squares")
+
+    def discriminator(image, condition):
+        return image.mean(dim=(1, 2, 3), keepdim=True)
+
+    real, fake = SLICES, SLICES - 1  # logits 0.5 and -0.5
+    loss = names["cgan_generator_loss"](discriminator, real, real, fake, 2.0, 3.0)
+    assert loss == pytest.approx(2 * 1.5**2 + 3 * 1)
+    loss = names["cgan_discriminator_loss"](discriminator, real, real, fake)
+    assert loss == pytest.approx((0.5**2 + 0.5**2) / 2)
+
+
+def test_identity_loss():
+    cycle_only = run_source(given_source(METHODS["cyclegan"]))["cyclegan_generator_loss"]
+    with_identity = notebook("cyclegan", "identity loss")["cyclegan_generator_loss"]
+
+    def halve(x):
+        return x / 2
+
+    def discriminator(image):
+        return image.mean(dim=(1, 2, 3), keepdim=True)
+
+    arguments = (halve, halve, discriminator, discriminator, SLICES, SLICES, 1.0, 10.0)
+    loss, *fakes = with_identity(*arguments)
+    assert loss == pytest.approx(cycle_only(*arguments)[0] + 10 * (0.25 + 0.25) / 2)
+    assert len(fakes) == 2
+
+
+def test_buffer_of_old_fakes():
+    names = notebook("cyclegan", "buffer of old fakes")
+    seen = []
+
+    def discriminator(image):
+        seen.append(image.mean().item())
+        return image.mean(dim=(1, 2, 3), keepdim=True)
+
+    for step in range(200):
+        fake = torch.full((1, 1, 4, 4), step / 200)
+        names["cyclegan_discriminator_loss"](discriminator, SLICES[:1], fake)
+    fakes = torch.tensor(seen[1::2])
+    new = torch.isclose(fakes, torch.arange(200) / 200)
+    assert new[:50].all(), "the buffer is filled first"
+    assert 0.3 < new[50:].float().mean() < 0.7
 
 
 def test_run_is_resumed_where_it_stopped(tmp_path, monkeypatch):
@@ -68,18 +140,24 @@ def test_run_is_resumed_where_it_stopped(tmp_path, monkeypatch):
     def instead(trial, train_set, test_set, num_epoch, seed):
         ran.append((trial.name, seed))
         assert (len(train_set), len(test_set)) == (4, 92)
+        assert Path.cwd() == file.parent
         metrics = {"MAE": 0.1, "PSNR": 20.0 + seed, "SSIM": 0.9}
         subjects = {"PSNR": [19.0, 20.0, 22.0]}
         return {"seconds": 1.0, "test": metrics, "train": metrics, "sharpness": 0.9,
                 "losses": {"discriminator": 0.6}, "subjects": subjects}  # fmt: skip
 
     monkeypatch.setattr(trials, "run_trial", instead)
-    both = [recommended("generator"), Trial("generator", "reference", REFERENCE)]
-    file = tmp_path / "trials.jsonl"
+    both = [
+        recommended("generator"),
+        Trial("generator", "reference", find_recipe("generator", "reference")),
+    ]
+    file = tmp_path / "build" / "trials.jsonl"
+    file.parent.mkdir()
     trials.run_all(both[:1], [0, 1], "validation", 20, file)
     records = trials.run_all(both, [0, 1], "validation", 20, file)
     assert ran == [("recommended", 0), ("recommended", 1), ("reference", 0), ("reference", 1)]
     assert len(records) == len(file.read_text().splitlines()) == 4
+    assert Path.cwd() == tmp_path
 
     means = table(records)
     assert means.loc[("generator", "reference"), "PSNR"] == 20.5

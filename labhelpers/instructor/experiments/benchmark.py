@@ -27,10 +27,10 @@ from labhelpers.instructor.experiments.published import FilesDataset
 from labhelpers.instructor.experiments.training_speed import benchmark_training
 from labhelpers.instructor.grading.autograde import autograde
 from labhelpers.instructor.sources import METHODS, read_solutions
+from labhelpers.recipes import BATCH_SIZE
 
 __all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
 
-BATCH_SIZE = 40  # the training batch of the lab
 CHECK_LIMIT = 2.0  # seconds that a student waits for a check without minding
 VARIANTS = ("memory", "files")
 
@@ -59,7 +59,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         _run_epoch(loader)
     for _ in range(repeats):
         for variant, loader in loaders.items():
-            epochs[variant].append(seconds(lambda loader=loader: _run_epoch(loader)))
+            epochs[variant].append(seconds(partial(_run_epoch, loader)))
     load = statistics.median(load_times)
     memory, files = (statistics.median(epochs[variant]) for variant in VARIANTS)
     return {
@@ -88,7 +88,9 @@ def _run_epoch(loader: DataLoader) -> None:
 
 def _peak_memory(root: Path, variant: str) -> float:
     """Measure the growth of this process (MB) while a dataset is opened and read once."""
-    subjects, _ = split_subjects(parse_slice_name(name)[0] for name in list_slices(root))
+    subjects, _ = split_subjects(
+        found[0] for name in list_slices(root) if (found := parse_slice_name(name))
+    )
     _run_epoch(_loader(FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
     make = {"memory": lambda: IXIDataset(root), "files": lambda: FilesDataset(root, subjects)}
     return peak_growth(lambda: _run_epoch(_loader(make[variant]())))
@@ -166,7 +168,7 @@ def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict
 
 def _print_training(results: dict[str, Any]) -> None:
     peaks = ", ".join(f"{name} {speed:.0f}" for name, speed in results["peaks"].items())
-    print(f"\nTraining, batches of 40, on {results['device']}")
+    print(f"\nTraining, batches of {BATCH_SIZE}, on {results['device']}")
     print(f"Matrix product, GFLOP/s: {peaks}")
     heads = ("s/step", "steps/s", "ratio", "of peak", "memory MB")
     print(f"{'':30}" + "".join(f"{head:>11}" for head in heads))

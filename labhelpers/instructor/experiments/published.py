@@ -17,7 +17,7 @@ from labhelpers.blocks import FinalLayer
 from labhelpers.data import slice_name
 from labhelpers.fast import ConvTranspose2d
 
-__all__ = ["FilesDataset", "Step", "adam", "plain", "plain_step"]
+__all__ = ["FilesDataset", "Step", "plain", "plain_step"]
 
 #: One optimisation step on the T1-w and T2-w slices of a batch.
 Step = Callable[[Tensor, Tensor], None]
@@ -68,7 +68,7 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def plain_step(method: str, names: dict[str, Any], device: torch.device) -> Step:
-    """Return a step of a method: default optimizer, float32, generators run again for the judges.
+    """Return a step of a method: default optimizer, float32, each fake generated twice.
 
     Args:
         method: `generator`, `cgan` or `cyclegan`.
@@ -78,10 +78,10 @@ def plain_step(method: str, names: dict[str, Any], device: torch.device) -> Step
     return _STEPS[method](names, device)
 
 
-def adam(*networks: nn.Module, fused: bool = False) -> torch.optim.Optimizer:
-    """Return the published optimizer of some networks; `fused` makes each step one kernel."""
+def _adam(*networks: nn.Module) -> torch.optim.Optimizer:
+    """Return the published optimizer of some networks."""
     weights = chain.from_iterable(network.parameters() for network in networks)
-    return torch.optim.Adam(weights, lr=2e-4, betas=(0.5, 0.999), fused=fused)
+    return torch.optim.Adam(weights, lr=2e-4, betas=(0.5, 0.999))
 
 
 def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -93,14 +93,14 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 def _generator_step(names: dict[str, Any], device: torch.device) -> Step:
     generator = plain(names["GeneratorUNet"]().to(device))
-    optimizer = adam(generator)
+    optimizer = _adam(generator)
     return lambda t1, t2: _update(optimizer, F.l1_loss(generator(t1), t2))
 
 
 def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
     generator = plain(names["GeneratorUNet"]().to(device))
     discriminator = names["Discriminator"]().to(device)
-    optimizer_generator, optimizer_discriminator = adam(generator), adam(discriminator)
+    optimizer_generator, optimizer_discriminator = _adam(generator), _adam(discriminator)
 
     def step(t1: Tensor, t2: Tensor) -> None:
         loss = names["cgan_generator_loss"](discriminator, t1, t2, generator(t1))
@@ -114,14 +114,14 @@ def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
 def _cyclegan_step(names: dict[str, Any], device: torch.device) -> Step:
     generators = [plain(names["GeneratorUNet"]().to(device)) for _ in range(2)]
     discriminators = [names["DiscriminatorCycle"]().to(device) for _ in range(2)]
-    optimizer_generators, optimizer_discriminators = adam(*generators), adam(*discriminators)
-    judge = names["cyclegan_discriminator_loss"]
+    optimizer_generators, optimizer_discriminators = _adam(*generators), _adam(*discriminators)
+    loss_of = names["cyclegan_discriminator_loss"]
 
     def step(t1: Tensor, t2: Tensor) -> None:
         loss, _, _ = names["cyclegan_generator_loss"](*generators, *discriminators, t1, t2)
         _update(optimizer_generators, loss)
-        loss_t1 = judge(discriminators[0], t1, generators[1](t2))
-        loss_t2 = judge(discriminators[1], t2, generators[0](t1))
+        loss_t1 = loss_of(discriminators[0], t1, generators[1](t2))
+        loss_t2 = loss_of(discriminators[1], t2, generators[0](t1))
         _update(optimizer_discriminators, loss_t1 + loss_t2)
 
     return step

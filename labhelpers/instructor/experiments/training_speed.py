@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from torch.utils.flop_counter import FlopCounterMode
 
-from labhelpers.batches import DeviceBatches
 from labhelpers.data import IXIDataset
 from labhelpers.fast import Accelerated, gains_from_bfloat16
 from labhelpers.instructor.experiments.measure import in_new_process, peak_growth, seconds
-from labhelpers.instructor.experiments.published import FilesDataset, Step, adam, plain_step
+from labhelpers.instructor.experiments.published import FilesDataset, Step, plain_step
+from labhelpers.instructor.experiments.trials import training_loader, working_folder
 from labhelpers.instructor.sources import METHODS, given_source, run_source
+from labhelpers.recipes import BATCH_SIZE, find_recipe
 
 __all__ = ["benchmark_training"]
-
-BATCH_SIZE = 40  # that of the published recipe
 
 PLAIN, FLOAT32, BFLOAT16 = "plain", "lab, float32", "lab, bfloat16"
 
@@ -79,16 +82,15 @@ def _step_with_batch(
     """Return a function that takes the next batch and makes one step on it."""
     names = run_source(given_source(METHODS[method]))
     dataset: Any = IXIDataset(root)
+    whole = range(len(dataset) // BATCH_SIZE * BATCH_SIZE)  # so that all steps have the same work
+    recipe = replace(find_recipe(method, "reference"), batch_size=BATCH_SIZE)
     if variant == PLAIN:
+        loader = recipe.loader(Subset(FilesDataset(root, dataset.subjects), whole))
         step = plain_step(method, names, device)
-        dataset = FilesDataset(root, dataset.subjects)
     else:
-        step = _lab_step(method, names, device, rounds=variant == BFLOAT16)
-        if method == "cyclegan":
-            dataset = names["UnpairedSlices"](dataset.t1, dataset.t2)
-    # Whole batches only, so that all steps have the same work.
-    loader = DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
-    batches = _endless(loader if variant == PLAIN else DeviceBatches(loader, device))
+        loader = training_loader(method, names, Subset(dataset, whole), recipe)
+        step = _lab_step(method, names, loader, use_bfloat16=variant == BFLOAT16)
+    batches = _endless(loader)
 
     def run() -> None:
         batch = next(batches)
@@ -97,28 +99,29 @@ def _step_with_batch(
     return run
 
 
-def _lab_step(method: str, names: dict[str, Any], device: torch.device, rounds: bool) -> Step:
+class _FirstStep(Exception):
+    """Ends a training at its first step, with what the step was to be called with."""
+
+
+def _lab_step(method: str, names: dict[str, Any], loader: DataLoader, use_bfloat16: bool) -> Step:
     """Return the notebook's own step with what its training function hands to it."""
+    own_step = names[f"{method}_step"]
 
-    def network(name: str, judges: bool = False) -> Accelerated:
-        accelerated = Accelerated(names[name]().to(device), judges)
-        accelerated.rounds = rounds
-        return accelerated
+    def first_step(*arguments: Any, **options: Any) -> None:
+        raise _FirstStep(arguments, options)
 
-    fused_adam = partial(adam, fused=True)
-    step = names[f"{method}_step"]
-    if method == "generator":
-        generator = network("GeneratorUNet")
-        optimizer = fused_adam(generator)
-        return lambda t1, t2: step(generator, optimizer, F.l1_loss, t1, t2)
-    if method == "cgan":
-        pair = network("GeneratorUNet"), network("Discriminator", judges=True)
-        optimizers = [fused_adam(one) for one in pair]
-        return lambda t1, t2: step(*pair, *optimizers, t1, t2)
-    generators = network("GeneratorUNet"), network("GeneratorUNet")
-    judges = network("DiscriminatorCycle", True), network("DiscriminatorCycle", True)
-    optimizers = [fused_adam(*generators), fused_adam(*judges)]
-    return lambda t1, t2: step(generators, judges, *optimizers, t1, t2)
+    others = {
+        "Accelerated": partial(Accelerated, use_bfloat16=use_bfloat16),
+        f"{method}_step": first_step,
+    }
+    with patch.dict(names, others), TemporaryDirectory() as folder, working_folder(Path(folder)):
+        try:
+            with redirect_stdout(StringIO()):
+                names[f"train_{method}"](loader, loader, num_epoch=1)
+        except _FirstStep as seen:
+            arguments, options = seen.args
+    *trained, _, _ = arguments  # the last two are the slices
+    return lambda t1, t2: own_step(*trained, t1, t2, **options)
 
 
 def _endless(loader: Iterable[dict[str, Tensor]]) -> Iterator[dict[str, Tensor]]:

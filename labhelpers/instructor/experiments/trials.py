@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
-from labhelpers.instructor.authoring.edits import replace_texts
+from labhelpers.instructor.experiments.variants import VARIANTS
 from labhelpers.instructor.sources import METHODS, given_source, run_source
 from labhelpers.metrics import (
     evaluate_generator,
@@ -26,7 +27,7 @@ from labhelpers.metrics import (
     subject_metrics,
     with_intervals,
 )
-from labhelpers.recipes import RECIPES, REFERENCE, Recipe
+from labhelpers.recipes import BATCH_SIZE, RECIPES, Recipe, find_recipe
 from labhelpers.session import seed_everything
 from labhelpers.training import load_history
 
@@ -38,6 +39,8 @@ __all__ = [
     "run_all",
     "run_trial",
     "table",
+    "training_loader",
+    "working_folder",
 ]
 
 N_VALIDATION = 92  # a fifth of the training subjects, the last ones of the fixed order
@@ -51,32 +54,25 @@ class Trial:
         method: `generator`, `cgan` or `cyclegan`.
         name: What is special about it.
         recipe: How it is trained.
-        replace: Texts of the notebook's source to replace, each with another one.
-        before: Code to run before that source.
+        variant: Which of `VARIANTS` changes the notebook's functions; none if empty.
     """
 
     method: str
     name: str
     recipe: Recipe
-    replace: tuple[tuple[str, str], ...] = ()
-    before: str = ""
-
-
-def _ablation() -> dict[str, Any]:
-    path = Path(__file__).with_name("ablation.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    variant: str = ""
 
 
 def read_ablation() -> list[Trial]:
     """Return the trials of `ablation.yaml`: each recommended recipe, then its changes."""
+    path = Path(__file__).with_name("ablation.yaml")
     trials = []
-    for method, changes in _ablation().items():
-        recommended = RECIPES[method]["recommended"]
+    for method, changes in yaml.safe_load(path.read_text(encoding="utf-8")).items():
+        recommended = find_recipe(method, "recommended")
         trials.append(Trial(method, "recommended", recommended))
         for name, change in changes.items():
-            recipe = replace(recommended, name=name, **change.get("recipe", {}))
-            texts = tuple((old, new) for old, new in change.get("replace", ()))
-            trials.append(Trial(method, name, recipe, texts, change.get("before", "")))
+            variant = change.pop("variant", "")
+            trials.append(Trial(method, name, replace(recommended, name=name, **change), variant))
     return trials
 
 
@@ -86,29 +82,49 @@ def read_results() -> list[Trial]:
     One more trains the generator without the lab's fast layers and in float32: its figures must
     not differ from those of the fast way by more than other seeds do.
     """
-    plain = Trial(
-        "generator",
-        "reference, plain",
-        REFERENCE,
-        replace=(("Accelerated(generator)", "plain(generator)"),),
-        before="from labhelpers.instructor.experiments.published import plain",
-    )
     both = [
         Trial(method, name, recipe)
         for method, recipes in RECIPES.items()
         for name, recipe in recipes.items()
     ]
-    return [*both, plain]
+    reference = find_recipe("generator", "reference")
+    return [*both, Trial("generator", "reference, plain", reference, "plain layers")]
+
+
+def training_loader(method: str, names: dict[str, Any], dataset: Any, recipe: Any) -> DataLoader:
+    """Return the loader of a recipe as the notebook of the method makes it.
+
+    Args:
+        method: `generator`, `cgan` or `cyclegan`.
+        names: What that notebook defines.
+        dataset: Subjects to train on.
+        recipe: How they are to be trained on.
+    """
+    if method == "cyclegan":
+        return names["make_unpaired_loader"](dataset, recipe)
+    return recipe.loader(dataset)
+
+
+@contextmanager
+def working_folder(folder: Path) -> Iterator[None]:
+    """Work in another folder for a while, which is where trainings save their images."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _validation_split(root: Path) -> tuple[IXIDataset, IXIDataset]:
     """Split the training subjects into those to train on and those to choose recipes with."""
     everybody = IXIDataset(root, "train")
     n_train = len(everybody) - N_VALIDATION
-    return tuple(
+    train, validation = (
         IXIDataset.from_tensors(everybody.t1[part], everybody.t2[part], everybody.subjects[part])
         for part in (slice(None, n_train), slice(n_train, None))
     )
+    return train, validation
 
 
 def run_trial(
@@ -125,19 +141,15 @@ def run_trial(
         num_epoch: Passes over the training subjects.
         seed: Seed of weights and batches.
     """
-    notebook = METHODS[trial.method]
-    source = replace_texts(given_source(notebook), trial.replace, trial.name, notebook)
-    names = run_source(source, trial.before, trial.name)
-
-    recipe, test_loader = trial.recipe, DataLoader(test_set, batch_size=5)
-    if trial.method == "cyclegan":
-        train_loader = names["make_unpaired_loader"](train_set, recipe)
-    else:
-        train_loader = DataLoader(train_set, batch_size=recipe.batch_size, shuffle=True)
+    names = run_source(given_source(METHODS[trial.method]), name=trial.name)
+    if trial.variant:
+        VARIANTS[trial.variant](names)
+    train_loader = training_loader(trial.method, names, train_set, trial.recipe)
+    test_loader = DataLoader(test_set, batch_size=5)
     seed_everything(seed)
     start = time.perf_counter()
     generator = names[f"train_{trial.method}"](
-        train_loader, test_loader, num_epoch=num_epoch, lr=recipe.lr, recipe=recipe
+        train_loader, test_loader, num_epoch=num_epoch, recipe=trial.recipe
     )
     seconds = time.perf_counter() - start
     return {"seconds": seconds, **_measure(generator, trial.method, train_set, test_loader)}
@@ -146,7 +158,9 @@ def run_trial(
 def _measure(
     generator: nn.Module, method: str, train_set: IXIDataset, test_loader: DataLoader
 ) -> dict[str, Any]:
-    metrics = evaluate_generator(generator, DataLoader(train_set, batch_size=40), test_loader)
+    metrics = evaluate_generator(
+        generator, DataLoader(train_set, batch_size=BATCH_SIZE), test_loader
+    )
     slices = generate(generator, test_loader)
     real_t2, fake_t2 = slices["real_t2"], slices["fake_t2"]
     return {
@@ -167,24 +181,21 @@ def run_all(
         train_set, test_set = _validation_split(root)
     else:
         train_set, test_set = IXIDataset(root, "train"), IXIDataset(root, "test")
-    done = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    done = [json.loads(line) for line in lines]
     records = []
-    os.chdir(file.parent)
     for trial in trials:
         for seed in seeds:
-            key = {"part": part, "seed": seed, "epochs": num_epoch, **_key(trial)}
+            key = {"part": part, "seed": seed, "epochs": num_epoch, **asdict(trial)}
             record = next((old for old in done if key.items() <= old.items()), None)
             if record is None:
                 print(f"{trial.method}, {trial.name}, seed {seed}", flush=True)
-                record = key | run_trial(trial, train_set, test_set, num_epoch, seed)
-                with file.open("a") as lines:
-                    lines.write(json.dumps(record) + "\n")
+                with working_folder(file.parent):
+                    record = key | run_trial(trial, train_set, test_set, num_epoch, seed)
+                with file.open("a", encoding="utf-8") as records_file:
+                    records_file.write(json.dumps(record) + "\n")
             records.append(record)
     return records
-
-
-def _key(trial: Trial) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(trial)))  # lists for tuples, as in what was saved
 
 
 def _by_trial(
