@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +45,14 @@ class ConvTranspose2d(nn.ConvTranspose2d):
     def __init__(self, in_size: int, out_size: int) -> None:
         super().__init__(in_size, out_size, kernel_size=4, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # always twice the size
         """Return the layer's output, in the same order of memory as PyTorch's layer."""
         n_images, in_size, height, width = x.shape
         if height * width > _SMALL_MAP or not _may_be_rearranged(x, self):
             return super().forward(x)
         patches = torch.matmul(self.weight.reshape(in_size, -1).T, x.reshape(n_images, in_size, -1))
         images = F.fold(patches, (2 * height, 2 * width), self.kernel_size, padding=1, stride=2)
+        assert self.bias is not None
         return images + self.bias.view(1, -1, 1, 1).to(images.dtype)
 
 
@@ -75,6 +76,7 @@ def upsampled_conv2d(x: Tensor, convolution: nn.Conv2d) -> Tensor:
         return convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
     rows = convolution.weight.new_tensor(_ROWS)
     weight = torch.einsum("oiyx,ahy,bwx->oabihw", convolution.weight, rows, rows)
+    assert convolution.bias is not None
     bias = convolution.bias.repeat_interleave(4)
     return F.pixel_shuffle(F.conv2d(x, weight.flatten(0, 2), bias, padding=1), 2)
 
@@ -135,7 +137,7 @@ class Accelerated(nn.Module):
         """Return the network's output for the images, in float32."""
         inputs = (*images, *named.values())
         skip = self.skip_weight_gradients and any(image.requires_grad for image in inputs)
-        precision = nullcontext()
+        precision: AbstractContextManager[None] = nullcontext()
         if self.use_bfloat16:  # not every device knows autocast
             precision = torch.autocast(self.device.type, torch.bfloat16)
         with precision:
