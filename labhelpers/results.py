@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import pickle
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +13,7 @@ import torch
 from torch import nn
 
 from labhelpers.data import simulated_data_opened
-from labhelpers.session import is_graded
+from labhelpers.session import is_graded, temporary_folder
 
 __all__ = ["METHODS", "Method", "load_generator", "results_table", "save_result"]
 
@@ -162,15 +158,7 @@ def _folder() -> Path:
     its name, as nbgrader gives them out. Grading and validation get one of their own.
     """
     if is_graded():
-        return _temporary_folder()
+        return temporary_folder()
     here = Path.cwd()
     has_own_folder = here.name in {method.notebook for method in METHODS.values()}
     return (here.parent if has_own_folder else here) / "results"
-
-
-@functools.cache
-def _temporary_folder() -> Path:
-    """Return a folder that is removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="labhelpers-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)

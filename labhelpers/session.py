@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import random
+import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +23,7 @@ __all__ = [
     "is_graded",
     "is_interactive",
     "seed_everything",
+    "temporary_folder",
 ]
 
 
@@ -117,3 +123,11 @@ def is_interactive() -> bool:
     ipython = sys.modules.get("IPython")
     in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
     return in_notebook or sys.stdout.isatty()
+
+
+@functools.cache
+def temporary_folder() -> Path:
+    """Return a folder of this process, which is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="labhelpers-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

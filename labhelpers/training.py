@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import json
 import math
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +22,7 @@ from labhelpers import plots
 from labhelpers.metrics import evaluating
 from labhelpers.plots import AccessibleFigure
 from labhelpers.recipes import Recipe
-from labhelpers.session import is_graded, is_interactive
+from labhelpers.session import is_graded, is_interactive, temporary_folder
 
 __all__ = [
     "TrainingRun",
@@ -264,20 +260,12 @@ def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _folder(name: str) -> Path:
     """Return the folder of a run, as `TrainingRun` describes it."""
-    return (_temporary_folder() if is_graded() or not _is_writable() else _IMAGES) / name
+    return (temporary_folder() if is_graded() or not _is_writable() else _IMAGES) / name
 
 
 def _is_writable() -> bool:
     """Return True if `images` can be written here, or made."""
     return os.access(_IMAGES if _IMAGES.exists() else Path(), os.W_OK) and not _IMAGES.is_file()
-
-
-@functools.cache
-def _temporary_folder() -> Path:
-    """Return a folder that is removed when the process ends."""
-    folder = tempfile.mkdtemp(prefix="labhelpers-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
 
 
 def _history(rows: list[dict[str, float]]) -> pd.DataFrame:

@@ -150,6 +150,12 @@ def test_same_numbers_where_nothing_is_gained(does_not_round):
     assert torch.equal(Accelerated(network)(IMAGES), network(IMAGES))
 
 
+def test_precision_that_is_asked_for_comes_before_what_is_faster(does_not_round):
+    network = nn.Conv2d(1, 3, 3)
+    assert torch.equal(Accelerated(network, use_bfloat16=False)(IMAGES), network(IMAGES))
+    assert not torch.equal(Accelerated(network, use_bfloat16=True)(IMAGES), network(IMAGES))
+
+
 def test_gradients_reach_the_weights_in_float32(rounds):
     network = nn.Conv2d(1, 3, 3)
     Accelerated(network)(IMAGES).mean().backward()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from labhelpers import results
+from labhelpers import session
 from labhelpers.instructor.sources import NOTEBOOKS, run_source
 from labhelpers.recipes import RECIPES
 from labhelpers.results import METHODS, load_generator, results_table, save_result
@@ -20,7 +20,7 @@ METRICS = pd.DataFrame(
 def folder(tmp_path, monkeypatch):
     """An assignment's folder, as nbgrader and the student version lay it out."""
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    results._temporary_folder.cache_clear()
+    session.temporary_folder.cache_clear()
     here = tmp_path / "2-generator"
     here.mkdir()
     monkeypatch.chdir(here)
