@@ -10,7 +10,7 @@ from labhelpers.fast import ConvTranspose2d
 from labhelpers.instructor.experiments import training_speed as benchmark
 from labhelpers.instructor.experiments.published import plain, plain_step
 from labhelpers.instructor.experiments.trials import training_loader
-from labhelpers.instructor.sources import METHODS, given_source, run_source
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.phantom import write_phantom
 from labhelpers.recipes import find_recipe
 
@@ -19,7 +19,10 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def names():
-    return {method: run_source(given_source(notebook)) for method, notebook in METHODS.items()}
+    return {
+        method: run_source(given_source(notebook))
+        for method, notebook in TRAINING_NOTEBOOKS.items()
+    }
 
 
 def test_plain_network_has_the_same_weights_and_numbers_but_no_fast_layer(names):
@@ -49,7 +52,7 @@ def losses_of(make, t1, monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINING_NOTEBOOKS)
 def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
     """The losses of three steps on one batch agree, so the work is the same."""
     t1 = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -69,7 +72,7 @@ def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
 def test_table_of_one_method(tmp_path, monkeypatch):
     root = write_phantom(tmp_path, 8)
     monkeypatch.setattr(benchmark, "BATCH_SIZE", 3)
-    monkeypatch.setattr(benchmark, "METHODS", {"generator": "2-generator"})
+    monkeypatch.setattr(benchmark, "TRAINING_NOTEBOOKS", {"generator": "2-generator"})
     monkeypatch.setattr(benchmark, "gains_from_bfloat16", lambda device: True)
     monkeypatch.setattr(benchmark, "in_new_process", lambda *arguments: 1.0)
     result = benchmark.benchmark_training(root, repeats=1)

@@ -17,7 +17,7 @@ from labhelpers.instructor.experiments.trials import (
     table,
 )
 from labhelpers.instructor.experiments.variants import VARIANTS
-from labhelpers.instructor.sources import METHODS, given_source, run_source
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.phantom import write_phantom
 from labhelpers.recipes import find_recipe
 
@@ -37,7 +37,7 @@ def recommended(method):
 def test_every_entry_of_the_ablation_is_another_training():
     seen = [(trial.method, trial.name) for trial in read_ablation()]
     assert len(set(seen)) == len(seen)
-    assert {method for method, _ in seen} == set(METHODS)
+    assert {method for method, _ in seen} == set(TRAINING_NOTEBOOKS)
     for trial in read_ablation():
         assert str(trial.recipe.label).isascii() and trial.name.isascii(), "cp1252 has no Greek"
         same = trial.recipe.label == "recommended" and not trial.variant
@@ -49,7 +49,7 @@ def test_all_variants_are_tried():
     assert used == set(VARIANTS)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRAINING_NOTEBOOKS)
 @pytest.mark.parametrize("name", ["reference", "recommended"])
 def test_trial_trains_by_the_notebooks_function(method, name, few, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ SLICES = torch.full((3, 1, 4, 4), 0.5)
 
 
 def notebook(method, variant):
-    names = run_source(given_source(METHODS[method]))
+    names = run_source(given_source(TRAINING_NOTEBOOKS[method]))
     VARIANTS[variant](names)
     return names
 
@@ -100,7 +100,7 @@ def test_least_squares():
 
 
 def test_identity_loss():
-    cycle_only = run_source(given_source(METHODS["cyclegan"]))["cyclegan_generator_loss"]
+    cycle_only = run_source(given_source(TRAINING_NOTEBOOKS["cyclegan"]))["cyclegan_generator_loss"]
     with_identity = notebook("cyclegan", "identity loss")["cyclegan_generator_loss"]
 
     def halve(x):

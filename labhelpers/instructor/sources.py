@@ -13,13 +13,20 @@ import nbformat
 
 from labhelpers import results
 
-__all__ = ["METHODS", "NOTEBOOKS", "Solution", "given_source", "read_solutions", "run_source"]
+__all__ = [
+    "NOTEBOOKS",
+    "TRAINING_NOTEBOOKS",
+    "Solution",
+    "given_source",
+    "read_solutions",
+    "run_source",
+]
 
 #: The source notebooks of this repository, when installed with `pip install -e`.
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 #: The trained methods, each with the notebook that trains it.
-METHODS = {
+TRAINING_NOTEBOOKS = {
     method.id: method.notebook for method in results.METHODS.values() if method.kind == "trained"
 }
 

@@ -26,7 +26,7 @@ from labhelpers.instructor.experiments.measure import in_new_process, peak_growt
 from labhelpers.instructor.experiments.published import FilesDataset
 from labhelpers.instructor.experiments.training_speed import benchmark_training
 from labhelpers.instructor.grading.autograde import autograde
-from labhelpers.instructor.sources import METHODS, read_solutions
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, read_solutions
 from labhelpers.recipes import BATCH_SIZE
 
 __all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
@@ -172,7 +172,7 @@ def _print_training(results: dict[str, Any]) -> None:
     print(f"Matrix product, GFLOP/s: {peaks}")
     heads = ("s/step", "steps/s", "ratio", "of peak", "memory MB")
     print(f"{'':30}" + "".join(f"{head:>11}" for head in heads))
-    for method in METHODS:
+    for method in TRAINING_NOTEBOOKS:
         for variant, row in results[method].items():
             print(
                 f"{method + ', ' + variant:30}{row['seconds']:11.3f}{row['steps_per_s']:11.2f}"

@@ -23,7 +23,7 @@ from labhelpers.fast import Accelerated, gains_from_bfloat16
 from labhelpers.instructor.experiments.measure import in_new_process, peak_growth, seconds
 from labhelpers.instructor.experiments.published import FilesDataset, Step, plain_step
 from labhelpers.instructor.experiments.trials import training_loader, working_folder
-from labhelpers.instructor.sources import METHODS, given_source, run_source
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.recipes import BATCH_SIZE, find_recipe
 
 __all__ = ["benchmark_training"]
@@ -50,7 +50,7 @@ def benchmark_training(root: Path, repeats: int = 5) -> dict[str, Any]:
     peaks = {variant: _peak_speed(_dtype(variant), device) for variant in variants[1:]}
     peaks[PLAIN] = peaks[FLOAT32]
     results: dict[str, Any] = {"device": _name(device), "peaks": peaks}
-    for method in METHODS:
+    for method in TRAINING_NOTEBOOKS:
         steps = {variant: _step_with_batch(method, variant, root, device) for variant in variants}
         work = {}
         for variant, step in steps.items():  # the first step warms up and is counted
@@ -80,7 +80,7 @@ def _step_with_batch(
     method: str, variant: str, root: Path, device: torch.device
 ) -> Callable[[], None]:
     """Return a function that takes the next batch and makes one step on it."""
-    names = run_source(given_source(METHODS[method]))
+    names = run_source(given_source(TRAINING_NOTEBOOKS[method]))
     dataset: Any = IXIDataset(root)
     whole = range(len(dataset) // BATCH_SIZE * BATCH_SIZE)  # so that all steps have the same work
     recipe = replace(find_recipe(method, "reference"), batch_size=BATCH_SIZE)

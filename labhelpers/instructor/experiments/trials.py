@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.variants import VARIANTS
-from labhelpers.instructor.sources import METHODS, given_source, run_source
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.metrics import (
     evaluate_generator,
     generate,
@@ -141,7 +141,7 @@ def run_trial(
         num_epoch: Passes over the training subjects.
         seed: Seed of weights and batches.
     """
-    names = run_source(given_source(METHODS[trial.method]), name=trial.name)
+    names = run_source(given_source(TRAINING_NOTEBOOKS[trial.method]), name=trial.name)
     if trial.variant:
         VARIANTS[trial.variant](names)
     train_loader = training_loader(trial.method, names, train_set, trial.recipe)
