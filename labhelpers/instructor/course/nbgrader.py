@@ -14,7 +14,7 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.utils import capture_log
-from traitlets.config import PyFileConfigLoader
+from traitlets.config.loader import PyFileConfigLoader
 
 from labhelpers.instructor.sources import NOTEBOOKS
 
