@@ -17,6 +17,9 @@ from labhelpers.session import is_graded, temporary_folder
 
 __all__ = ["METHODS", "Method", "load_generator", "results_table", "save_result"]
 
+# By default pandas cuts a text after 50 characters: here the end of how a method was trained.
+pd.set_option("display.max_colwidth", None)
+
 _COLUMNS = pd.MultiIndex.from_product([("MAE", "PSNR", "SSIM"), ("Training set", "Test set")])
 
 

@@ -63,6 +63,12 @@ def test_published_shown_until_measured(folder):
     assert table.loc["Mean T2-w image", ("source", "")] == "reference on IXI"
 
 
+def test_table_shows_to_the_end_how_a_method_was_trained(folder):
+    how = "recommended, lr discriminator 0.001, stopped in epoch 3 of 20"
+    save_result("cgan", METRICS, how)
+    assert how in results_table()._repr_html_()
+
+
 def test_measured_replaces_published(saved_results):
     table = results_table()
     assert table.loc["Generator", ("PSNR", "Test set")] == 18.0
