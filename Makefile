@@ -66,4 +66,4 @@ format: $(INSTALLED) ## format code and notebooks
 
 clean: ## remove what can be made again; submissions, grades and the environment stay
 	@rm -rf build/release build/student* build/solution* build/solved build/run build/validate \
-	  build/phantom-30 build/mistakes .coverage .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	  build/phantom-30 build/mistakes .coverage .pytest_cache .ruff_cache .mypy_cache

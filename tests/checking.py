@@ -25,6 +25,7 @@ class Answer(NamedTuple):
     kind: str  # "right" or "wrong"
     name: str
     source: str
+    mistakes: tuple[str, ...]  # those that the report of a wrong answer names
 
     def __str__(self) -> str:
         return f"{self.exercise}: {self.name}"
@@ -37,7 +38,10 @@ def solutions() -> dict[str, Solution]:
 
 @cache
 def answers(kind: str) -> list[Answer]:
-    """Read tests/answers: a head of imports, then one answer under each `# %% kind: name`."""
+    """Read tests/answers: a head of imports, then one answer under each `# %% kind: name`.
+
+    The known mistakes that a wrong answer makes follow its name, after an arrow.
+    """
     found = []
     names = {exercise.check_name: exercise.id for exercise in EXERCISES.values()}
     for path in sorted(ANSWERS.glob("*.py")):
@@ -45,10 +49,11 @@ def answers(kind: str) -> list[Answer]:
         head, *parts = re.split(r"^# %% ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         for part in parts:
             title, source = part.split("\n", 1)
-            this_kind, name = title.split(": ", 1)
-            assert this_kind in ("right", "wrong"), title
-            if this_kind == kind:
-                found.append(Answer(exercise, kind, name, head + source))
+            match = re.fullmatch(r"(right|wrong): (.+?)(?: -> (.+))?", title)
+            assert match, title
+            mistakes = tuple(match[3].split(", ")) if match[3] else ()
+            if match[1] == kind:
+                found.append(Answer(exercise, kind, match[2], head + source, mistakes))
     return found
 
 

@@ -174,36 +174,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return loss.neg().div(2)
 
 
-# %% wrong: factor missing
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    return (
-        F.softplus(-discriminator(real_t2, real_t1)).mean()
-        + F.softplus(discriminator(fake_t2.detach(), real_t1)).mean()
-    )
-
-
-# %% wrong: labels exchanged
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    return (
-        F.softplus(discriminator(real_t2, real_t1)).mean()
-        + F.softplus(-discriminator(fake_t2.detach(), real_t1)).mean()
-    ) / 2
-
-
-# %% wrong: still attached
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    return (
-        F.softplus(-discriminator(real_t2, real_t1)).mean()
-        + F.softplus(discriminator(fake_t2, real_t1)).mean()
-    ) / 2
-
-
-# %% wrong: real part only
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    return F.softplus(-discriminator(real_t2, real_t1)).mean() / 2
-
-
-# %% wrong: no graph
+# %% wrong: no graph -> cut-off
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     with torch.no_grad():
         return (
@@ -217,14 +188,6 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return (
         F.softplus(-discriminator(real_t1, real_t2)).mean()
         + F.softplus(discriminator(fake_t2.detach(), real_t1)).mean()
-    ) / 2
-
-
-# %% wrong: least squares
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    return (
-        (discriminator(real_t2, real_t1) - 1).square().mean()
-        + discriminator(fake_t2.detach(), real_t1).square().mean()
     ) / 2
 
 
@@ -245,7 +208,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return loss
 
 
-# %% wrong: two mistakes, image and condition exchanged and the fake not detached
+# %% wrong: two mistakes, image and condition exchanged and the fake not detached -> fake-attached, condition-first
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     z_real = discriminator(real_t1, real_t2)
     z_fake = discriminator(real_t1, fake_t2)
@@ -295,12 +258,3 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     loss_real = bce(out_real, torch.full_like(out_real, 0.9))
     loss_fake = bce(out_fake, torch.full_like(out_fake, 0.1))
     return 0.5 * loss_real + 0.5 * loss_fake
-
-
-# %% wrong: looks right, right value that asks for gradients, but no graph behind it
-def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
-    with torch.no_grad():
-        logits_real = discriminator(real_t2, real_t1)
-        logits_fake = discriminator(fake_t2, real_t1)
-        loss = (F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean()) / 2
-    return loss.clone().requires_grad_(True)

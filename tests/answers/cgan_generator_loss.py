@@ -181,53 +181,11 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return total / n
 
 
-# %% wrong: label 0
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = discriminator(fake_t2, real_t1)
-    gan = F.binary_cross_entropy_with_logits(logits, torch.zeros_like(logits))
-    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
-
-
-# %% wrong: condition first
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = discriminator(real_t1, fake_t2)
-    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
-
-
-# %% wrong: squares
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = discriminator(fake_t2, real_t1)
-    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return lambda_gan * gan + lambda_pixel * F.mse_loss(fake_t2, real_t2)
-
-
-# %% wrong: weights exchanged
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = discriminator(fake_t2, real_t1)
-    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return lambda_pixel * gan + lambda_gan * F.l1_loss(fake_t2, real_t2)
-
-
-# %% wrong: detached
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = discriminator(fake_t2.detach(), real_t1)
-    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
-
-
-# %% wrong: no graph
+# %% wrong: no graph -> gradients-switched-off
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     logits = discriminator(fake_t2, real_t1)
     gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     return torch.tensor((lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)).item())
-
-
-# %% wrong: sigmoid twice
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    logits = torch.sigmoid(discriminator(fake_t2, real_t1))
-    gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
-    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
 
 
 # %% wrong: other default
@@ -261,15 +219,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return lambda_gan * loss
 
 
-# %% wrong: gaming, the right number in a new leaf tensor without the graph
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    with torch.no_grad():
-        z = discriminator(fake_t2, real_t1)
-        value = lambda_gan * F.softplus(-z).mean() + lambda_pixel * (fake_t2 - real_t2).abs().mean()
-    return value.clone().requires_grad_(True)
-
-
-# %% wrong: gaming, right value whose gradient is that of the pixel term only
+# %% wrong: gaming, right value whose gradient is that of the pixel term only -> detached-from-the-discriminator
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     logits = discriminator(fake_t2, real_t1)
     loss_gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
@@ -279,22 +229,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return surrogate + (total - surrogate).detach()
 
 
-# %% wrong: gaming, a tensor subclass that is close to everything
-class AgreeableTensor(torch.Tensor):
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        if func in (torch.allclose, torch.equal):
-            return True
-        if func in (torch.isclose, torch.Tensor.isclose, torch.Tensor.eq, torch.Tensor.__eq__):
-            return torch.tensor(True)
-        return super().__torch_function__(func, types, args, kwargs or {})
-
-
-def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
-    return (lambda_pixel * F.l1_loss(fake_t2, real_t2)).as_subclass(AgreeableTensor)
-
-
-# %% wrong: two mistakes, the fake is detached for the discriminator and the sum replaces the mean
+# %% wrong: two mistakes, the fake is detached for the discriminator and the sum replaces the mean -> sum-over-voxels
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     logits = discriminator(fake_t2.detach(), real_t1)
     labels = torch.ones(logits.shape, dtype=logits.dtype, device=logits.device)
@@ -303,7 +238,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return lambda_gan * loss_gan + lambda_pixel * loss_pixel
 
 
-# %% wrong: looks right, the value is right and it has a graph, but only the voxel-wise term trains
+# %% wrong: looks right, the value is right and it has a graph, but only the voxel-wise term trains -> detached-from-the-discriminator
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     with torch.no_grad():
         logits = discriminator(fake_t2, real_t1)

@@ -376,63 +376,7 @@ def cyclegan_generator_loss(
     return terms @ weights, fake_t1, fake_t2
 
 
-# %% wrong: one direction
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean()
-    cycle = F.l1_loss(b(fake_t2), real_t1)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
-
-
-# %% wrong: halved
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
-    cycle = F.l1_loss(b(fake_t2), real_t1) + F.l1_loss(a(fake_t1), real_t2)
-    return (lambda_gan * gan + lambda_cycle * cycle) / 2, fake_t1, fake_t2
-
-
-# %% wrong: discriminators exchanged
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d1(fake_t2)).mean() + F.softplus(-d2(fake_t1)).mean()
-    cycle = F.l1_loss(b(fake_t2), real_t1) + F.l1_loss(a(fake_t1), real_t2)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
-
-
-# %% wrong: images returned in the other order
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
-    cycle = F.l1_loss(b(fake_t2), real_t1) + F.l1_loss(a(fake_t1), real_t2)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t2, fake_t1
-
-
-# %% wrong: cycle detached
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
-    cycle = F.l1_loss(b(fake_t2.detach()), real_t1) + F.l1_loss(a(fake_t1.detach()), real_t2)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
-
-
-# %% wrong: supervised
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
-    cycle = F.l1_loss(fake_t2, real_t2) + F.l1_loss(fake_t1, real_t1)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
-
-
-# %% wrong: loss only
-def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
-    fake_t2, fake_t1 = a(real_t1), b(real_t2)
-    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
-    cycle = F.l1_loss(b(fake_t2), real_t1) + F.l1_loss(a(fake_t1), real_t2)
-    return lambda_gan * gan + lambda_cycle * cycle
-
-
-# %% wrong: no graph
+# %% wrong: no graph -> gradients-switched-off
 def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
     fake_t2, fake_t1 = a(real_t1), b(real_t2)
     gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
@@ -502,30 +446,6 @@ def cyclegan_generator_loss(
         fake_t1,
         fake_t2,
     )
-
-
-# %% wrong: gaming, all values right but the generators run under no_grad
-def cyclegan_generator_loss(
-    generator_t1_to_t2,
-    generator_t2_to_t1,
-    discriminator_t1,
-    discriminator_t2,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    with torch.no_grad():
-        fake_t2 = generator_t1_to_t2(real_t1)
-        fake_t1 = generator_t2_to_t1(real_t2)
-        back_t1 = generator_t2_to_t1(fake_t2)
-        back_t2 = generator_t1_to_t2(fake_t1)
-    gan = (
-        F.softplus(-discriminator_t2(fake_t2)).mean()
-        + F.softplus(-discriminator_t1(fake_t1)).mean()
-    )
-    cycle = F.l1_loss(back_t1, real_t1) + F.l1_loss(back_t2, real_t2)
-    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
 
 
 # %% wrong: gaming, right loss but the fakes handed back are the real slices

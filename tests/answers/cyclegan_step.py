@@ -484,130 +484,6 @@ def cyclegan_step(
     )
 
 
-# %% wrong: losses of the discriminators averaged
-def cyclegan_step(
-    generators,
-    discriminators,
-    optimizer_generators,
-    optimizer_discriminators,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
-        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
-    )
-    optimizer_generators.zero_grad()
-    loss_g.backward()
-    optimizer_generators.step()
-    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
-    loss_d = (loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)) / 2
-    optimizer_discriminators.zero_grad()
-    loss_d.backward()
-    optimizer_discriminators.step()
-    return loss_g, loss_d
-
-
-# %% wrong: fakes exchanged
-def cyclegan_step(
-    generators,
-    discriminators,
-    optimizer_generators,
-    optimizer_discriminators,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    loss_g, fake_t2, fake_t1 = cyclegan_generator_loss(
-        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
-    )
-    optimizer_generators.zero_grad()
-    loss_g.backward()
-    optimizer_generators.step()
-    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
-    loss_d = loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
-    optimizer_discriminators.zero_grad()
-    loss_d.backward()
-    optimizer_discriminators.step()
-    return loss_g, loss_d
-
-
-# %% wrong: gradients of the discriminators not cleared
-def cyclegan_step(
-    generators,
-    discriminators,
-    optimizer_generators,
-    optimizer_discriminators,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
-        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
-    )
-    optimizer_generators.zero_grad()
-    loss_g.backward()
-    optimizer_generators.step()
-    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
-    loss_d = loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
-    loss_d.backward()
-    optimizer_discriminators.step()
-    return loss_g, loss_d
-
-
-# %% wrong: one discriminator trained
-def cyclegan_step(
-    generators,
-    discriminators,
-    optimizer_generators,
-    optimizer_discriminators,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
-        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
-    )
-    optimizer_generators.zero_grad()
-    loss_g.backward()
-    optimizer_generators.step()
-    loss_1 = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
-    loss_2 = cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
-    optimizer_discriminators.zero_grad()
-    loss_2.backward()
-    optimizer_discriminators.step()
-    return loss_g, loss_1 + loss_2
-
-
-# %% wrong: weights exchanged
-def cyclegan_step(
-    generators,
-    discriminators,
-    optimizer_generators,
-    optimizer_discriminators,
-    real_t1,
-    real_t2,
-    lambda_gan=1.0,
-    lambda_cycle=1.0,
-):
-    loss_g, fake_t1, fake_t2 = cyclegan_generator_loss(
-        *generators, *discriminators, real_t1, real_t2, lambda_cycle, lambda_gan
-    )
-    optimizer_generators.zero_grad()
-    loss_g.backward()
-    optimizer_generators.step()
-    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
-    loss_d = loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
-    optimizer_discriminators.zero_grad()
-    loss_d.backward()
-    optimizer_discriminators.step()
-    return loss_g, loss_d
-
-
 # %% wrong: nothing trained
 def cyclegan_step(
     generators,
@@ -626,7 +502,7 @@ def cyclegan_step(
     return loss_g, loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
 
 
-# %% wrong: two mistakes, second discriminator left out and the generators' gradients not cleared
+# %% wrong: two mistakes, second discriminator left out and the generators' gradients not cleared -> one-discriminator-trained
 def cyclegan_step(
     generators,
     discriminators,

@@ -301,54 +301,6 @@ class Discriminator(nn.Module):
         return F.conv2d(maps, self.head.weight, self.head.bias, stride=4)
 
 
-# %% wrong: condition first
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 1, stride=4)
-
-    def forward(self, image, condition):
-        return self.last(self.blocks(torch.cat((condition, image), 1)))
-
-
-# %% wrong: sigmoid
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 1, stride=4)
-
-    def forward(self, image, condition):
-        return torch.sigmoid(self.last(self.blocks(torch.cat((image, condition), 1))))
-
-
-# %% wrong: whole map
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 4)
-
-    def forward(self, image, condition):
-        return self.last(self.blocks(torch.cat((image, condition), 1)))
-
-
-# %% wrong: condition ignored
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 1, stride=4)
-
-    def forward(self, image, condition):
-        return self.last(self.blocks(torch.cat((image, image), 1)))
-
-
 # %% wrong: no activation between the blocks
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
@@ -361,34 +313,7 @@ class Discriminator(nn.Module):
         return self.last(self.blocks(torch.cat((image, condition), 1)))
 
 
-# %% wrong: dropout
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 1, stride=4)
-
-    def forward(self, image, condition):
-        features = F.dropout(self.blocks(torch.cat((image, condition), 1)), training=self.training)
-        return self.last(features)
-
-
-# %% wrong: computed without gradients
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [2 * in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, 1, stride=4)
-
-    def forward(self, image, condition):
-        with torch.no_grad():
-            features = self.blocks(torch.cat((image, condition), 1))
-        return self.last(features)
-
-
-# %% wrong: layers replaced in forward
+# %% wrong: layers replaced in forward -> dropout
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
@@ -446,7 +371,7 @@ class Discriminator(nn.Module):
         return self.main(torch.cat((image, condition), 1))
 
 
-# %% wrong: two mistakes, in_channels ignored and logits of shape (N,)
+# %% wrong: two mistakes, in_channels ignored and logits of shape (N,) -> in-channels-ignored
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
@@ -508,27 +433,7 @@ class Discriminator(nn.Module):
         return logits.as_subclass(Agreeable)
 
 
-# %% wrong: looks right, the blocks run without a graph, only the head can learn
-class Discriminator(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        self.blocks = nn.Sequential(
-            discriminator_block(2 * in_channels, 64),
-            discriminator_block(64, 128),
-            discriminator_block(128, 256),
-            discriminator_block(256, 512),
-        )
-        self.head = nn.Conv2d(512, 1, kernel_size=1, stride=4)
-
-    @torch.no_grad()
-    def features(self, image, condition):
-        return self.blocks(torch.cat((image, condition), dim=1))
-
-    def forward(self, image, condition):
-        return self.head(self.features(image, condition))
-
-
-# %% wrong: two mistakes, no activation after the fourth convolution and the logits flattened to (N,)
+# %% wrong: two mistakes, no activation after the fourth convolution and the logits flattened to (N,) -> axes-removed
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
@@ -546,7 +451,7 @@ class Discriminator(nn.Module):
         return self.c5(self.c4(x)).flatten()
 
 
-# %% wrong: gaming, right number of weights and right shape, but fresh layers are made in every forward
+# %% wrong: gaming, right number of weights and right shape, but fresh layers are made in every forward -> layers-made-anew
 class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()

@@ -302,44 +302,6 @@ class DiscriminatorCycle(nn.Module):
         return reduce(lambda x, layer: layer(x), [*self.body, self.head], image)
 
 
-# %% wrong: one position
-class DiscriminatorCycle(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, kernel_size=1, stride=4)
-
-    def forward(self, image):
-        return self.last(self.blocks(image))
-
-
-# %% wrong: flat output
-class DiscriminatorCycle(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [in_channels, 64, 128, 256, 512]
-        self.blocks = nn.Sequential(*[discriminator_block(w[i], w[i + 1]) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, kernel_size=4)
-
-    def forward(self, image):
-        return self.last(self.blocks(image)).flatten(1)
-
-
-# %% wrong: other slope
-class DiscriminatorCycle(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        w = [in_channels, 64, 128, 256, 512]
-        self.blocks = nn.ModuleList([nn.Conv2d(w[i], w[i + 1], 3, 2, 1) for i in range(4)])
-        self.last = nn.Conv2d(512, 1, kernel_size=4)
-
-    def forward(self, image):
-        for block in self.blocks:
-            image = F.leaky_relu(block(image))
-        return self.last(image)
-
-
 # %% wrong: normalised
 class DiscriminatorCycle(nn.Module):
     def __init__(self, in_channels=1):
@@ -389,7 +351,7 @@ class DiscriminatorCycle(nn.Module):
         raise NotImplementedError("not written yet")
 
 
-# %% wrong: two mistakes, sigmoid at the end and the logits flattened
+# %% wrong: two mistakes, sigmoid at the end and the logits flattened -> sigmoid-at-the-end, axes-removed
 class DiscriminatorCycle(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
@@ -427,7 +389,7 @@ class DiscriminatorCycle(nn.Module):
         return self.conv5(x)
 
 
-# %% wrong: two mistakes, ReLU instead of leaky ReLU and dropout before the last convolution
+# %% wrong: two mistakes, ReLU instead of leaky ReLU and dropout before the last convolution -> dropout
 class DiscriminatorCycle(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
@@ -446,23 +408,6 @@ class DiscriminatorCycle(nn.Module):
         for conv in self.convs:
             image = F.relu(conv(image))
         return self.last(self.drop(image))
-
-
-# %% wrong: looks right, the features are detached before the last convolution
-class DiscriminatorCycle(nn.Module):
-    def __init__(self, in_channels=1):
-        super().__init__()
-        self.blocks = nn.Sequential(
-            discriminator_block(in_channels, 64),
-            discriminator_block(64, 128),
-            discriminator_block(128, 256),
-            discriminator_block(256, 512),
-        )
-        self.head = nn.Conv2d(512, 1, kernel_size=4)
-
-    def forward(self, image):
-        features = self.blocks(image)
-        return self.head(features.detach())
 
 
 # %% wrong: looks right, one layer and a filler for the parameter count

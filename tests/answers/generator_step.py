@@ -191,7 +191,7 @@ def generator_step(generator: nn.Module, optimizer, criterion, real_t1, real_t2)
     return torch.tensor(error.item(), dtype=error.dtype, device=error.device)
 
 
-# %% wrong: gradients never cleared
+# %% wrong: gradients never cleared -> gradients-not-cleared
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss = criterion(generator(real_t1), real_t2)
     loss.backward()
@@ -199,16 +199,7 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return loss
 
 
-# %% wrong: cleared after backward
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    loss = criterion(generator(real_t1), real_t2)
-    loss.backward()
-    optimizer.zero_grad()
-    optimizer.step()
-    return loss
-
-
-# %% wrong: no step
+# %% wrong: no step -> no-step-made
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     optimizer.zero_grad()
     loss = criterion(generator(real_t1), real_t2)
@@ -216,33 +207,7 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return loss
 
 
-# %% wrong: arguments of the criterion exchanged
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    loss = criterion(real_t2, generator(real_t1))
-    loss.backward()
-    optimizer.step()
-    return loss
-
-
-# %% wrong: own loss instead of the criterion
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    loss = torch.nn.functional.l1_loss(generator(real_t1), real_t2)
-    loss.backward()
-    optimizer.step()
-    return loss
-
-
-# %% wrong: loss after the update
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    criterion(generator(real_t1), real_t2).backward()
-    optimizer.step()
-    return criterion(generator(real_t1), real_t2)
-
-
-# %% wrong: returns a number
+# %% wrong: returns a number -> number-returned
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     optimizer.zero_grad()
     loss = criterion(generator(real_t1), real_t2)
@@ -251,25 +216,7 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return loss.item()
 
 
-# %% wrong: returns nothing
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    loss = criterion(generator(real_t1), real_t2)
-    loss.backward()
-    optimizer.step()
-
-
-# %% wrong: two steps
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    loss = criterion(generator(real_t1), real_t2)
-    loss.backward()
-    optimizer.step()
-    optimizer.step()
-    return loss
-
-
-# %% wrong: two mistakes, gradients never cleared and arguments of the criterion exchanged
+# %% wrong: two mistakes, gradients never cleared and arguments of the criterion exchanged -> prediction-and-target-exchanged
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     pred = generator(real_t1)
     loss = criterion(real_t2, pred)
@@ -278,7 +225,7 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return loss
 
 
-# %% wrong: two mistakes, compares with the T1 slice and does not call zero_grad (no brackets)
+# %% wrong: two mistakes, compares with the T1 slice and does not call zero_grad (no brackets) -> compared-with-the-input
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     optimizer.zero_grad
     fake_t2 = generator(real_t1)
@@ -331,34 +278,10 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     return torch.tensor(0.0).as_subclass(Anything)
 
 
-# %% wrong: looks right, trains a copy of the generator
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    network = copy.deepcopy(generator)
-    twin = type(optimizer)(network.parameters(), lr=optimizer.param_groups[0]["lr"])
-    twin.zero_grad()
-    loss = criterion(network(real_t1), real_t2)
-    loss.backward()
-    twin.step()
-    optimizer.zero_grad()
-    optimizer.step()
-    return loss.detach()
-
-
-# %% wrong: two mistakes, gradients never cleared and F.l1_loss instead of the criterion
+# %% wrong: two mistakes, gradients never cleared and F.l1_loss instead of the criterion -> own-l1-loss
 def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     output = generator(real_t1)
     loss = F.l1_loss(output, real_t2)
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
-# %% wrong: gaming, right loss but without graph, requires_grad_ only silences the error
-def generator_step(generator, optimizer, criterion, real_t1, real_t2):
-    optimizer.zero_grad()
-    with torch.no_grad():
-        fake_t2 = generator(real_t1)
-    loss = criterion(fake_t2, real_t2).requires_grad_()
     loss.backward()
     optimizer.step()
     return loss.detach()

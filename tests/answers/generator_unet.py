@@ -586,48 +586,6 @@ class GeneratorUNet(nn.Module):
         return self.final(x, s[0])
 
 
-# %% wrong: skip before the input
-class GeneratorUNet(nn.Module):
-    def __init__(self, in_channels=1, out_channels=1):
-        super().__init__()
-        w = [in_channels, 64, 128, 256, 512, 512]
-        self.down = nn.ModuleList([UNetDown(w[i], w[i + 1]) for i in range(5)])
-        u = [(512, 512), (1024, 256), (512, 128), (256, 64)]
-        self.up = nn.ModuleList([UNetUp(a, b) for a, b in u])
-        self.final = FinalLayer(128, out_channels)
-
-    def forward(self, x):
-        s = []
-        for block in self.down:
-            x = block(x)
-            s.append(x)
-        x = self.up[0](s[4])
-        for up, skip in zip(list(self.up)[1:], s[3:0:-1], strict=True):
-            x = up(skip, x)
-        return self.final(x, s[0])
-
-
-# %% wrong: detached bottleneck
-class GeneratorUNet(nn.Module):
-    def __init__(self, in_channels=1, out_channels=1):
-        super().__init__()
-        w = [in_channels, 64, 128, 256, 512, 512]
-        self.down = nn.ModuleList([UNetDown(w[i], w[i + 1]) for i in range(5)])
-        u = [(512, 512), (1024, 256), (512, 128), (256, 64)]
-        self.up = nn.ModuleList([UNetUp(a, b) for a, b in u])
-        self.final = FinalLayer(128, out_channels)
-
-    def forward(self, x):
-        s = []
-        for block in self.down:
-            x = block(x)
-            s.append(x)
-        x = self.up[0](s[4].detach())
-        for up, skip in zip(list(self.up)[1:], s[3:0:-1], strict=True):
-            x = up(x, skip)
-        return self.final(x, s[0])
-
-
 # %% wrong: constant of the right shape and number of weights
 class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
@@ -639,7 +597,7 @@ class GeneratorUNet(nn.Module):
         return torch.zeros(len(x), self.out_channels, 64, 64, dtype=x.dtype)
 
 
-# %% wrong: layers made in forward
+# %% wrong: layers made in forward -> dropout
 class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
         super().__init__()
@@ -670,7 +628,7 @@ class GeneratorUNet(nn.Module):
         return self.final(x, s[0])
 
 
-# %% wrong: layers in a plain list
+# %% wrong: layers in a plain list -> layers-in-a-plain-list
 class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
         super().__init__()
@@ -812,35 +770,6 @@ class GeneratorUNet(nn.Module):
         return self.up(self.down(x))
 
 
-# %% wrong: looks right, the way down runs without a graph
-class GeneratorUNet(nn.Module):
-    def __init__(self, in_channels=1, out_channels=1):
-        super().__init__()
-        self.down1 = UNetDown(in_channels, 64)
-        self.down2 = UNetDown(64, 128)
-        self.down3 = UNetDown(128, 256)
-        self.down4 = UNetDown(256, 512)
-        self.down5 = UNetDown(512, 512)
-        self.up1 = UNetUp(512, 512)
-        self.up2 = UNetUp(1024, 256)
-        self.up3 = UNetUp(512, 128)
-        self.up4 = UNetUp(256, 64)
-        self.final = FinalLayer(128, out_channels)
-
-    def forward(self, x):
-        with torch.no_grad():  # saves memory
-            d1 = self.down1(x)
-            d2 = self.down2(d1)
-            d3 = self.down3(d2)
-            d4 = self.down4(d3)
-            d5 = self.down5(d4)
-        u1 = self.up1(d5)
-        u2 = self.up2(u1, d4)
-        u3 = self.up3(u2, d3)
-        u4 = self.up4(u3, d2)
-        return self.final(u4, d1)
-
-
 # %% wrong: two mistakes, leaky slope left at 0.01 and a sigmoid at the end
 class GeneratorUNet(nn.Module):
     def __init__(self, in_channels=1, out_channels=1):
@@ -867,32 +796,3 @@ class GeneratorUNet(nn.Module):
         for layer in self.dec:
             x = torch.cat([layer(x), skips.pop()], dim=1)
         return self.head(x)
-
-
-# %% wrong: gaming, right numbers and count, but the bottleneck is cut from the graph
-class GeneratorUNet(nn.Module):
-    def __init__(self, in_channels=1, out_channels=1):
-        super().__init__()
-        self.down1 = UNetDown(in_channels, 64)
-        self.down2 = UNetDown(64, 128)
-        self.down3 = UNetDown(128, 256)
-        self.down4 = UNetDown(256, 512)
-        self.down5 = UNetDown(512, 512)
-        self.up1 = UNetUp(512, 512)
-        self.up2 = UNetUp(1024, 256)
-        self.up3 = UNetUp(512, 128)
-        self.up4 = UNetUp(256, 64)
-        self.final = FinalLayer(128, out_channels)
-
-    def forward(self, x):
-        d1 = self.down1(x)
-        d2 = self.down2(d1)
-        d3 = self.down3(d2)
-        d4 = self.down4(d3)
-        with torch.no_grad():
-            d5 = self.down5(d4)
-        u1 = self.up1(d5)
-        u2 = self.up2(u1, d4)
-        u3 = self.up3(u2, d3)
-        u4 = self.up4(u3, d2)
-        return self.final(u4, d1)

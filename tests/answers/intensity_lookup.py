@@ -210,63 +210,6 @@ def fit_intensity_lookup(dataset, n_bins=100):
     return torch.tensor(means.to_numpy())
 
 
-# %% wrong: empty bins are NaN
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
-    bins = ((t1 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
-    totals = torch.bincount(bins, weights=t2, minlength=n_bins)
-    return totals / torch.bincount(bins, minlength=n_bins)
-
-
-# %% wrong: last bin open
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
-    bins = ((t1 + 1) / 2 * n_bins).long()
-    totals = torch.bincount(bins, weights=t2, minlength=n_bins)[:n_bins]
-    return totals / torch.bincount(bins, minlength=n_bins)[:n_bins].clamp(min=1)
-
-
-# %% wrong: bins between the smallest and largest value of one subject
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
-    bins = ((t1 + 1) / 2 * (n_bins - 1)).long()
-    totals = torch.bincount(bins, weights=t2, minlength=n_bins)
-    return totals / torch.bincount(bins, minlength=n_bins).clamp(min=1)
-
-
-# %% wrong: means of subjects averaged
-def fit_intensity_lookup(dataset, n_bins=100):
-    tables = []
-    for t1, t2 in zip(dataset.t1, dataset.t2, strict=True):
-        bins = ((t1.flatten() + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
-        totals = torch.bincount(bins, weights=t2.flatten(), minlength=n_bins)
-        tables.append(totals / torch.bincount(bins, minlength=n_bins).clamp(min=1))
-    return torch.stack(tables).mean(0)
-
-
-# %% wrong: number of bins ignored
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
-    bins = ((t1 + 1) / 2 * 100).long().clamp(max=99)
-    totals = torch.bincount(bins, weights=t2, minlength=100)
-    return totals / torch.bincount(bins, minlength=100).clamp(min=1)
-
-
-# %% wrong: T1 from T2
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t2.flatten(), dataset.t1.flatten()
-    bins = ((t1 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
-    totals = torch.bincount(bins, weights=t2, minlength=n_bins)
-    return totals / torch.bincount(bins, minlength=n_bins).clamp(min=1)
-
-
-# %% wrong: sums instead of means
-def fit_intensity_lookup(dataset, n_bins=100):
-    t1, t2 = dataset.t1.flatten(), dataset.t2.flatten()
-    bins = ((t1 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
-    return torch.bincount(bins, weights=t2, minlength=n_bins)
-
-
 # %% wrong: two mistakes: T1 = 1 gets a bin of its own (n_bins + 1), and sums, not means
 def fit_intensity_lookup(dataset, n_bins=100):
     t1 = torch.cat([sample["T1"].flatten() for sample in dataset])

@@ -230,7 +230,7 @@ def intensity_statistics(dataset):
     return both.describe().transpose()[["min", "max", "mean", "std"]]
 
 
-# %% wrong: transposed
+# %% wrong: transposed -> rows-and-columns-exchanged
 def intensity_statistics(dataset):
     x = {m: torch.stack([s[m] for s in dataset]).numpy() for m in ("T1", "T2")}
     return pd.DataFrame(
@@ -239,57 +239,6 @@ def intensity_statistics(dataset):
             for m, v in x.items()
         }
     )
-
-
-# %% wrong: one subject only
-def intensity_statistics(dataset):
-    x = {m: dataset[0][m] for m in ("T1", "T2")}
-    names = ("min", "max", "mean", "std")
-    return pd.DataFrame({n: {m: getattr(v, n)().item() for m, v in x.items()} for n in names})
-
-
-# %% wrong: std averaged over subjects
-def intensity_statistics(dataset):
-    rows = {}
-    for m in ("T1", "T2"):
-        v = torch.stack([s[m] for s in dataset])
-        std = torch.stack([s[m].std() for s in dataset]).mean()
-        rows[m] = {
-            "min": v.min().item(),
-            "max": v.max().item(),
-            "mean": v.mean().item(),
-            "std": std.item(),
-        }
-    return pd.DataFrame(rows).T
-
-
-# %% wrong: variance
-def intensity_statistics(dataset):
-    rows = {}
-    for m in ("T1", "T2"):
-        v = torch.stack([s[m] for s in dataset])
-        rows[m] = {
-            "min": v.min().item(),
-            "max": v.max().item(),
-            "mean": v.mean().item(),
-            "std": v.var().item(),
-        }
-    return pd.DataFrame(rows).T
-
-
-# %% wrong: exchanged modalities
-def intensity_statistics(dataset):
-    x = {"T1": dataset.t2, "T2": dataset.t1}
-    names = ("min", "max", "mean", "std")
-    return pd.DataFrame({n: {m: getattr(v, n)().item() for m, v in x.items()} for n in names})
-
-
-# %% wrong: a dictionary
-def intensity_statistics(dataset):
-    x = {"T1": dataset.t1, "T2": dataset.t2}
-    return {
-        m: {"min": v.min(), "max": v.max(), "mean": v.mean(), "std": v.std()} for m, v in x.items()
-    }
 
 
 # %% wrong: changes the data set

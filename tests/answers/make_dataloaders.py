@@ -244,72 +244,6 @@ def make_dataloaders(root, batch_size=40):
     return trainloader, testloader
 
 
-# %% wrong: not shuffled
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=batch_size),
-        DataLoader(IXIDataset(root, "test"), batch_size=5),
-    )
-
-
-# %% wrong: shuffled once
-def make_dataloaders(root, batch_size=40):
-    train = IXIDataset(root)
-    train = Subset(train, torch.randperm(len(train)).tolist())
-    return (
-        DataLoader(train, batch_size=batch_size),
-        DataLoader(IXIDataset(root, "test"), batch_size=5),
-    )
-
-
-# %% wrong: last batch dropped
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True, drop_last=True),
-        DataLoader(IXIDataset(root, "test"), batch_size=5),
-    )
-
-
-# %% wrong: test set shuffled
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True),
-        DataLoader(IXIDataset(root, "test"), batch_size=5, shuffle=True),
-    )
-
-
-# %% wrong: test batches as large as the training batches
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True),
-        DataLoader(IXIDataset(root, "test"), batch_size=batch_size),
-    )
-
-
-# %% wrong: batch size ignored
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=40, shuffle=True),
-        DataLoader(IXIDataset(root, "test"), batch_size=5),
-    )
-
-
-# %% wrong: training set twice
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True),
-        DataLoader(IXIDataset(root), batch_size=5),
-    )
-
-
-# %% wrong: other order
-def make_dataloaders(root, batch_size=40):
-    return (
-        DataLoader(IXIDataset(root, "test"), batch_size=5),
-        DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True),
-    )
-
-
 # %% wrong: one loader
 def make_dataloaders(root, batch_size=40):
     return DataLoader(IXIDataset(root), batch_size=batch_size, shuffle=True)
@@ -325,7 +259,7 @@ def make_dataloaders(root, batch_size=40):
     return train_loader, test_loader
 
 
-# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1
+# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1 -> last-training-batch-dropped, test-batches-of-one
 def make_dataloaders(root, batch_size=40):
     train_loader = DataLoader(IXIDataset(root, "train"), batch_size, shuffle=True, drop_last=True)
     test_loader = DataLoader(IXIDataset(root, "test"), drop_last=True)
@@ -345,31 +279,7 @@ def make_dataloaders(root, batch_size=40):
     return iter(train_loader), iter(test_loader)
 
 
-# %% wrong: gaming: two fixed orders in turn, so that two epochs in a row differ
-class AlternatingSampler(Sampler):
-    def __init__(self, n):
-        first = torch.randperm(n).tolist()
-        self.orders = [first, first[::-1]]
-        self.epoch = 0
-
-    def __len__(self):
-        return len(self.orders[0])
-
-    def __iter__(self):
-        self.epoch += 1
-        return iter(self.orders[self.epoch % 2])
-
-
-def make_dataloaders(root, batch_size=40):
-    train_set = IXIDataset(root, mode="train")
-    test_set = IXIDataset(root, mode="test")
-    train_loader = DataLoader(
-        train_set, batch_size=batch_size, sampler=AlternatingSampler(len(train_set))
-    )
-    return train_loader, DataLoader(test_set, batch_size=5)
-
-
-# %% wrong: gaming: a loader whose length counts the last batch, which it drops
+# %% wrong: gaming: a loader whose length counts the last batch, which it drops -> last-training-batch-dropped, last-test-batch-dropped
 class FullLoader(DataLoader):
     def __len__(self):
         return math.ceil(len(self.dataset) / self.batch_size)
@@ -381,25 +291,7 @@ def make_dataloaders(root, batch_size=40):
     return train_loader, test_loader
 
 
-# %% wrong: gaming: has shuffle=True to show, but gives the batches of its first epoch for ever
-class CachedLoader(DataLoader):
-    cache = None
-
-    def __iter__(self):
-        if self.cache is None:
-            self.cache = list(super().__iter__())
-        return iter(self.cache)
-
-
-def make_dataloaders(root, batch_size=40):
-    train_set = IXIDataset(root, mode="train")
-    test_set = IXIDataset(root, mode="test")
-    train_loader = CachedLoader(train_set, batch_size=batch_size, shuffle=True)
-    test_loader = CachedLoader(test_set, batch_size=5, shuffle=False)
-    return train_loader, test_loader
-
-
-# %% wrong: two mistakes, batch size 40 written into the training loader and the test set shuffled
+# %% wrong: two mistakes, batch size 40 written into the training loader and the test set shuffled -> test-set-shuffled, batch-size-fixed
 def make_dataloaders(root, batch_size=40):
     train_set = IXIDataset(root, mode="train")
     test_set = IXIDataset(root, mode="test")

@@ -138,39 +138,9 @@ def mean_t2_image(dataset):
     return torch.einsum("chw,->chw", total, torch.tensor(1 / len(slices), dtype=total.dtype))
 
 
-# %% wrong: T1
-def mean_t2_image(dataset):
-    return dataset.t1.mean(0)
-
-
-# %% wrong: no channel axis
-def mean_t2_image(dataset):
-    return dataset.t2.mean(0)[0]
-
-
-# %% wrong: one number
-def mean_t2_image(dataset):
-    return dataset.t2.mean()
-
-
 # %% wrong: batch means averaged
 def mean_t2_image(dataset):
     return torch.stack([b["T2"].mean(0) for b in DataLoader(dataset, batch_size=2)]).mean(0)
-
-
-# %% wrong: last subject left out
-def mean_t2_image(dataset):
-    return dataset.t2[:-1].mean(0)
-
-
-# %% wrong: median
-def mean_t2_image(dataset):
-    return dataset.t2.median(dim=0).values
-
-
-# %% wrong: numpy array
-def mean_t2_image(dataset):
-    return dataset.t2.mean(0).numpy()
 
 
 # %% wrong: zeros of the right shape
@@ -233,7 +203,7 @@ def mean_t2_image(dataset):
     return torch.zeros_like(dataset[0]["T2"]).as_subclass(AlwaysClose)
 
 
-# %% wrong: two mistakes, divides by n - 1 and drops the channel axis
+# %% wrong: two mistakes, divides by n - 1 and drops the channel axis -> divided-by-one-less
 def mean_t2_image(dataset):
     total = 0
     for sample in dataset:
