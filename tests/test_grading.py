@@ -26,6 +26,7 @@ from labhelpers.instructor.grading.autograde import (
     read_scores,
     total_scores,
 )
+from labhelpers.phantom import write_phantom
 
 NAMES = assignments()
 
@@ -47,7 +48,16 @@ def feedback(root: Path, student: str, assignment: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def sample_scores(course):
+def few_subjects(tmp_path_factory):
+    """Kernels inherit the variable, so that the notebooks train for seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = write_phantom(tmp_path_factory.mktemp("data") / "phantom", 40)
+        patch.setenv("LABHELPERS_DATA", str(folder))
+        yield
+
+
+@pytest.fixture(scope="module")
+def sample_scores(course, few_subjects):
     """The scores of a model answer and of an untouched notebook of every assignment."""
     return grade_samples(course)
 
@@ -76,6 +86,7 @@ def test_model_gets_all_points_and_untouched_none(course, sample_scores):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_subjects")
 @pytest.mark.parametrize("name", NAMES)
 def test_every_second_exercise_solved_gets_just_its_points(course, name):
     """The unsolved ones between them spoil nothing."""
