@@ -1,21 +1,26 @@
 """Run all notebooks with nbval, solved and untouched: `labhelpers validate`."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade
-from nbval.plugin import IPyNbCell
 
 from labhelpers.data import is_simulated, list_slices
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
 from labhelpers.instructor.course.release import build_student
+
+if TYPE_CHECKING:
+    from nbval.plugin import IPyNbCell  # pytest wants to be the first to import it
 
 __all__ = ["EXPECTED_OUTPUTS", "student_problem", "validate"]
 
