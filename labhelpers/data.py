@@ -272,7 +272,7 @@ def simulated_data_opened() -> bool:
 
 
 def split_subjects(subjects: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Split subjects into train (80 %, rounded down) and test, the same way for ever.
+    """Split subjects into train (80 %, rounded down) and test, always in the same way.
 
     The subjects are sorted, then permuted with a fixed seed, so the split depends on nothing but
     their names: not on the order of the files, the process or the machine.

@@ -314,7 +314,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         ),
     },
 }
-"""The recipes by method and name; `labhelpers experiments ablation` shows what each choice adds."""
+"""The recipes by method and name."""
 
 
 def find_recipe(method: str, name: str) -> Recipe:

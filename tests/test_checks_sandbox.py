@@ -158,7 +158,7 @@ def test_ctrl_c_is_not_swallowed() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sandbox.run(interrupted)
+        sandbox.run(interrupted, seconds=60)
 
 
 def test_output_and_warnings_are_told_and_cost_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +220,7 @@ def test_an_answer_runs_on_one_thread() -> None:
     torch.set_num_threads(2)
     try:
         seen = []
-        sandbox.run(lambda: seen.append(torch.get_num_threads()))
+        sandbox.run(lambda: seen.append(torch.get_num_threads()), seconds=60)
         assert seen == [1]
         assert torch.get_num_threads() == 2
     finally:

@@ -1,7 +1,7 @@
 """Recognise known mistakes by the numbers that they give.
 
-`make expected` makes each known mistake in the reference solution and stores what is observed then,
-in three parts:
+`labhelpers expected` makes each known mistake in the reference solution and stores what is observed
+then, in three parts:
 
 - `marks`: the items that fail for a reason of their own, and the errors. An answer that shows all
   marks of a mistake has made it, however it is written.

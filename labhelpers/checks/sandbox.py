@@ -36,7 +36,7 @@ _TICK = 0.2  # seconds from one look at the time to the next
 
 
 def _default_device() -> torch.device:
-    """Return where new tensors go; `torch.get_default_device` fails after a reset in torch 2.4."""
+    """Return where new tensors go; older versions of `get_default_device` fail after a reset."""
     return torch.empty(0).device
 
 
@@ -77,7 +77,7 @@ class _TooLong(BaseException):
     """The time is over. Not an `Exception`, so that `except Exception` does not swallow it."""
 
 
-def run(action: Callable[[], object], seconds: float = 20.0) -> Outcome:
+def run(action: Callable[[], object], seconds: float) -> Outcome:
     """Call `action` and return what happened; nothing but KeyboardInterrupt escapes.
 
     Output and warnings are collected, the time is limited where the system allows it (in the main

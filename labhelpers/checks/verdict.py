@@ -19,8 +19,8 @@ from labhelpers.checks.trace import layer_table
 
 __all__ = ["TEXTS_FILE", "VISIBLE_FILE", "judge", "mistake_texts", "read_json"]
 
-#: What `make expected` writes: the texts of the reports, and for the visible checks the numbers of
-#: right answers and known mistakes.
+#: What `labhelpers expected` writes: the texts of the reports, and for the visible checks the
+#: numbers of right answers and known mistakes.
 TEXTS_FILE = Path(__file__).parent / "expected" / "texts.json"
 VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
 
@@ -89,7 +89,7 @@ def mistake_texts(exercise: str, mistake: str) -> dict[str, str]:
 
 @lru_cache
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that `make expected` wrote, once."""
+    """Read a file that `labhelpers expected` wrote, once."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 

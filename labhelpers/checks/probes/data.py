@@ -106,7 +106,7 @@ def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[int]]:
 
 
 def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Take the statistics of two data sets in which subjects differ."""
+    """Take the statistics of three data sets in which subjects differ."""
 
     def look(table: Any, log: Log) -> None:
         if not isinstance(table, pd.DataFrame):
@@ -125,7 +125,7 @@ def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
 
 
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Average the T2-w slices of two data sets."""
+    """Average the T2-w slices of three data sets."""
 
     def look(image: Any, log: Log) -> None:
         log("shape", _kind(image))

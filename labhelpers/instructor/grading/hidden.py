@@ -13,7 +13,7 @@ from labhelpers.checks.verdict import judge, read_json
 
 __all__ = ["NUMBERS_FILE", "SERIES", "check"]
 
-#: What `make expected` writes: the numbers of right answers and known mistakes in the series.
+#: What `labhelpers expected` writes: the numbers of right answers and known mistakes in the series.
 NUMBERS_FILE = Path(__file__).with_name("hidden.json")
 SERIES = 1
 
