@@ -32,17 +32,17 @@ from labhelpers.recipes import BATCH_SIZE
 __all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
 
 CHECK_LIMIT = 2.0  # seconds that a student waits for a check without minding
-VARIANTS = ("memory", "files")
+WAYS = ("memory", "files")  # to hold the data set
 
 
 def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
-    """Compare ``IXIDataset`` with a dataset that reads two files per item and epoch.
+    """Compare `IXIDataset` with a dataset that reads two files per item and epoch.
 
     The two take turns, epoch by epoch over the training part, so that a busy machine slows both.
 
     Args:
-        root: folder of slices.
-        repeats: epochs of each; the medians are reported.
+        root: Folder of slices.
+        repeats: Epochs of each; the medians are reported.
 
     Returns:
         Load time (s), time per epoch (s) of both, their ratio, the epochs after which loading has
@@ -54,14 +54,14 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         "memory": _loader(dataset),
         "files": _loader(FilesDataset(root, dataset.subjects)),
     }
-    epochs: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    epochs: dict[str, list[float]] = {way: [] for way in WAYS}
     for loader in loaders.values():  # one round to warm up: file cache, allocator
         _run_epoch(loader)
     for _ in range(repeats):
-        for variant, loader in loaders.items():
-            epochs[variant].append(seconds(partial(_run_epoch, loader)))
+        for way, loader in loaders.items():
+            epochs[way].append(seconds(partial(_run_epoch, loader)))
     load = statistics.median(load_times)
-    memory, files = (statistics.median(epochs[variant]) for variant in VARIANTS)
+    memory, files = (statistics.median(epochs[way]) for way in WAYS)
     return {
         "subjects": len(dataset),
         "repeats": repeats,
@@ -70,10 +70,7 @@ def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
         "epoch_files_s": files,
         "ratio": files / memory,
         "epochs_to_break_even": load / (files - memory) if files > memory else float("inf"),
-        **{
-            f"peak_{variant}_mb": in_new_process(_peak_memory, root, variant)
-            for variant in VARIANTS
-        },
+        **{f"peak_{way}_mb": in_new_process(_peak_memory, root, way) for way in WAYS},
     }
 
 
@@ -86,14 +83,14 @@ def _run_epoch(loader: DataLoader) -> None:
         batch["T1"], batch["T2"]
 
 
-def _peak_memory(root: Path, variant: str) -> float:
+def _peak_memory(root: Path, way: str) -> float:
     """Measure the growth of this process (MB) while a dataset is opened and read once."""
     subjects, _ = split_subjects(
         found[0] for name in list_slices(root) if (found := parse_slice_name(name))
     )
     _run_epoch(_loader(FilesDataset(root, subjects[:BATCH_SIZE])))  # what reading itself needs
     make = {"memory": lambda: IXIDataset(root), "files": lambda: FilesDataset(root, subjects)}
-    return peak_growth(lambda: _run_epoch(_loader(make[variant]())))
+    return peak_growth(lambda: _run_epoch(_loader(make[way]())))
 
 
 def benchmark_checks(repeats: int = 5) -> dict[str, dict[str, float]]:

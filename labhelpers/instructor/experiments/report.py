@@ -14,7 +14,8 @@ import jinja2
 import torch
 import yaml
 
-from labhelpers.instructor.sources import NOTEBOOKS
+from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS
 from labhelpers.results import METHODS
 
 __all__ = [
@@ -29,9 +30,8 @@ __all__ = [
 ]
 
 FIGURES = Path(__file__).with_name("results.yaml")
-"""What was measured; `labhelpers/results.json` holds what was published."""
+"""What was measured; the published figures and the baselines are in `labhelpers/results.json`."""
 
-REPOSITORY = NOTEBOOKS.parent
 _TEMPLATE = Path(__file__).with_name("RESULTS.md.jinja")
 _PAGE = _TEMPLATE.parents[1] / "RESULTS.md"
 _BEGIN, _END = "<!-- results:begin -->\n", "<!-- results:end -->"
@@ -221,7 +221,7 @@ def _page(figures: dict[str, Any]) -> str:
         figures={part: of_part(part) for part in ("test", "validation", "phantom")},
         epochs={
             method: of_part("validation")(method, "recommended")["epochs"]
-            for method in ("generator", "cgan", "cyclegan")
+            for method in TRAINING_NOTEBOOKS
         },
         speed=figures["speed"],
         results_table=_results_table(trainings),

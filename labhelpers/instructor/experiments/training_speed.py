@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
-from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -24,7 +23,7 @@ from labhelpers.instructor.experiments.measure import in_new_process, peak_growt
 from labhelpers.instructor.experiments.published import FilesDataset, Step, plain_step
 from labhelpers.instructor.experiments.trials import training_loader, working_folder
 from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
-from labhelpers.recipes import BATCH_SIZE, find_recipe
+from labhelpers.recipes import find_recipe
 
 __all__ = ["benchmark_training"]
 
@@ -82,8 +81,9 @@ def _step_with_batch(
     """Return a function that takes the next batch and makes one step on it."""
     names = run_source(given_source(TRAINING_NOTEBOOKS[method]))
     dataset: Any = IXIDataset(root)
-    whole = range(len(dataset) // BATCH_SIZE * BATCH_SIZE)  # so that all steps have the same work
-    recipe = replace(find_recipe(method, "reference"), batch_size=BATCH_SIZE)
+    recipe = find_recipe(method, "reference")
+    n_batches = len(dataset) // recipe.batch_size
+    whole = range(n_batches * recipe.batch_size)  # so that all steps have the same work
     if variant == PLAIN:
         loader = recipe.loader(Subset(FilesDataset(root, dataset.subjects), whole))
         step = plain_step(method, names, device)

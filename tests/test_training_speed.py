@@ -7,12 +7,12 @@ from torch import nn
 from labhelpers.blocks import FinalLayer
 from labhelpers.data import IXIDataset
 from labhelpers.fast import ConvTranspose2d
-from labhelpers.instructor.experiments import training_speed as benchmark
+from labhelpers.instructor.experiments import training_speed
 from labhelpers.instructor.experiments.published import plain, plain_step
 from labhelpers.instructor.experiments.trials import training_loader
 from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.phantom import write_phantom
-from labhelpers.recipes import find_recipe
+from labhelpers.recipes import GeneratorRecipe, find_recipe
 
 CPU = torch.device("cpu")
 
@@ -60,7 +60,7 @@ def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
     loader = training_loader(method, names[method], dataset, find_recipe(method, "reference"))
     ways = {
         "plain": lambda: plain_step(method, names[method], CPU),
-        "lab": lambda: benchmark._lab_step(method, names[method], loader, use_bfloat16=False),
+        "lab": lambda: training_speed._lab_step(method, names[method], loader, use_bfloat16=False),
     }
     losses = {way: losses_of(make, t1, monkeypatch) for way, make in ways.items()}
     assert losses["lab"][0] == pytest.approx(losses["plain"][0], abs=1e-3)
@@ -71,14 +71,15 @@ def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
 
 def test_table_of_one_method(tmp_path, monkeypatch):
     root = write_phantom(tmp_path, 8)
-    monkeypatch.setattr(benchmark, "BATCH_SIZE", 3)
-    monkeypatch.setattr(benchmark, "TRAINING_NOTEBOOKS", {"generator": "2-generator"})
-    monkeypatch.setattr(benchmark, "gains_from_bfloat16", lambda device: True)
-    monkeypatch.setattr(benchmark, "in_new_process", lambda *arguments: 1.0)
-    result = benchmark.benchmark_training(root, repeats=1)
+    recipe = GeneratorRecipe(batch_size=3)
+    monkeypatch.setattr(training_speed, "find_recipe", lambda method, name: recipe)
+    monkeypatch.setattr(training_speed, "TRAINING_NOTEBOOKS", {"generator": "2-generator"})
+    monkeypatch.setattr(training_speed, "gains_from_bfloat16", lambda device: True)
+    monkeypatch.setattr(training_speed, "in_new_process", lambda *arguments: 1.0)
+    result = training_speed.benchmark_training(root, repeats=1)
     rows = result["generator"]
-    assert list(rows) == [benchmark.PLAIN, benchmark.FLOAT32, benchmark.BFLOAT16]
-    assert rows[benchmark.PLAIN]["ratio"] == 1
+    assert list(rows) == [training_speed.PLAIN, training_speed.FLOAT32, training_speed.BFLOAT16]
+    assert rows[training_speed.PLAIN]["ratio"] == 1
     assert all(0 < row["share_of_peak"] < 1.2 for row in rows.values())
     # Three passes, of 0.57 GFLOP a slice each; rearranging the layers does not change the work.
     for row in rows.values():
