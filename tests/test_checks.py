@@ -11,6 +11,7 @@ from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.report import Report
 from labhelpers.checks.runner import run_cases
+from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.grading import hidden
 
 
@@ -184,10 +185,12 @@ def test_a_step_leaves_the_losses_of_the_student_in_place(exercise: str) -> None
     assert name not in step.__globals__
 
 
-def test_no_solution_is_stored_with_the_checks() -> None:
-    package = verdict.VISIBLE_FILE.parent
+def test_no_line_of_a_solution_is_in_what_students_install() -> None:
+    package = REPOSITORY / "labhelpers"
     shipped = "\n".join(
-        path.read_text(encoding="utf-8") for path in package.iterdir() if path.is_file()
+        path.read_text(encoding="utf-8")
+        for path in package.rglob("*.*")
+        if path.suffix in (".py", ".json") and path.relative_to(package).parts[0] != "instructor"
     )
     for exercise in EXERCISES:
         solution = solutions()[exercise].source

@@ -75,6 +75,25 @@ def test_each_notebook_has_10_points_and_a_written_question(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_lesson_states_the_points_of_the_cells(name):
+    cells = source(name).cells
+    points = {
+        grade_id(cell).removeprefix("check-"): cell.metadata.nbgrader.points
+        for cell in cells
+        if is_grade(cell)
+    }
+    *coding, written = points
+    stated = [(f"`{EXERCISES[one].name}`", points[one]) for one in coding]
+    title = " · ".join(f"{word} {number}" for word, number in stated)
+    assert f"| **Points** | {title} · written question {points[written]} |" in cells[0].source
+    lines = [line for cell in cells for line in cell.source.splitlines()]
+    assert [line for line in lines if line.startswith("## ") and line.endswith(" points)")] == [
+        *(f"## Exercise {k}: {word} ({n} points)" for k, (word, n) in enumerate(stated, start=1)),
+        f"## Written question ({points[written]} points)",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_each_exercise_has_its_check_right_under_it(name):
     cells = source(name).cells
     solutions = [place for place, cell in enumerate(cells) if is_solution(cell)]
