@@ -160,6 +160,12 @@ class TrainingRun:
         means = {
             name: torch.stack(values).float().mean().item() for name, values in self._losses.items()
         }
+        if not all(math.isfinite(value) for value in means.values()):
+            raise FloatingPointError(
+                f"A loss is no longer a number in epoch {self._epoch}: {means}. "
+                "The usual reasons are a learning rate that is too high or a loss that grows "
+                "without limit; lower `lr` and look at your loss function."
+            )
         self._rows.append({"epoch": self._epoch, **means})
         self._save_record()
         losses = ", ".join(f"{name} loss {value:.4f}" for name, value in means.items())
@@ -167,12 +173,6 @@ class TrainingRun:
         self._progress.write(
             f"Epoch {self._epoch:>{width}}/{self._num_epoch}: {losses}", file=sys.stdout
         )
-        if not all(math.isfinite(value) for value in means.values()):
-            raise FloatingPointError(
-                f"A loss is no longer a number in epoch {self._epoch}: {means}. "
-                "The usual reasons are a learning rate that is too high or a loss that grows "
-                "without limit; lower `lr` and look at your loss function."
-            )
 
     def _save_record(self) -> None:
         # Written at the start and after every epoch: whatever ends the run, this is what it was.

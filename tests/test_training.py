@@ -175,7 +175,9 @@ def test_other_errors_are_not_hidden(loaders):
 
 def test_loss_that_is_no_number_stops_with_advice(loaders):
     with pytest.raises(FloatingPointError, match="lower `lr`"):
-        train(loaders, losses=[math.nan])
+        train(loaders, losses=[1, 1, 1, math.nan])
+    assert describe_run("demo") == "reference, stopped in epoch 2 of 2"
+    assert load_history("demo")["generator"].tolist() == [1]
 
 
 def test_no_epoch_is_an_error(loaders):
