@@ -17,34 +17,18 @@ def features():
     return torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def layer_names(block):
+@pytest.mark.parametrize(
+    ("block", "names", "size"),
+    [
+        (UNetDown(3, 5), ["Conv2d", "InstanceNorm2d", "LeakyReLU"], 4),
+        (UNetUp(3, 5), ["ConvTranspose2d", "InstanceNorm2d", "ReLU"], 16),
+        (FinalLayer(3, 5), ["Upsample", "Conv2d", "Tanh"], 16),
+        (discriminator_block(3, 5), ["Conv2d", "LeakyReLU"], 4),
+    ],
+)
+def test_layers_in_order_and_shapes(block, names, size, features):
     layers = [layer for layer in block.modules() if not list(layer.children())]
-    return [type(layer).__name__ for layer in layers]
-
-
-@pytest.mark.parametrize(
-    ("block", "names"),
-    [
-        (UNetDown(3, 5), ["Conv2d", "InstanceNorm2d", "LeakyReLU"]),
-        (UNetUp(3, 5), ["ConvTranspose2d", "InstanceNorm2d", "ReLU"]),
-        (FinalLayer(3, 5), ["Upsample", "Conv2d", "Tanh"]),
-        (discriminator_block(3, 5), ["Conv2d", "LeakyReLU"]),
-    ],
-)
-def test_layers_in_order(block, names):
-    assert layer_names(block) == names
-
-
-@pytest.mark.parametrize(
-    ("block", "size"),
-    [
-        (UNetDown(3, 5), 4),
-        (UNetUp(3, 5), 16),
-        (FinalLayer(3, 5), 16),
-        (discriminator_block(3, 5), 4),
-    ],
-)
-def test_shapes(block, size, features):
+    assert [type(layer).__name__ for layer in layers] == names
     assert block(features).shape == (2, 5, size, size)
 
 

@@ -3,11 +3,9 @@
 import hashlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
-import warnings
 from pathlib import Path
 
 import pytest
@@ -32,7 +30,6 @@ NAMES_577 = [f"sub-IXI{number:03d}" for number in range(577)]
 # changed: networks saved by students would be tested on their own training subjects.
 TRAIN_DIGEST = "67d8a9d535fe6242908bdfe497c7fda41af7a1511e3529bc68ef91e0031dd797"
 TEST_DIGEST = "ecbc797509c30103d43bc69a18175adbdbc727613b6aad6eb87196ee10726daf"
-ENDS_577 = ("sub-IXI266", "sub-IXI215", "sub-IXI402", "sub-IXI504")  # first, last of each part
 
 
 def make_slice(number: int) -> torch.Tensor:
@@ -134,7 +131,6 @@ def test_split_is_pinned():
     train, test = split_subjects(NAMES_577)
     assert (len(train), len(test)) == (461, 116)
     assert sorted(train + test) == NAMES_577
-    assert (train[0], train[-1], test[0], test[-1]) == ENDS_577
     assert (digest(train), digest(test)) == (TRAIN_DIGEST, TEST_DIGEST)
 
 
@@ -144,73 +140,25 @@ def test_split_does_not_depend_on_order_or_repeats():
     assert split_subjects(NAMES_577 + NAMES_577[:50]) == split_subjects(NAMES_577)
 
 
-def test_split_is_not_the_order_of_the_names():
-    train, _ = split_subjects(NAMES_577)
-    assert train != sorted(train)
-
-
 @pytest.mark.parametrize(("n", "n_train"), [(2, 1), (3, 2), (4, 3), (5, 4), (9, 7), (10, 8)])
 def test_split_rounds_down(n, n_train):
     train, test = split_subjects(NAMES_577[:n])
     assert (len(train), len(test)) == (n_train, n - n_train)
 
 
-def test_split_is_the_same_in_two_processes(folder):
-    script = (
-        "import sys; from labhelpers.data import IXIDataset;"
-        "print(*IXIDataset(sys.argv[1]).subjects, '/', *IXIDataset(sys.argv[1], 'test').subjects)"
-    )
-    runs = [
-        subprocess.Popen(
-            [sys.executable, "-c", script, str(folder)],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(REPOSITORY)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in ("1", "2")
-    ]
-    answers = [run.communicate(timeout=120)[0] for run in runs]
-    here = [*IXIDataset(folder).subjects, "/", *IXIDataset(folder, "test").subjects]
-    assert [answer.split() for answer in answers] == [here, here]
-
-
 def test_split_does_not_depend_on_the_order_of_the_file_system(folder, monkeypatch):
-    expected = IXIDataset(folder).subjects
+    expected, held_out = split_subjects(NAMES_577[:10])
+    assert IXIDataset(folder, "test").subjects == held_out
     plain_listdir = os.listdir
     orders = []
 
     def shuffled(path):
-        names = random.Random(len(orders)).sample(plain_listdir(path), len(plain_listdir(path)))
-        orders.append(names)
-        return names
+        orders.append(random.Random(len(orders)).sample(plain_listdir(path), 20))
+        return orders[-1]
 
     monkeypatch.setattr(os, "listdir", shuffled)
     assert [IXIDataset(folder).subjects for _ in range(3)] == [expected] * 3
     assert orders[0] != orders[1]
-
-
-def test_split_does_not_depend_on_the_order_of_copying(folder, tmp_path):
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for path in sorted(folder.iterdir(), reverse=True):
-        shutil.copy(path, copy / path.name)
-    for mode in ("train", "test"):
-        first, second = IXIDataset(folder, mode), IXIDataset(copy, mode)
-        assert first.subjects == second.subjects
-        assert torch.equal(first.t1, second.t1)
-
-
-def test_whole_set_gives_461_and_116(tmp_path):
-    root = write_folder(tmp_path / "slices", NAMES_577)
-    train, test = IXIDataset(root), IXIDataset(root, "test")
-    assert (len(train), len(test)) == (461, 116)
-    ends = (train.subjects[0], train.subjects[-1], test.subjects[0], test.subjects[-1])
-    assert ends == ENDS_577
-    assert not set(train.subjects) & set(test.subjects)
-    for images in (train.t1, train.t2, test.t1, test.t2):
-        assert images.dtype == torch.float32
-        assert torch.all(images.amin((1, 2, 3)) == -1)
-        assert torch.all(images.amax((1, 2, 3)) == 1)
 
 
 # --- The dataset ---
@@ -310,10 +258,8 @@ def test_missing_partner_is_left_out_with_a_warning(folder):
     (folder / "sub-IXI007 - T1.pt").unlink()
     with pytest.warns(UserWarning, match=r"sub-IXI003 \(no T2\), sub-IXI007 \(no T1\)") as caught:
         dataset = IXIDataset(folder)
-    assert "8 subjects remain" in str(caught[0].message)
     assert caught[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pytest.warns(UserWarning, match="8 subjects remain"):
         test = IXIDataset(folder, "test")
     kept = [name for name in NAMES_577[:10] if name not in ("sub-IXI003", "sub-IXI007")]
     assert sorted(dataset.subjects + test.subjects) == kept
@@ -375,17 +321,13 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:20_000])
 
 
-def empty(path):
-    path.write_bytes(b"")
-
-
-def scribble(path):
-    path.write_text("<html>404</html>")
-
-
 def replace_by_folder(path):
     path.unlink()
     path.mkdir()
+
+
+def write(content):
+    return lambda path: path.write_bytes(content)
 
 
 def save(make):
@@ -398,10 +340,11 @@ def with_value(value):
     return image
 
 
+NOT_FINITE = "has values that are NaN or infinite (1 of 4096)"
 BAD_FILES = {
     "truncated": (truncate, "cannot be read (it has 20000 bytes)"),
-    "empty file": (empty, "cannot be read (it has 0 bytes)"),
-    "web page": (scribble, "cannot be read (it has 16 bytes)"),
+    "empty file": (write(b""), "cannot be read (it has 0 bytes)"),
+    "web page": (write(b"<html>404</html>"), "cannot be read (it has 16 bytes)"),
     "folder": (replace_by_folder, "cannot be read (it has "),
     "unsafe pickle": (save(lambda: Path("x")), "cannot be read (it has "),
     "not a tensor": (save(lambda: {"image": make_slice(0)}), "holds a dict. Expected a tensor"),
@@ -409,11 +352,8 @@ BAD_FILES = {
     "size": (save(lambda: torch.zeros(64, 63).double()), "has shape (64, 63). Expected"),
     "float32": (save(lambda: make_slice(0).float()), "has type torch.float32. Expected"),
     "integers": (save(lambda: make_slice(0).int()), "has type torch.int32. Expected"),
-    "nan": (save(lambda: with_value(torch.nan)), "has values that are NaN or infinite (1 of 4096)"),
-    "infinite": (
-        save(lambda: with_value(torch.inf)),
-        "has values that are NaN or infinite (1 of 4096)",
-    ),
+    "nan": (save(lambda: with_value(torch.nan)), NOT_FINITE),
+    "infinite": (save(lambda: with_value(torch.inf)), NOT_FINITE),
     "too high": (save(lambda: with_value(1.5)), "has values from -1 to 1.5. Expected the range"),
     "too low": (save(lambda: with_value(-3)), "has values from -3 to 1. Expected the range"),
 }

@@ -27,25 +27,20 @@ def test_full_is_the_default(no_environment, capsys):
     assert capsys.readouterr().out == "Preset 'full': 20 epochs, all training subjects.\n"
 
 
-def test_environment_decides(no_environment, monkeypatch):
-    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
-    assert choose_preset().name == "quick"
-
-
-def test_grading_never_trains_for_long(no_environment, monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    assert choose_preset("full").name == "quick"
-
-
-def test_grading_never_trains_for_long_whatever_the_environment_says(no_environment, monkeypatch):
-    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
-    monkeypatch.setenv("LABHELPERS_PRESET", "full")
-    assert choose_preset().name == "quick"
-
-
-def test_environment_goes_before_the_notebook(no_environment, monkeypatch):
-    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
-    assert choose_preset("full").name == "quick"
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LABHELPERS_PRESET": "quick"},
+        {"NBGRADER_EXECUTION": "autograde"},
+        {"NBGRADER_EXECUTION": "autograde", "LABHELPERS_PRESET": "full"},
+    ],
+)
+def test_grading_and_then_the_environment_go_before_the_notebook(
+    no_environment, monkeypatch, settings
+):
+    for variable, value in settings.items():
+        monkeypatch.setenv(variable, value)
+    assert choose_preset().name == choose_preset("full").name == "quick"
 
 
 def test_unknown_preset_lists_the_known(no_environment):

@@ -30,10 +30,6 @@ def few():
     return IXIDataset.from_tensors(t1, -t1)
 
 
-def recommended(method):
-    return Trial(method, "recommended", find_recipe(method, "recommended"))
-
-
 def test_every_entry_of_the_ablation_is_another_training():
     seen = [(trial.method, trial.name) for trial in read_ablation()]
     assert len(set(seen)) == len(seen)
@@ -70,6 +66,10 @@ def notebook(method, variant):
     return names
 
 
+def discriminator(image, condition=None):
+    return image.mean(dim=(1, 2, 3), keepdim=True)
+
+
 def test_squared_error():
     names = notebook("generator", "squared error")
     network = torch.nn.Conv2d(1, 1, 1)
@@ -89,9 +89,6 @@ def test_plain_layers():
 def test_least_squares():
     names = notebook("cgan", "least squares")
 
-    def discriminator(image, condition):
-        return image.mean(dim=(1, 2, 3), keepdim=True)
-
     real, fake = SLICES, SLICES - 1  # logits 0.5 and -0.5
     loss = names["cgan_generator_loss"](discriminator, real, real, fake, 2.0, 3.0)
     assert loss == pytest.approx(2 * 1.5**2 + 3 * 1)
@@ -106,9 +103,6 @@ def test_identity_loss():
     def halve(x):
         return x / 2
 
-    def discriminator(image):
-        return image.mean(dim=(1, 2, 3), keepdim=True)
-
     arguments = (halve, halve, discriminator, discriminator, SLICES, SLICES, 1.0, 10.0)
     loss, *fakes = with_identity(*arguments)
     assert loss == pytest.approx(cycle_only(*arguments)[0] + 10 * (0.25 + 0.25) / 2)
@@ -119,13 +113,13 @@ def test_buffer_of_old_fakes():
     names = notebook("cyclegan", "buffer of old fakes")
     seen = []
 
-    def discriminator(image):
+    def watched(image):
         seen.append(image.mean().item())
-        return image.mean(dim=(1, 2, 3), keepdim=True)
+        return discriminator(image)
 
     for step in range(200):
         fake = torch.full((1, 1, 4, 4), step / 200)
-        names["cyclegan_discriminator_loss"](discriminator, SLICES[:1], fake)
+        names["cyclegan_discriminator_loss"](watched, SLICES[:1], fake)
     fakes = torch.tensor(seen[1::2])
     new = torch.isclose(fakes, torch.arange(200) / 200)
     assert new[:50].all(), "the buffer is filled first"
@@ -147,10 +141,8 @@ def test_run_is_resumed_where_it_stopped(tmp_path, monkeypatch):
                 "losses": {"discriminator": 0.6}, "subjects": subjects}  # fmt: skip
 
     monkeypatch.setattr(trials, "run_trial", instead)
-    both = [
-        recommended("generator"),
-        Trial("generator", "reference", find_recipe("generator", "reference")),
-    ]
+    names = ("recommended", "reference")
+    both = [Trial("generator", name, find_recipe("generator", name)) for name in names]
     file = tmp_path / "build" / "trials.jsonl"
     file.parent.mkdir()
     trials.run_all(both[:1], [0, 1], "validation", 20, file)
