@@ -283,7 +283,10 @@ def _make_room(figure: Figure, axes: Axes) -> None:
     low = np.floor(np.array(drawn.min) * _DPI - _MARGIN) / _DPI
     high = np.ceil(np.array(drawn.max) * _DPI + _MARGIN) / _DPI
     figure.set_size_inches(high - low)
-    axes.set_position((*(-low / (high - low)), *(size / (high - low))))
+    # Before version 3.11, matplotlib rounds the size of an image up to whole pixels, also if it is
+    # whole but for the last digits of a floating-point number. Hence a size just below.
+    just_below = size * (1 - 1e-9)
+    axes.set_position((*(-low / (high - low)), *(just_below / (high - low))))
 
 
 def listed(values: Mapping[str, str]) -> str:
