@@ -121,7 +121,7 @@ def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
 def results_table() -> pd.DataFrame:
     """Return all methods' figures: measured here where saved, published elsewhere.
 
-    Used at the end of every notebook. Lower is better for MAE, higher for PSNR (in dB) and SSIM.
+    Lower is better for MAE, higher for PSNR (in dB) and SSIM.
 
     Returns:
         One row per method, columns (metric, set) and (`source`, ``), which says where, on which

@@ -55,7 +55,10 @@ def test_another_error_keeps_its_traceback(monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mistakes", "tea-making"], "no known mistakes for tea-making"),
+        (
+            ["mistakes", "tea-making"],
+            "no known mistakes for tea-making: choose from make-dataloaders, ",
+        ),
         (["grade", "9-tea"], "There is no assignment '9-tea': choose one of 1-data-exploration"),
         (["experiments", "ablation", "--name", "tea"], "There is no such trial. Choose one of"),
     ],

@@ -25,7 +25,7 @@ __all__ = ["Match", "known_mistakes", "marks_of"]
 
 _MOST = 2  # a student reads no more than that
 
-_Cell = tuple[str, str]  # item and case
+_Place = tuple[str, str]  # item and case
 
 
 class Match(NamedTuple):
@@ -33,19 +33,19 @@ class Match(NamedTuple):
 
     Attributes:
         mistake: Its id.
-        cells: Items and cases in which it shows.
+        places: Items and cases in which it shows.
         certain: Whether all of `differs` was seen.
         consistent: Whether all clues were seen.
     """
 
     mistake: str
-    cells: frozenset[_Cell]
+    places: frozenset[_Place]
     certain: bool
     consistent: bool
 
     def explains(self, item: str) -> bool:
         """Return True if the mistake is a reason for an item to fail."""
-        return any(item == name for name, _ in self.cells)
+        return any(item == name for name, _ in self.places)
 
 
 def known_mistakes(
@@ -68,13 +68,13 @@ def known_mistakes(
         for way, expected in accepted_ways(numbers):
             failed = frozenset(marks_of(items, run, expected))
             found = _explain(failed, _matches(numbers["mistakes"], way, run))
-            share = len(frozenset().union(*(match.cells for match in found))) / max(len(failed), 1)
+            share = len(frozenset().union(*(match.places for match in found))) / max(len(failed), 1)
             if share > explained:
                 best, explained = found, share
     return best
 
 
-def marks_of(items: Mapping[str, ItemTexts], run: Run, expected: Observed) -> dict[_Cell, Any]:
+def marks_of(items: Mapping[str, ItemTexts], run: Run, expected: Observed) -> dict[_Place, Any]:
     """Return what shows that a run is wrong: items that fail for a reason of their own, and errors.
 
     Args:
@@ -97,40 +97,40 @@ def _matches(
     """Yield the mistakes all of whose marks were seen, as made in one accepted way to answer."""
     for name, by_way in mistakes.items():
         for stored in by_way.get(way, ()):
-            marks = _cells(stored["marks"])
+            marks = _places(stored["marks"])
             # A mark of None (not reached) is shared by all mistakes that raise: it identifies none.
             identifies = any(value is not None for value in marks.values())
             if identifies and _all_seen(marks, run):
-                certain = _all_seen(_cells(stored["differs"]), run)
-                consistent = _all_seen(_cells(stored["clues"]), run)
+                certain = _all_seen(_places(stored["differs"]), run)
+                consistent = _all_seen(_places(stored["clues"]), run)
                 yield Match(name, frozenset(marks), certain, consistent)
 
 
-def _cells(observed: Observed) -> dict[_Cell, Any]:
+def _places(observed: Observed) -> dict[_Place, Any]:
     return {
         (item, label): value for item, cases in observed.items() for label, value in cases.items()
     }
 
 
-def _all_seen(cells: dict[_Cell, Any], run: Run) -> bool:
+def _all_seen(places: dict[_Place, Any], run: Run) -> bool:
     return all(
         same(run["observed"].get(item, {}).get(label), value, run["tolerance"])
-        for (item, label), value in cells.items()
+        for (item, label), value in places.items()
     )
 
 
-def _explain(failed: frozenset[_Cell], matches: Iterable[Match]) -> list[Match]:
+def _explain(failed: frozenset[_Place], matches: Iterable[Match]) -> list[Match]:
     """Choose the fewest mistakes that explain most, none of them a part of another."""
     chosen: list[Match] = []
     unexplained = failed
-    matches = [match for match in matches if match.cells == failed or match.consistent]
+    matches = [match for match in matches if match.places == failed or match.consistent]
     while len(chosen) < _MOST:
-        matches = [match for match in matches if match.cells <= unexplained]
+        matches = [match for match in matches if match.places <= unexplained]
         if not matches:
             break
-        cells = max((match.cells for match in matches), key=len)
-        candidates = {m.mistake: m for m in matches if m.cells == cells and m.certain}
+        places = max((match.places for match in matches), key=len)
+        candidates = {m.mistake: m for m in matches if m.places == places and m.certain}
         if len(candidates) == 1:  # several explain the same: none is named
             chosen += candidates.values()
-        unexplained -= cells
+        unexplained -= places
     return chosen

@@ -164,9 +164,14 @@ def mistakes(exercises: tuple[str, ...]) -> None:
         mistake_problems,
     )
 
-    answers = [one for one in all_mistakes() if not exercises or one.exercise in exercises]
-    if unknown := {*exercises} - {answer.exercise for answer in answers}:
-        raise click.ClickException(f"There are no known mistakes for {', '.join(sorted(unknown))}.")
+    answers = all_mistakes()
+    known = dict.fromkeys(answer.exercise for answer in answers)
+    if unknown := {*exercises} - known.keys():
+        raise click.ClickException(
+            f"There are no known mistakes for {', '.join(sorted(unknown))}: choose from "
+            f"{', '.join(known)}."
+        )
+    answers = [answer for answer in answers if answer.exercise in (exercises or known)]
     click.echo(f"Grading {len(answers)} known mistakes with nbgrader ...")
     table = grade_answers(answers)
     click.echo(layout(table))
