@@ -137,35 +137,33 @@ def does_not_round(monkeypatch):
     monkeypatch.setattr(fast, "gains_from_bfloat16", lambda device: False)
 
 
-def test_output_is_float32_but_rounded(rounds):
-    network = nn.Conv2d(1, 3, 3)
+@pytest.fixture
+def network():
+    return nn.Conv2d(1, 3, 3)
+
+
+def test_output_is_float32_but_rounded(rounds, network):
     output = Accelerated(network)(IMAGES)
     assert output.dtype == torch.float32
     assert torch.equal(output, output.bfloat16().float())
     torch.testing.assert_close(output, network(IMAGES), atol=0.02, rtol=0.02)
+    assert not torch.is_autocast_enabled("cpu")
 
 
-def test_same_numbers_where_nothing_is_gained(does_not_round):
-    network = nn.Conv2d(1, 3, 3)
+def test_same_numbers_where_nothing_is_gained_unless_asked_for(does_not_round, network):
     assert torch.equal(Accelerated(network)(IMAGES), network(IMAGES))
 
-
-def test_precision_that_is_asked_for_comes_before_what_is_faster(does_not_round):
-    network = nn.Conv2d(1, 3, 3)
-    assert torch.equal(Accelerated(network, use_bfloat16=False)(IMAGES), network(IMAGES))
     assert not torch.equal(Accelerated(network, use_bfloat16=True)(IMAGES), network(IMAGES))
 
 
-def test_gradients_reach_the_weights_in_float32(rounds):
-    network = nn.Conv2d(1, 3, 3)
+def test_precision_that_is_asked_for_comes_before_what_is_faster(rounds, network):
+    assert torch.equal(Accelerated(network, use_bfloat16=False)(IMAGES), network(IMAGES))
+
+
+def test_gradients_reach_the_weights_in_float32(rounds, network):
     Accelerated(network)(IMAGES).mean().backward()
     assert network.weight.grad.dtype == torch.float32
     assert network.weight.grad.abs().sum() > 0
-
-
-def test_autocast_ends_with_the_network(rounds):
-    Accelerated(nn.Conv2d(1, 3, 3))(IMAGES)
-    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_judging_an_image_with_a_graph_leaves_no_gradient_in_the_judge(does_not_round):
