@@ -55,6 +55,12 @@ def test_wrong_answers_lose_points_and_known_mistakes_are_named(answer: Answer) 
         assert report.mistakes == answer.mistakes, report.text
 
 
+def wrong(exercise: str, name: str):
+    """Return the wrong answer of a name."""
+    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == (exercise, name))
+    return load(exercise, answer.source)
+
+
 @pytest.mark.parametrize("exercise", EXERCISES)
 def test_verdicts_do_not_depend_on_the_default_type(exercise: str) -> None:
     torch.set_default_dtype(torch.float64)
@@ -82,13 +88,11 @@ def test_verdicts_do_not_depend_on_the_default_type(exercise: str) -> None:
     ],
 )
 def test_answers_that_only_look_right_earn_little(exercise: str, name: str, at_most: float) -> None:
-    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == (exercise, name))
-    assert judge(exercise, load(exercise, answer.source)).score <= at_most
+    assert judge(exercise, wrong(exercise, name)).score <= at_most
 
 
 def test_most_of_a_right_answer_earns_most_of_the_points() -> None:
-    number = next(a for a in answers("wrong") if a.name == "returns a number")
-    report = judge("generator-step", load("generator-step", number.source), points=10)
+    report = judge("generator-step", wrong("generator-step", "returns a number"), points=10)
     assert report.status == "partly"
     assert report.score == 9
 
@@ -123,8 +127,7 @@ def test_students_cannot_ask_for_hidden_tests() -> None:
 def test_the_hidden_score_counts_if_it_is_the_smaller_one(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    wrong = next(a for a in answers("wrong") if a.name == "gradients never cleared")
-    step = load("generator-step", wrong.source)
+    step = wrong("generator-step", "gradients never cleared")
     assert 0 < hidden.check("generator-step", step, 3.0, points=3) < 3
     assert hidden.check("generator-step", load("generator-step"), 3.0, points=3) == 3
     assert hidden.check("generator-step", load("generator-step"), 0.5, points=3) == 0.5
@@ -144,8 +147,7 @@ def test_a_known_mistake_gets_a_nudge_then_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(checks._recognised, "generator-step", set())
-    wrong = next(a for a in answers("wrong") if a.name == "gradients never cleared")
-    step = load("generator-step", wrong.source)
+    step = wrong("generator-step", "gradients never cleared")
     said = []
     for _ in range(2):
         assert 0 < checks.generator_step(step, points=3) < 3

@@ -40,13 +40,10 @@ def forever(dataset):
         pass
 
 
-def raises(dataset):
-    numbers = [1, 2]
-    return numbers[5]
-
-
-def exits(dataset):
-    sys.exit("bye")
+def forever_without_exceptions(dataset):
+    while True:
+        with contextlib.suppress(Exception):
+            dataset["T3"]
 
 
 def deep(dataset):
@@ -56,8 +53,8 @@ def deep(dataset):
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (raises, "IndexError: list index out of range"),
-        (exits, "SystemExit: bye"),
+        (lambda dataset: [1, 2][5], "IndexError: list index out of range"),
+        (lambda dataset: sys.exit("bye"), "SystemExit: bye"),
         (deep, "RecursionError"),
         (None, "TypeError"),
         (3, "TypeError"),
@@ -128,8 +125,9 @@ def test_the_table_of_layers_holds_in_float32(ending: str) -> None:
     assert {row[-1] for row in layers} == {"as expected"}
 
 
-def test_code_that_runs_for_ever_is_stopped() -> None:
-    report = judge("mean-image", forever, time_limit=0.3)
+@pytest.mark.parametrize("answer", [forever, forever_without_exceptions])
+def test_code_that_runs_for_ever_is_stopped(answer: object) -> None:
+    report = judge("mean-image", answer, time_limit=0.3)
     assert "It was stopped after 0.3 seconds" in report.text
     assert report.score == 0
 
@@ -139,18 +137,6 @@ def test_a_sleeping_answer_is_stopped_as_well() -> None:
     outcome = sandbox.run(lambda: time.sleep(60), seconds=0.2)
     assert outcome.error["kind"] == "too long"
     assert time.monotonic() - started < 30
-
-
-def test_a_loop_that_catches_every_exception_is_stopped_as_well() -> None:
-    def stubborn(dataset):
-        while True:
-            try:  # noqa: SIM105
-                dataset["T3"]
-            except Exception:
-                pass
-
-    report = judge("mean-image", stubborn, time_limit=0.2)
-    assert "It was stopped after 0.2 seconds" in report.text
 
 
 def test_ctrl_c_is_not_swallowed() -> None:

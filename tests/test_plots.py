@@ -91,18 +91,20 @@ def texts(shown):
     return [text.get_text() for text in shown.figure.findobj(Text)]
 
 
-def title_of(shown):
-    return shown.figure.get_suptitle() or shown.figure.axes[0].get_title()
+def columns(shown):
+    return [label.get_text() for label in shown.figure.axes[0].get_xticklabels()]
+
+
+def rows(shown):
+    return [label.get_text() for label in shown.figure.axes[0].get_yticklabels()]
 
 
 def image_tag(shown):
+    """Return the attributes of the one HTML element that shows the figure."""
     found = []
-
-    class Finder(HTMLParser):
-        def handle_starttag(self, tag, attributes):
-            found.append((tag, dict(attributes)))
-
-    Finder().feed(shown._repr_html_())
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: found.append((tag, dict(attributes)))
+    parser.feed(shown._repr_html_())
     ((tag, attributes),) = found
     assert tag == "img"
     return attributes
@@ -111,17 +113,23 @@ def image_tag(shown):
 # --- what every figure has in common ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_figure_has_title_labels_and_alternative_text(draw):
+@pytest.fixture(params=FIGURES.values(), ids=FIGURES)
+def draw(request):
+    return request.param
+
+
+def test_figure_has_title_labels_and_alternative_text_and_no_stamp(draw):
+    plt.close("all")
     shown = draw()
-    assert title_of(shown)
-    assert len(shown.alt) > 40
     main = shown.figure.axes[0]
+    assert shown.figure.get_suptitle() or main.get_title()
+    assert len(shown.alt) > 40
     assert main.get_xlabel()
     assert main.get_ylabel() or main.images  # rows of slices carry their names instead
+    assert STAMP not in texts(shown)
+    assert plt.get_fignums() == [], "nothing is left open in pyplot"
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
 def test_alternative_text_reaches_the_notebook(draw):
     shown = draw()
     data, _ = DisplayFormatter().format(shown)
@@ -147,26 +155,6 @@ def test_alternative_text_is_escaped():
     assert image_tag(shown)["alt"].startswith('a "title" with <tags> & more.')
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_nothing_is_left_open_in_pyplot(draw):
-    plt.close("all")
-    draw()
-    assert plt.get_fignums() == []
-
-
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_simulated_data_are_stamped(draw, simulated_data):
-    shown = draw()
-    assert STAMP in texts(shown)
-    assert STAMP in shown.alt
-    assert CREDIT not in texts(shown)
-
-
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_real_data_are_not_stamped(draw):
-    assert STAMP not in texts(draw())
-
-
 @pytest.mark.parametrize("draw", (PICTURES | MAPS).values(), ids=PICTURES | MAPS)
 def test_figures_that_show_real_slices_credit_them(draw):
     shown = draw()
@@ -174,17 +162,16 @@ def test_figures_that_show_real_slices_credit_them(draw):
     assert CREDIT in shown.alt
 
 
-@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
-def test_nothing_is_cut_off(draw, simulated_data):
+def test_simulated_data_are_stamped_and_nothing_is_cut_off(draw, simulated_data):
     shown = draw()
+    assert STAMP in texts(shown)
+    assert STAMP in shown.alt
+    assert CREDIT not in texts(shown)
     shown.figure.draw_without_rendering()
     tight = shown.figure.get_tightbbox()
     width, height = shown.figure.get_size_inches()
-    assert tight.x0 >= 0
-    assert tight.y0 >= 0
-    assert tight.x1 <= width
-    assert tight.y1 <= height
-    assert width <= 9.5
+    assert 0 <= tight.x0 < tight.x1 <= width <= 9.5
+    assert 0 <= tight.y0 < tight.y1 <= height
 
 
 def test_a_dark_style_of_the_reader_changes_nothing():
@@ -223,11 +210,11 @@ def test_slices_stand_upright_with_the_first_row_on_top():
     marked = torch.full((1, 1, 8, 8), -1.0)
     marked[0, 0, 7, 0] = 1  # right end of x, lower end of y
     dark = torch.full((1, 1, 8, 8), -1.0)
-    axes = plots.sample_grid(marked, dark, dark, "one bright voxel").figure.axes[0]
+    shown = plots.sample_grid(marked, dark, dark, "one bright voxel")
+    axes = shown.figure.axes[0]
     ((row, column),) = np.argwhere(np.ma.filled(axes.images[0].get_array(), -1) == 1)
     x, y = axes.transData.transform((column, row))  # pixels, upwards
-    names = ["T1-w (input)", "T2-w generated", "T2-w true"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == names
+    assert rows(shown) == ["T1-w (input)", "T2-w generated", "T2-w true"]
     heights = [axes.transData.transform((0, tick))[1] for tick in axes.get_yticks()]
     assert heights == sorted(heights, reverse=True)
     assert heights[0] > y > (heights[0] + heights[1]) / 2
@@ -249,26 +236,20 @@ def test_voxels_are_squares_of_whole_pixels(count, tmp_path):
 
 def test_rows_and_columns_are_named_in_order():
     shown = plots.compare_methods(batch(), batch(seed=1), PREDICTIONS)
-    axes = shown.figure.axes[0]
-    downwards = [label.get_text() for label in axes.get_yticklabels()]
-    assert downwards == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
-    columns = [label.get_text() for label in axes.get_xticklabels()]
-    assert columns == ["subject 1", "subject 2", "subject 3"]
+    assert rows(shown) == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
+    assert columns(shown) == ["subject 1", "subject 2", "subject 3"]
 
 
 def test_extremes_are_named_and_in_order():
-    shown = plots.extreme_subjects(SLICES, subjects())
-    columns = [label.get_text() for label in shown.figure.axes[0].get_xticklabels()]
-    assert columns == ["best: 20", "median: 15", "worst: 10"]
+    by_psnr = plots.extreme_subjects(SLICES, subjects())
+    assert columns(by_psnr) == ["best: 20", "median: 15", "worst: 10"]
     by_error = plots.extreme_subjects(SLICES, subjects(), "MAE")
-    columns = [label.get_text() for label in by_error.figure.axes[0].get_xticklabels()]
-    assert columns == ["best: 0.1", "median: 0.2", "worst: 0.3"]
+    assert columns(by_error) == ["best: 0.1", "median: 0.2", "worst: 0.3"]
 
 
 def test_pairs_carry_the_subjects_and_stop_at_the_end_of_the_split():
     shown = plots.show_pairs(dataset(2), subjects=6)
-    columns = [label.get_text() for label in shown.figure.axes[0].get_xticklabels()]
-    assert columns == ["sub-IXI000", "sub-IXI001"]
+    assert columns(shown) == ["sub-IXI000", "sub-IXI001"]
     assert "sub-IXI000, sub-IXI001" in shown.alt
 
 
@@ -278,7 +259,7 @@ def test_grids_of_few_and_many_subjects_fit_a_notebook(count):
     width, height = shown.figure.get_size_inches()
     assert width <= 9.5
     assert height <= 9
-    assert len(shown.figure.axes[0].get_xticklabels()) == min(count, 10)
+    assert len(columns(shown)) == min(count, 10)
 
 
 def test_tensors_of_a_network_are_accepted():
@@ -350,9 +331,8 @@ def test_reference_line_is_drawn_and_named_only_if_asked():
 def test_one_epoch_makes_a_curve_with_whole_epochs_on_the_axis():
     shown = plots.training_curves(history(1))
     shown.figure.draw_without_rendering()
-    labels = {label.get_text() for label in shown.figure.axes[0].get_xticklabels()}
-    assert "1" in labels
-    assert not any("." in label for label in labels)
+    assert "1" in columns(shown)
+    assert not any("." in label for label in columns(shown))
     assert shown.alt.count("at epoch 1") == 2
 
 
@@ -372,14 +352,14 @@ def test_metric_bars_label_what_was_not_measured_here():
     axes = shown.figure.axes[0]
     assert "Generator (published): MAE 0.049, PSNR 20.19, SSIM 0.968." in shown.alt
     assert [bar.get_width() for bar in axes.patches] == [0.0731, 0.0492]
-    labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["Mean T2-w image", "Generator\n(published)"]
+    assert rows(shown) == ["Mean T2-w image", "Generator\n(published)"]
 
 
 def test_contrast_bars_write_the_signals():
-    axes = plots.contrast_bars(signals()).figure.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["0.20", "0.60", "1.00", "0.30"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["CSF", "white matter"]
+    shown = plots.contrast_bars(signals())
+    written = [text.get_text() for text in shown.figure.axes[0].texts]
+    assert written == ["0.20", "0.60", "1.00", "0.30"]
+    assert columns(shown) == ["CSF", "white matter"]
 
 
 # --- what is refused ----------------------------------------------------------------------------
