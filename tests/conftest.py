@@ -8,7 +8,7 @@ import torch
 from toy import write_toy_course
 
 from labhelpers import data
-from labhelpers.instructor.course.nbgrader import copy_course
+from labhelpers.instructor.course.nbgrader import assignments, copy_course
 from labhelpers.instructor.course.release import build_student
 
 # Several test processes share the processor; the kernels that they start inherit the variable.
@@ -43,6 +43,12 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = copy_course(tmp_path_factory.mktemp("course"))
     build_student(root)
     return root
+
+
+@pytest.fixture(params=assignments())
+def name(request: pytest.FixtureRequest) -> str:
+    """Each assignment in turn."""
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -12,23 +12,24 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_locked, is_solution
 
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments
+from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments, grade_id
 from labhelpers.instructor.course.preprocessors import remove_markers
 
 NAMES = assignments()
 TAGS = {"needs-answer", "nbval-check-output", "nbval-ignore-output"}
 
 
-def source_path(name: str) -> Path:
-    return REPOSITORY / "notebooks" / name / f"{name}.ipynb"
+@pytest.fixture
+def notebook(name: str) -> NotebookNode:
+    return source(name)
 
 
 def source(name: str) -> NotebookNode:
     return nbformat.read(source_path(name), as_version=4)
 
 
-def grade_id(cell: NotebookNode) -> str | None:
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
+def source_path(name: str) -> Path:
+    return REPOSITORY / "notebooks" / name / f"{name}.ipynb"
 
 
 def project_files() -> list[Path]:
@@ -46,15 +47,13 @@ def test_the_notebooks_are_those_of_the_course():
     assert found == {source_path(name).relative_to(REPOSITORY) for name in NAMES}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_source_notebooks_hold_no_outputs(name):
-    for cell in source(name).cells:
+def test_source_notebooks_hold_no_outputs(notebook):
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             assert cell.outputs == [] and cell.execution_count is None
             assert "execution" not in cell.metadata
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_source_notebooks_are_written_as_jupyter_writes_them(name):
     text = source_path(name).read_text(encoding="utf-8")
     assert text == nbformat.writes(nbformat.reads(text, as_version=4)) + "\n"
@@ -66,15 +65,13 @@ def test_the_notebooks_have_the_exercises_of_the_list():
     assert [grade_id(cell) for cell in code] == list(EXERCISES)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_notebook_has_10_points_and_a_written_question(name):
-    grades = [cell for cell in source(name).cells if is_grade(cell)]
+def test_each_notebook_has_10_points_and_a_written_question(notebook):
+    grades = [cell for cell in notebook.cells if is_grade(cell)]
     assert sum(cell.metadata.nbgrader.points for cell in grades) == 10
     written = [grade_id(cell) for cell in grades if cell.cell_type == "markdown"]
     assert len(written) == 1 and written[0].startswith("written-")
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_the_lesson_states_the_points_of_the_cells(name):
     cells = source(name).cells
     points = {
@@ -93,9 +90,8 @@ def test_the_lesson_states_the_points_of_the_cells(name):
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_exercise_has_its_check_right_under_it(name):
-    cells = source(name).cells
+def test_each_exercise_has_its_check_right_under_it(notebook):
+    cells = notebook.cells
     solutions = [place for place, cell in enumerate(cells) if is_solution(cell)]
     assert len(solutions) > 2
     for place in solutions:
@@ -124,9 +120,7 @@ score = hidden.check("{exercise.id}", {name}, score, points={points})
 score"""
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_cells_are_well_formed(name):
-    notebook = source(name)
+def test_cells_are_well_formed(notebook):
     nbformat.validate(notebook)
     ids = [grade_id(cell) for cell in notebook.cells if grade_id(cell)]
     assert len(ids) == len(set(ids))
@@ -252,10 +246,3 @@ def test_no_repository_is_named_in_workflows_or_notebooks():
     for path in places:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"git\+https|colab\.research\.google\.com/github", text), path
-
-
-def test_pre_commit_needs_nothing_from_elsewhere():
-    config = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())
-    assert [repository["repo"] for repository in config["repos"]] == ["local"]
-    hooks = {hook["id"] for hook in config["repos"][0]["hooks"]}
-    assert {"strip-outputs", "ruff-check", "ruff-format"} <= hooks

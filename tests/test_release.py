@@ -10,12 +10,11 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_locked, is_solution
 from toy import toy_notebook, write_source
 
-from labhelpers.instructor.course.nbgrader import CourseError, assignments
+from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.course.release import build_solution, build_student
 from labhelpers.instructor.course.wheel import student_wheel
 
 MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS)")
-NAMES = assignments()
 
 
 def read(path: Path) -> NotebookNode:
@@ -54,20 +53,17 @@ def lines_of(notebook: NotebookNode) -> set[str]:
     return {line.strip() for cell in notebook.cells for line in cell.source.split("\n")}
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_no_line_of_a_solution_or_hidden_test_reaches_the_students(course, name):
     secrets = secret_lines(source(course, name))
     assert len(secrets) > 20
     assert not secrets & lines_of(student(course, name))
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_every_code_cell_parses(course, name):
     for cell in code_cells(student(course, name)):
         ast.parse(TransformerManager().transform_cell(cell.source))
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_student_version_has_stubs_and_no_outputs(course, name):
     cells = code_cells(student(course, name))
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
@@ -77,7 +73,6 @@ def test_student_version_has_stubs_and_no_outputs(course, name):
         assert 'raise NotImplementedError("not written yet")' in cell.source
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_cells_that_need_an_answer_may_fail(course, name):
     for cell in code_cells(student(course, name)):
         tags = cell.metadata.get("tags", [])
@@ -85,14 +80,12 @@ def test_cells_that_need_an_answer_may_fail(course, name):
         assert not (is_grade(cell) and tags), "a check never raises"
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_student_version_keeps_every_cell(course, name):
     assert [cell.id for cell in student(course, name).cells] == [
         cell.id for cell in source(course, name).cells
     ]
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
     setup = code_cells(student(course, name))[0]
     assert is_locked(setup) and len(setup.source.splitlines()) < 35
