@@ -46,9 +46,10 @@ test: $(INSTALLED) ## lint, unit tests, notebooks, release and grading
 	$(call part,notebooks,$(LABHELPERS) validate)
 	$(call part,release and grading,$(PY) -m pytest -q -m slow --numprocesses auto --dist loadfile)
 
-jupyter: $(INSTALLED) ## open JupyterLab on the student version
+jupyter: $(INSTALLED) ## open JupyterLab on a copy of the student version that nothing overwrites
 	@test -d build/student || $(LABHELPERS) release --student-only
-	@$(PY) -m jupyterlab --notebook-dir build/student
+	@test -d build/work || cp -R build/student build/work
+	@$(PY) -m jupyterlab --notebook-dir build/work
 
 formgrader: $(INSTALLED) ## open JupyterLab on the course, for grading
 	@$(PY) -m jupyterlab

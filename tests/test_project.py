@@ -1,4 +1,5 @@
 import ast
+import inspect
 import re
 import subprocess
 from graphlib import TopologicalSorter
@@ -14,6 +15,7 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments, grade_id
 from labhelpers.instructor.course.preprocessors import remove_markers
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 
 NAMES = assignments()
 TAGS = {"needs-answer", "nbval-check-output", "nbval-ignore-output"}
@@ -131,6 +133,12 @@ def test_cells_are_well_formed(notebook):
     first_code = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert grade_id(first_code) == "setup" and is_locked(first_code)
     assert "pip install -e" in first_code.source
+
+
+@pytest.mark.parametrize("method", TRAINING_NOTEBOOKS)
+def test_a_second_training_can_be_kept_under_a_name_of_its_own(method):
+    train = run_source(given_source(TRAINING_NOTEBOOKS[method]))[f"train_{method}"]
+    assert inspect.signature(train).parameters["name"].default == method
 
 
 def test_recap_cells_repeat_the_solutions():

@@ -16,7 +16,7 @@ __all__ = ["lab_overview", "lab_table", "score_problems"]
 
 _NEXT = """\
 Where to go next
-  make jupyter      the student version in JupyterLab (build/student/)
+  make jupyter      the student version in JupyterLab, in a copy of your own (build/work/)
   make formgrader   grading in JupyterLab: menu Nbgrader > Formgrader; written answers wait there
   build/student.zip and build/solution.zip   to hand out before and after
   labhelpers validate --preset full          the full training, on a GPU if there is one
