@@ -168,11 +168,10 @@ def test_hidden_tests_do_not_show_their_numbers(exercise: str) -> None:
 
 def test_parameter_counts_are_those_of_the_lab() -> None:
     stored = verdict.read_json(verdict.VISIBLE_FILE)
-    counts = {
-        exercise: stored[exercise]["reference"]["parameters"]["default channels"]
-        for exercise in ("generator-unet", "discriminator", "discriminator-cycle")
-    }
-    assert list(counts.values()) == [13_611_073, 1_550_913, 1_558_017]
+    counts = {"generator-unet": 13_611_073, "discriminator": 1_550_913,
+              "discriminator-cycle": 1_558_017}  # fmt: skip
+    for exercise, count in counts.items():
+        assert stored[exercise]["reference"]["parameters"]["default channels"] == count
 
 
 @pytest.mark.parametrize("exercise", ["cgan-step", "cyclegan-step"])

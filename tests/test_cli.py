@@ -149,16 +149,6 @@ def test_guides_name_commands_targets_and_files_that_exist(guide):
         assert (guide.parent / link).exists(), link
 
 
-def test_there_are_guides_for_all_readers():
-    names = {path.relative_to(REPOSITORY).as_posix() for path in GUIDES}
-    assert {
-        "README.md",
-        ".github/CHANGELOG.md",
-        ".github/CONTRIBUTING.md",
-        "labhelpers/instructor/README.md",
-    } <= names
-
-
 def test_a_wrong_command_in_a_guide_is_found():
     assert unknown_part("labhelpers release --student-only") is None
     assert unknown_part("labhelpers experiments ablation --method cgan") is None

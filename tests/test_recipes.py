@@ -1,6 +1,6 @@
 """The recipes: chosen by one word, and the objects that they make."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 import torch
@@ -49,21 +49,15 @@ def test_every_trained_method_has_both_recipes():
 def test_reference_is_the_published_recipe(method):
     """Adam at 2e-4, batches of 40, all weights of the losses 1."""
     recipe = find_recipe(method, "reference")
-    published = {"batch_size": 40, "lr": 2e-4, "lr_discriminator": 2e-4, "schedule": "constant",
-                 "lambda_gan": 1, "lambda_pixel": 1, "lambda_cycle": 1}  # fmt: skip
-    own = {field.name for field in fields(recipe)}
-    assert {name: getattr(recipe, name) for name in own & published.keys()} == {
-        name: value for name, value in published.items() if name in own
-    }
+    assert (recipe.batch_size, recipe.lr, recipe.schedule) == (40, 2e-4, "constant")
+    assert getattr(recipe, "lr_discriminator", 2e-4) == 2e-4
+    for loss in ("gan", "pixel", "cycle"):
+        assert getattr(recipe, f"lambda_{loss}", 1) == 1
 
 
 def test_recipe_has_no_choice_of_another_method():
-    own = {
-        method: {field.name for field in fields(RECIPES[method]["reference"])} for method in RECIPES
-    }
-    assert "lambda_gan" not in own["generator"]
-    assert "lambda_cycle" not in own["cgan"]
-    assert "lambda_pixel" not in own["cyclegan"]
+    assert not hasattr(GeneratorRecipe(), "lambda_gan")
+    assert not hasattr(CGANRecipe(), "lambda_cycle")
     with pytest.raises(TypeError, match="lambda_pixel"):
         replace(CycleGANRecipe(), lambda_pixel=2.0)
 
