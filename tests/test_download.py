@@ -20,7 +20,9 @@ from labhelpers.download import Source, fetch_ixi, folder_digest
 
 @pytest.fixture
 def server(monkeypatch):
+    """Two sources: the first has the slices, the second nothing."""
     server = Server()
+    server.answers = {"/a.zip": make_zip()}
     monkeypatch.setattr(
         download,
         "SOURCES",
@@ -103,7 +105,6 @@ def test_given_folder_must_exist(tmp_path, monkeypatch):
 
 
 def test_zip_is_unpacked_verified_and_kept(tmp_path, server, capfd):
-    server.answers["/a.zip"] = make_zip()
     folder = fetch_ixi(tmp_path / "cache")
     assert folder == tmp_path / "cache" / "ixi-64"
     assert contents(folder) == FILES
@@ -118,7 +119,6 @@ def test_zip_is_unpacked_verified_and_kept(tmp_path, server, capfd):
 
 def test_default_cache_is_the_users(tmp_path, server, monkeypatch):
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / project)
-    server.answers["/a.zip"] = make_zip()
     assert fetch_ixi() == tmp_path / "labhelpers" / "ixi-64"
 
 
@@ -152,7 +152,7 @@ def test_no_member_leaves_the_target_folder(tmp_path, server):
 
 
 def test_links_in_a_tar_are_not_followed(tmp_path, server):
-    server.answers["/b.tar.gz"] = make_tar(link="sub-IXI777 - T1.pt")
+    server.answers = {"/b.tar.gz": make_tar(link="sub-IXI777 - T1.pt")}
     assert contents(fetch_ixi(tmp_path)) == FILES
 
 
@@ -208,7 +208,6 @@ def test_reason_of_a_failed_source_is_said_and_the_second_is_tried(
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "is a file"])
 def test_damaged_cache_is_mended(tmp_path, server, capfd, damage):
-    server.answers["/a.zip"] = make_zip()
     folder = fetch_ixi(tmp_path)
     if damage == "missing":
         (folder / "sub-IXI001 - T1.pt").unlink()
@@ -224,14 +223,12 @@ def test_damaged_cache_is_mended(tmp_path, server, capfd, damage):
 
 
 def test_file_of_a_file_manager_does_not_spoil_the_cache(tmp_path, server):
-    server.answers["/a.zip"] = make_zip()
     (fetch_ixi(tmp_path) / ".DS_Store").write_text("x")
     fetch_ixi(tmp_path)
     assert len(server.requests) == 1
 
 
 def test_several_at_once_end_with_one_sound_folder(tmp_path, server):
-    server.answers["/a.zip"] = make_zip()
     with ThreadPoolExecutor(4) as pool:
         folders = list(pool.map(fetch_ixi, [tmp_path] * 4))
     assert folders == [tmp_path / "ixi-64"] * 4
@@ -243,7 +240,6 @@ def test_interruption_leaves_nothing(tmp_path, server, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    server.answers["/a.zip"] = make_zip()
     with monkeypatch.context() as patch:
         patch.setattr(zipfile.ZipFile, "open", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -299,6 +295,7 @@ def test_silent_server_is_given_up(tmp_path, monkeypatch, capfd):
 @pytest.mark.parametrize("size", ["with", "without"])  # GitHub does not send the size
 def test_progress_bar_goes_to_standard_output(tmp_path, server, monkeypatch, capfd, size):
     monkeypatch.setattr(download, "is_interactive", lambda: True)
-    server.answers["/a.zip"] = make_zip() if size == "with" else ("without size", make_zip())
+    if size == "without":
+        server.answers["/a.zip"] = ("without size", make_zip())
     fetch_ixi(tmp_path)
     assert capfd.readouterr().out.count("B/s") > 1  # drawn at the start and again later

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_locked, is_solution
-from toy import toy_notebook, write_source
+from toy import change_solution
 
 from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.course.release import build_solution, build_student
@@ -167,17 +167,13 @@ def test_the_solution_is_executed_and_free_of_markers_and_hidden_tests(toy_cours
 
 
 def test_a_solution_that_fails_is_not_published(toy_course):
-    notebook = toy_notebook()
-    notebook.cells[2].source = notebook.cells[2].source.replace("2 * x", "1 / 0")
-    write_source(toy_course, notebook)
+    change_solution(toy_course, "2 * x", "1 / 0")
     with pytest.raises(CourseError, match=r"cell 'use': ZeroDivisionError"):
         build_solution(toy_course)
     assert not (toy_course / "build" / "solution.zip").exists()
 
 
 def test_a_broken_source_is_named_with_the_reason(toy_course):
-    notebook = toy_notebook()
-    notebook.cells[2].source = notebook.cells[2].source.replace("### END SOLUTION", "")
-    write_source(toy_course, notebook)
+    change_solution(toy_course, "### END SOLUTION", "")
     with pytest.raises(CourseError, match=r"GenerateAssignment failed on 'toy':\n.*end solution"):
         build_student(toy_course)

@@ -67,6 +67,12 @@ def write_source(root: Path, notebook: NotebookNode) -> None:
     nbformat.write(notebook, folder / "toy.ipynb")
 
 
+def change_solution(root: Path, old: str, new: str) -> None:
+    notebook = toy_notebook()
+    notebook.cells[2].source = notebook.cells[2].source.replace(old, new)
+    write_source(root, notebook)
+
+
 def _code(cell_id: str, source: str, metadata: dict) -> NotebookNode:
     return v4.new_code_cell(source, id=cell_id, metadata=metadata)
 
