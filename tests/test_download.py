@@ -192,9 +192,7 @@ def test_wrong_digest_is_said_and_not_kept(tmp_path, server, capfd):
         (("cut", make_zip()), "the download was cut before its end"),
     ],
 )
-def test_reason_of_a_failed_source_is_said_and_the_second_is_tried(
-    tmp_path, server, capfd, answer, words
-):
+def test_a_failed_source_is_told_and_the_second_is_tried(tmp_path, server, capfd, answer, words):
     server.answers = {"/a.zip": answer, "/b.tar.gz": make_tar()}
     folder = fetch_ixi(tmp_path)
     assert contents(folder) == FILES

@@ -133,37 +133,6 @@ def test_trainings_are_taken_in(file, tmp_path):
     assert file.read_text(encoding="utf-8").startswith("# What was measured")
 
 
-def test_benchmark_is_taken_in(file, tmp_path):
-    step = {"seconds": 0.5, "steps_per_s": 2, "ratio": 1, "gflop": 9.0, "share_of_peak": 0.5,
-            "memory_mb": 900.4}  # fmt: skip
-    measured = {
-        "machine": {"platform": "Linux", "python": "3.12", "torch": "2.15", "threads": 4},
-        "training": {
-            "device": "CPU, 4 threads",
-            "peaks": {"plain": 100.0, "lab, float32": 100.0},
-            **{
-                method.id: {"plain": step, "lab, float32": step | {"seconds": 0.2}}
-                for method in METHODS.values()
-                if method.kind == "trained"
-            },
-        },
-        "data": {"repeats": 5, "load_s": 0.4, "epoch_memory_s": 0.01, "epoch_files_s": 0.3},
-        "checks": {
-            "mean-image": {"right_s": 0.1, "wrong_s": 0.21},
-            "generator-unet": {"right_s": 0.9, "wrong_s": 0.8},
-        },
-        "grading": {"assignment": "2-generator", "seconds": 14.6},
-    }
-    benchmark = tmp_path / "benchmark.json"
-    benchmark.write_text(json.dumps(measured))
-    report.take_in_benchmark(benchmark, file)
-    page, _ = report.report_files(file).values()
-    assert "On CPU, 4 threads (Linux), PyTorch 2.15, medians of 5 steps" in page
-    assert "| Generator, lab, float32 | 0.200 | 5.00 | **2.50** | 50 % | 900 |" in page
-    assert "The longest check takes 0.90 s, all others 0.21 s or less" in page
-    assert "in bfloat16 is" not in page, "this machine gains nothing from it"
-
-
 # --- what the notebooks' prose quotes -----------------------------------------------------------
 
 CONSTANT_LAST = "learning rate constant at 2e-4, last weights"

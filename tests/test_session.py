@@ -35,9 +35,7 @@ def test_full_is_the_default(no_environment, capsys):
         {"NBGRADER_EXECUTION": "autograde", "LABHELPERS_PRESET": "full"},
     ],
 )
-def test_grading_and_then_the_environment_go_before_the_notebook(
-    no_environment, monkeypatch, settings
-):
+def test_grading_goes_before_environment_and_notebook(no_environment, monkeypatch, settings):
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
     assert choose_preset().name == choose_preset("full").name == "quick"

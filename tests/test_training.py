@@ -61,9 +61,7 @@ def test_limit_subjects_keeps_batches_and_order(loaders):
     assert limit_subjects(train_loader, None) is train_loader
 
 
-def test_history_holds_the_mean_of_each_epoch_and_there_are_samples_of_each(
-    loaders, tmp_path, capsys
-):
+def test_each_epoch_has_its_mean_losses_and_samples(loaders, tmp_path, capsys):
     run = train(loaders, losses=[1, 2, 3, 4, 5, 6])
     assert images_of(tmp_path / "images" / "demo") == ["epoch-1.png", "epoch-2.png"]
     assert run.history["generator"].tolist() == [2, 5]
