@@ -1,5 +1,3 @@
-import contextlib
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -83,19 +81,6 @@ def test_a_missing_and_a_superfluous_layer_are_found() -> None:
     trace = watch(Net())[0]
     assert layer_table(trace[:1], trace, 1e-4).rows[1][1] == "nothing more"
     assert layer_table([*trace, trace[0]], trace, 1e-4).rows[-1][1] == "nothing more"
-
-
-def test_a_layer_that_fails_is_the_last_of_the_trace() -> None:
-    class Broken(Net):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.second(x)
-
-    watched = LayerTrace()
-    with watched, contextlib.suppress(RuntimeError):
-        Broken()(torch.zeros(1, 1, 8, 8))
-    assert watched.layers[-1]["output"] is None
-    table = layer_table(watched.layers, watch(Net())[0], 1e-4)
-    assert "(1, 1, 8, 8) -> stopped here" in table.rows[0]
 
 
 def test_asking_a_weight_for_its_size_is_no_layer() -> None:
