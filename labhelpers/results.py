@@ -108,8 +108,11 @@ def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
     if not path.exists():
         return None
     try:
-        generator.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        names = saved if saved.keys() == generator.state_dict().keys() else generator.state_dict()
+        # A student may have called the layers otherwise: then weights are taken in their order.
+        generator.load_state_dict(dict(zip(names, saved.values(), strict=True)))
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError):
         print(
             f"{path.absolute()} does not hold weights that fit this network, which is left out. "
             f"Train {method!r} again to save them anew."

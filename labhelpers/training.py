@@ -120,6 +120,8 @@ class TrainingRun:
         traceback: TracebackType | None,
     ) -> bool:
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if kind is not None and not self.interrupted:
+            self._save_record(failed=True)
         self._progress.close()
         if self.interrupted:
             print(
@@ -174,9 +176,14 @@ class TrainingRun:
             f"Epoch {self._epoch:>{width}}/{self._num_epoch}: {losses}", file=sys.stdout
         )
 
-    def _save_record(self) -> None:
+    def _save_record(self, failed: bool = False) -> None:
         # Written at the start and after every epoch: whatever ends the run, this is what it was.
-        record = {"recipe": self._recipe.label, "num_epoch": self._num_epoch, "losses": self._rows}
+        record = {
+            "recipe": self._recipe.label,
+            "num_epoch": self._num_epoch,
+            "losses": self._rows,
+            "failed_in_epoch": self._epoch if failed else None,
+        }
         (self.folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
@@ -202,9 +209,15 @@ def describe_run(name: str) -> str:
 
     Raises:
         FileNotFoundError: If there is no run of that name in this folder yet.
+        RuntimeError: If the last one failed, so that there is no network to describe.
     """
     record = _read_record(name)
     finished, num_epoch = len(record["losses"]), record["num_epoch"]
+    if epoch := record["failed_in_epoch"]:
+        raise RuntimeError(
+            f"The last run of {name!r} failed in epoch {epoch} of {num_epoch}: it left no network. "
+            "Mend what its error names and train again."
+        )
     if finished < num_epoch:
         return f"{record['recipe']}, stopped in epoch {finished + 1} of {num_epoch}"
     return f"{record['recipe']}, {num_epoch} epoch{'s' * (num_epoch > 1)}"
@@ -238,10 +251,13 @@ def show_samples(name: str) -> None:
     Raises:
         FileNotFoundError: If there is no run of that name in this folder yet.
     """
-    description, folder = describe_run(name), _folder(name)
+    folder = _folder(name)
     epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.png"))
     if not epochs:
-        print(f"Run {name!r} ({description}): no epoch was finished, so there is no sample image.")
+        print(
+            f"Run {name!r} ({describe_run(name)}): no epoch was finished, so there is no sample "
+            "image."
+        )
     for epoch in sorted({*epochs[:1], *epochs[-1:]}):
         alt = f"Run {name}: T1-w, generated and true T2-w slices after epoch {epoch}"
         display(plots.SavedFigure(folder / f"epoch-{epoch}.png", alt))

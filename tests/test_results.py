@@ -147,6 +147,15 @@ def test_damaged_network(content, saved_results, capsys):
     assert "Train 'generator' again" in capsys.readouterr().out
 
 
+def test_the_weights_fit_whatever_a_student_calls_the_layers(saved_results):
+    names = {"first": nn.Conv2d(1, 1, 3), "second": nn.Conv2d(1, 2, 3)}
+    network = nn.ModuleDict(names)
+    save_result("generator", METRICS, "2 epochs", network)
+    loaded = load_generator("generator", nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(1, 2, 3)))
+    torch.testing.assert_close(loaded[1].weight, names["second"].weight)
+    assert load_generator("generator", nn.Sequential(*names.values(), nn.Conv2d(1, 1, 1))) is None
+
+
 def test_network_of_another_architecture(saved_results, capsys):
     assert load_generator("generator", nn.Conv2d(2, 1, 3)) is None
     assert "does not hold weights that fit this network" in capsys.readouterr().out
