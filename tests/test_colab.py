@@ -69,7 +69,7 @@ def installed(python: Path) -> dict[str, str]:
 
 
 def run(notebook: NotebookNode, folder: Path) -> None:
-    settings = {"kernel_name": "colab", "timeout": 300, "resources": {"metadata": {"path": folder}}}
+    settings = {"kernel_name": "colab", "timeout": 600, "resources": {"metadata": {"path": folder}}}
     NotebookClient(notebook, **settings).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import GenerateAssignment, GenerateSolution
 
 from labhelpers.instructor.course.nbgrader import (
@@ -90,7 +89,8 @@ def build_solution(root: Path = REPOSITORY, preset: str = "quick") -> dict[str, 
         CourseError: If a cell of a solution fails.
     """
     course = open_course(root)
-    _set_preset(course, preset)
+    os.environ["LABHELPERS_PRESET"] = preset  # the notebooks' kernels inherit it
+    course.config.Execute.timeout = None  # our own cells take the time they take
     folder = _empty_folder(root / "build" / "solution")
     _empty_folder(root / "build" / "run")  # else results of an earlier run would be shown
     seconds = {}
@@ -105,12 +105,6 @@ def build_solution(root: Path = REPOSITORY, preset: str = "quick") -> dict[str, 
     (folder / wheel).write_bytes(content)
     _zip(folder)
     return seconds
-
-
-def _set_preset(course: NbGraderAPI, preset: str) -> None:
-    os.environ["LABHELPERS_PRESET"] = preset  # the notebooks' kernels inherit it
-    if preset == "full":
-        course.config.Execute.timeout = None  # a training of 20 epochs takes the time it takes
 
 
 def _refuse_errors(name: str, notebook: NotebookNode) -> None:
