@@ -150,20 +150,12 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
     `[-1, 1]`: changing one in place leaves the dataset as it is.
 
     Attributes:
-        root: The folder that was read, or None for `from_tensors`.
         mode: `"train"` or `"test"`.
         subjects: Names of the subjects, in the order of the items.
         t1: All T1-w slices, `(N, 1, 64, 64)`.
         t2: All T2-w slices, `(N, 1, 64, 64)`.
         simulated: Whether one of the subjects or more is simulated.
     """
-
-    root: Path | None
-    mode: str
-    subjects: list[str]
-    t1: Tensor
-    t2: Tensor
-    simulated: bool
 
     def __init__(self, root: Path | str, mode: str = "train") -> None:
         """Read one part of a folder of slices.
@@ -180,59 +172,37 @@ class IXIDataset(Dataset[dict[str, Tensor]]):
         Warns:
             UserWarning: One of the two files of a subject is missing; the subject is left out.
         """
-        _check_mode(mode)
+        if mode not in ("train", "test"):
+            raise DataError(
+                f"mode is {mode!r}. Expected 'train' or 'test'. Write IXIDataset(root, "
+                "mode='train')."
+            )
         root = Path(os.path.expanduser(root))
         paired = _paired_subjects(root)
         train, test = split_subjects(paired)
         subjects = train if mode == "train" else test
         t1, t2 = _read_slices(root, paired, subjects)
-        self._hold(t1, t2, subjects, mode, root)
+        self._hold(t1, t2, subjects, mode)
 
     @classmethod
-    def from_tensors(
-        cls, t1: Tensor, t2: Tensor, subjects: list[str] | None = None, mode: str = "train"
-    ) -> IXIDataset:
-        """Make a dataset of any image size from two tensors `(N, 1, H, W)`; nothing is split.
+    def from_tensors(cls, t1: Tensor, t2: Tensor, subjects: list[str] | None = None) -> IXIDataset:
+        """Make a training set of any image size from two tensors `(N, 1, H, W)`; nothing is split.
 
-        The tensors keep their type, and their range is not checked.
+        The tensors keep their type, and nothing about them is checked.
 
         Args:
-            t1: T1-w images, floating point.
+            t1: T1-w images.
             t2: T2-w images of the same subjects, of the same shape and type.
             subjects: Names of the N subjects; numbered if not given.
-            mode: `"train"` or `"test"`.
-
-        Raises:
-            DataError: Not two floating-point tensors of one shape `(N, 1, H, W)`, or another
-                number of subjects than of images.
         """
-        _check_mode(mode)
-        if t1.shape != t2.shape or t1.ndim != 4 or t1.shape[1] != 1 or len(t1) == 0:
-            raise DataError(
-                f"T1 has shape {tuple(t1.shape)} and T2 {tuple(t2.shape)}. Expected the same shape "
-                "(N, 1, H, W) for both. Add the channel axis with unsqueeze(1) if it is missing."
-            )
-        if t1.dtype != t2.dtype or not t1.is_floating_point():
-            raise DataError(
-                f"T1 has type {t1.dtype} and T2 {t2.dtype}. Expected one floating-point type for "
-                "both. Convert them with .float()."
-            )
-        if subjects is None:
-            subjects = [f"sub-{index:03d}" for index in range(len(t1))]
-        if len(subjects) != len(t1):
-            raise DataError(
-                f"{len(subjects)} subjects were named for {len(t1)} images. Expected one name per "
-                "image. Leave subjects out to have them numbered."
-            )
         dataset = cls.__new__(cls)
-        dataset._hold(t1, t2, list(subjects), mode, None)
+        names = subjects or [f"sub-{index:03d}" for index in range(len(t1))]
+        dataset._hold(t1, t2, names, "train")
         return dataset
 
-    def _hold(
-        self, t1: Tensor, t2: Tensor, subjects: list[str], mode: str, root: Path | None
-    ) -> None:
+    def _hold(self, t1: Tensor, t2: Tensor, subjects: list[str], mode: str) -> None:
         global _simulated_opened
-        self.root, self.mode, self.subjects, self.t1, self.t2 = root, mode, subjects, t1, t2
+        self.t1, self.t2, self.subjects, self.mode = t1, t2, subjects, mode
         # One simulated subject is enough for a figure that must say so.
         self.simulated = is_simulated(subjects)
         _simulated_opened = _simulated_opened or self.simulated
@@ -300,14 +270,6 @@ def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
     subset = Subset(dataset, range(n_subjects))
     shuffled = isinstance(loader.sampler, RandomSampler)
     return DataLoader(subset, batch_size=loader.batch_size, shuffle=shuffled)
-
-
-def _check_mode(mode: str) -> None:
-    """Raise a DataError unless the mode is one of the two."""
-    if mode not in ("train", "test"):
-        raise DataError(
-            f"mode is {mode!r}. Expected 'train' or 'test'. Write IXIDataset(root, mode='train')."
-        )
 
 
 def _paired_subjects(root: Path) -> list[str]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 import tarfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -28,28 +26,15 @@ from labhelpers.session import is_interactive
 
 __all__ = ["fetch_ixi", "folder_digest"]
 
-
-@dataclass(frozen=True)
-class Source:
-    """A public archive, zip or tar, that holds the slices at some depth."""
-
-    name: str
-    url: str
-
-
-# Tried from top to bottom. Neither archive has a known digest: GitHub packs one on demand, and the
-# other may be packed anew. So the digest is that of the slices.
-SOURCES = (
-    Source(
-        "GitHub",
-        "https://github.com/Easternwen/IXI-dataset/archive/"
-        "0c17fb18e60ccefb73d96a79fe01a280eb71b96a.zip",
-    ),
-    Source(
-        "ARAMIS lab server",
-        "https://aramislab.paris.inria.fr/files/data/databases/DL4MI/IXI-dataset.tar.gz",
-    ),
-)
+# Archives, zip or tar, that hold the slices at some depth; tried from top to bottom. Neither has a
+# known digest: GitHub packs one on demand, and the other may be packed anew. So the digest is that
+# of the slices.
+SOURCES = {
+    "GitHub": "https://github.com/Easternwen/IXI-dataset/archive/"
+    "0c17fb18e60ccefb73d96a79fe01a280eb71b96a.zip",
+    "ARAMIS lab server": "https://aramislab.paris.inria.fr/files/data/databases/DL4MI/"
+    "IXI-dataset.tar.gz",
+}
 DIGEST = "ffdf6f2f23600cb28e09a795d58facf96064f4c3a5271e06afd46979c43ec7c5"
 N_FILES = 1154
 ATTRIBUTION = (
@@ -148,16 +133,20 @@ def _is_sound(folder: Path) -> bool:
 def _download(folder: Path) -> bool:
     """Fill `folder` from the first source that works; print the failures if none does."""
     failures = []
-    for source in SOURCES:
-        print(f"Downloading the IXI slices from {source.name} ...")
+    for source, url in SOURCES.items():
+        print(f"Downloading the IXI slices from {source} ...")
         try:
             with replace_folder(folder, _is_sound) as new:
                 archive = new.with_name("archive")
-                _save(source.url, archive)
+                _save(url, archive)
                 _unpack(archive, new)
-                _verify(new)
+                if (digest := folder_digest(new)) != DIGEST:
+                    raise DataError(
+                        f"the {len(list_slices(new))} slices in its archive are not the expected "
+                        f"{N_FILES}: digest {digest[:12]}..., expected {DIGEST[:12]}..."
+                    )
         except Exception as error:  # whatever it is, the next source may work
-            failures.append(f"  - {source.name} ({source.url}): {_reason(error)}")
+            failures.append(f"  - {source} ({url}): {_reason(error)}")
         else:
             print(f"{N_FILES} slices verified, kept in {folder}.\n{ATTRIBUTION}")
             return True
@@ -191,19 +180,29 @@ def _unpack(archive: Path, folder: Path) -> None:
         DataError: The file is no archive, holds no slices, or holds one that is far too large.
     """
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            members = {member.filename: member for member in opened.infolist()}
-            for name in _choose_slices(members):
-                _write(opened.open(members[name]), members[name].file_size, folder, name)
+        with zipfile.ZipFile(archive) as zipped:
+            sizes = {member.filename: member.file_size for member in zipped.infolist()}
+            _write_slices(sizes, zipped.open, folder)
     elif tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as opened:
-            files = {member.name: member for member in opened if member.isfile()}
-            for name in _choose_slices(files):
-                content = opened.extractfile(files[name])
-                assert content is not None  # it is for folders and the like
-                _write(content, files[name].size, folder, name)
+        with tarfile.open(archive) as tarred:
+            sizes = {member.name: member.size for member in tarred if member.isfile()}
+            _write_slices(sizes, tarred.extractfile, folder)
     else:
         raise DataError("what it sent is neither a zip nor a tar archive")
+
+
+def _write_slices(
+    sizes: dict[str, int], opened: Callable[[str], IO[bytes] | None], folder: Path
+) -> None:
+    for name in _choose_slices(sizes):
+        path = folder / PurePosixPath(name).name
+        if sizes[name] > _MAX_SLICE_BYTES:
+            raise DataError(
+                f"{path.name} in its archive has {sizes[name]} bytes, expected about 33 kB"
+            )
+        content = opened(name)
+        assert content is not None  # it is for folders and the like
+        path.write_bytes(content.read())
 
 
 def _choose_slices(names: Iterable[str]) -> list[str]:
@@ -220,23 +219,6 @@ def _choose_slices(names: Iterable[str]) -> list[str]:
         raise DataError("its archive holds no slices such as 'sub-IXI002 - T1.pt'")
     best = max(folders, key=lambda folder: (folder.name == "size64", len(folders[folder])))
     return folders[best]
-
-
-def _write(member: IO[bytes], size: int, folder: Path, name: str) -> None:
-    path = folder / PurePosixPath(name).name
-    if size > _MAX_SLICE_BYTES:
-        raise DataError(f"{path.name} in its archive has {size} bytes, expected about 33 kB")
-    with member, path.open("wb") as target:
-        shutil.copyfileobj(member, target)
-
-
-def _verify(folder: Path) -> None:
-    """Raise a DataError unless the folder holds the expected slices."""
-    if (digest := folder_digest(folder)) != DIGEST:
-        raise DataError(
-            f"the {len(list_slices(folder))} slices in its archive are not the expected {N_FILES}: "
-            f"digest {digest[:12]}..., expected {DIGEST[:12]}..."
-        )
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,6 +49,7 @@ _SLICE_BYTES = 8 * math.prod(IMAGE_SHAPE)  # float64, without the header of the 
 # An axial slice through the bodies of the lateral ventricles. Lengths are in mm, one voxel of
 # 64 x 64 being 3.75 mm; x runs from left to right, y from back to front, (0, 0) is mid-head.
 
+_SIZE = IMAGE_SHAPE[0]  # voxels per side
 _FIELD_OF_VIEW = 240.0
 _SUPERSAMPLING = 2  # points of the fine grid per voxel side; their average is the partial volume
 _HALF_WIDTH, _HALF_LENGTH = 79.0, 95.5  # of the head
@@ -218,9 +220,9 @@ def _paint_deep_structures(rng: Generator, head: _Head) -> None:
         head.paint({"CSF": 1.0}, np.maximum(ventricle, 0.7 - x))  # 0.7: the septum between them
 
 
-def _anatomy(rng: Generator, size: int) -> Array:
+def _anatomy(rng: Generator) -> Array:
     """Return the tissue shares of one person, `(6, n, n)` on the fine grid."""
-    n = size * _SUPERSAMPLING
+    n = _SIZE * _SUPERSAMPLING
     axis = ((np.arange(n) + 0.5) / n - 0.5) * _FIELD_OF_VIEW
     x, y = np.meshgrid(axis - rng.normal(0, 1.5), axis - rng.normal(0, 1.5), indexing="ij")
     turn = np.deg2rad(rng.normal(0, 1.3))
@@ -238,7 +240,7 @@ def _anatomy(rng: Generator, size: int) -> Array:
 
 
 def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: float) -> Tensor:
-    """Return the image of a head, `(size, size)`, scaled to [-1, 1].
+    """Return the image of a head, `(64, 64)`, scaled to [-1, 1].
 
     Args:
         rng: Source of the noise.
@@ -247,45 +249,35 @@ def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: f
         blur: Standard deviation of the point spread function, in voxels.
         coil: How much the sensitivity of the coil changes towards the edge.
     """
-    size = shares.shape[-1] // _SUPERSAMPLING
-    voxels, points = np.arange(size) + 0.5, np.arange(0.5, shares.shape[-1]) / _SUPERSAMPLING
+    voxels, points = np.arange(_SIZE) + 0.5, np.arange(0.5, shares.shape[-1]) / _SUPERSAMPLING
     # One Gaussian per voxel: partial volume and blur, in one product along each axis. (einsum, not
     # @: a threaded BLAS is far slower on matrices as small as these.)
     voxel = np.exp(-np.minimum(((voxels[:, None] - points) / blur) ** 2 / 2, 30))
     voxel /= voxel.sum(axis=1, keepdims=True)
     rows = np.einsum("xi,ij->xj", voxel, np.einsum("k,kij->ij", signals, shares))
     image = np.einsum("xj,yj->xy", rows, voxel)
-    axis = voxels / size - 0.5
+    axis = voxels / _SIZE - 0.5
     image = image * np.exp(0.06 * _field(rng, axis, 1.0) + coil * np.add.outer(axis**2, axis**2))
     sigma = rng.uniform(0.002, 0.005) * image.max()
-    real, imaginary = rng.normal(0, sigma, (2, size, size))
+    real, imaginary = rng.normal(0, sigma, (2, _SIZE, _SIZE))
     image = np.hypot(image + real, imaginary)  # a magnitude: the noise is Rician
     image = (image - image.min()) / (image.max() - image.min())
     return torch.from_numpy(2 * image - 1)
 
 
-def simulate_pair(subject: int, size: int = 64) -> tuple[Tensor, Tensor]:
+def simulate_pair(subject: int) -> tuple[Tensor, Tensor]:
     """Return the T1-w and the T2-w slice of one simulated person.
 
     Args:
         subject: The person, 0 or more; the same number gives the same pair everywhere.
-        size: Voxels per side, 16 or more. Another size shows the same anatomy with other noise.
 
     Returns:
-        T1-w and T2-w slice, each a float64 tensor `(size, size)` that spans exactly `[-1, 1]`. The
+        T1-w and T2-w slice, each a float64 tensor `(64, 64)` that spans exactly `[-1, 1]`. The
         first axis is x (left to right), the second y (back to front): show with
         `imshow(t.T, origin="lower")`.
-
-    Raises:
-        ValueError: If `subject` is negative or `size` too small.
     """
-    if subject < 0 or size < 16:
-        raise ValueError(
-            f"subject is {subject} and size {size}, expected subject >= 0 and size >= 16: number "
-            "the subjects from 0 and leave the size at 64."
-        )
     rng = np.random.default_rng([1, subject])  # another first number: another population
-    shares = _anatomy(rng, size)
+    shares = _anatomy(rng)
     tissues = []
     for name, tissue in TISSUES.items():
         t1, t2, pd = rng.lognormal(*_VARIATION[name])
@@ -316,16 +308,10 @@ def write_phantom(folder: str | Path, n_subjects: int = 577) -> Path:
         The folder.
 
     Raises:
-        ValueError: If `n_subjects` is less than 1.
         FileExistsError: If the folder holds anything that is not a simulated slice.
     """
-    if n_subjects < 1:
-        raise ValueError(f"n_subjects is {n_subjects}, expected 1 or more: ask for a pair or more.")
     folder = Path(folder)
-
-    def is_sound(folder: Path) -> bool:
-        return _is_up_to_date(folder, n_subjects)
-
+    is_sound = partial(_is_up_to_date, n_subjects=n_subjects)
     if is_sound(folder):
         return folder
     names = _visible_files(folder)

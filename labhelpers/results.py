@@ -44,20 +44,8 @@ class Method:
     published: dict[str, Any]
 
 
-_PUBLISHED = json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8"))
-_METHODS: tuple[tuple[str, str, Literal["baseline", "trained"], str], ...] = (
-    ("t1-unchanged", "T1-w unchanged", "baseline", "1-data-exploration"),
-    ("intensity-lookup", "Intensity lookup", "baseline", "1-data-exploration"),
-    ("mean-image", "Mean T2-w image", "baseline", "1-data-exploration"),
-    ("generator", "Generator", "trained", "2-generator"),
-    ("cgan", "cGAN", "trained", "3-cgan"),
-    ("cyclegan", "CycleGAN", "trained", "4-cyclegan"),
-)
-
-METHODS = {
-    id_: Method(id_, title, kind, notebook, _PUBLISHED[id_])
-    for id_, title, kind, notebook in _METHODS
-}
+_LIST = json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8"))
+METHODS: dict[str, Method] = {id_: Method(id_, **method) for id_, method in _LIST.items()}
 """All methods by their id, in the order of tables and charts."""
 
 

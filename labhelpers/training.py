@@ -95,11 +95,6 @@ class TrainingRun:
         self._rows: list[dict[str, float]] = []
         self._progress = tqdm(disable=True)
 
-    @property
-    def history(self) -> pd.DataFrame:
-        """Mean losses, one row per finished epoch, index `epoch` from 1."""
-        return _history(self._rows)
-
     def __enter__(self) -> TrainingRun:
         if not (is_graded() or _is_writable()):
             print(
@@ -196,7 +191,8 @@ def load_history(name: str) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If there is no run of that name in this folder yet.
     """
-    return _history(_read_record(name)["losses"])
+    rows = _read_record(name)["losses"]
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
 
 
 def describe_run(name: str) -> str:
@@ -282,10 +278,6 @@ def _folder(name: str) -> Path:
 def _is_writable() -> bool:
     """Return True if `images` can be written here, or made."""
     return os.access(_IMAGES if _IMAGES.exists() else Path(), os.W_OK) and not _IMAGES.is_file()
-
-
-def _history(rows: list[dict[str, float]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
 
 
 def _read_record(name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from loopback import FILES, Server, free_port, make_tar, make_zip
 
 from labhelpers import download
 from labhelpers.data import DataError
-from labhelpers.download import Source, fetch_ixi, folder_digest
+from labhelpers.download import fetch_ixi, folder_digest
 
 
 @pytest.fixture
@@ -23,11 +23,8 @@ def server(monkeypatch):
     """Two sources: the first has the slices, the second nothing."""
     server = Server()
     server.answers = {"/a.zip": make_zip()}
-    monkeypatch.setattr(
-        download,
-        "SOURCES",
-        (Source("first", f"{server.base}/a.zip"), Source("second", f"{server.base}/b.tar.gz")),
-    )
+    sources = {"first": f"{server.base}/a.zip", "second": f"{server.base}/b.tar.gz"}
+    monkeypatch.setattr(download, "SOURCES", sources)
     yield server
     server.close()
 
@@ -56,7 +53,7 @@ def contents(folder):
 
 
 def unreachable_sources():
-    return tuple(Source(name, f"http://127.0.0.1:{free_port()}/x") for name in ("first", "second"))
+    return {name: f"http://127.0.0.1:{free_port()}/x" for name in ("first", "second")}
 
 
 # --- Digest ---
@@ -282,7 +279,7 @@ def test_silent_server_is_given_up(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(download, "_TIMEOUT", (0.2, 0.2))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
-        monkeypatch.setattr(download, "SOURCES", (Source("silent", url),))
+        monkeypatch.setattr(download, "SOURCES", {"silent": url})
         assert fetch_ixi(tmp_path).name == "phantom-64"
     assert "silent (http" in capfd.readouterr().out
 

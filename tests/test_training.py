@@ -62,11 +62,10 @@ def test_limit_subjects_keeps_batches_and_order(loaders):
 
 
 def test_each_epoch_has_its_mean_losses_and_samples(loaders, tmp_path, capsys):
-    run = train(loaders, losses=[1, 2, 3, 4, 5, 6])
+    train(loaders, losses=[1, 2, 3, 4, 5, 6])
     assert images_of(tmp_path / "images" / "demo") == ["epoch-1.png", "epoch-2.png"]
-    assert run.history["generator"].tolist() == [2, 5]
-    assert run.history.index.tolist() == [1, 2]
     assert load_history("demo")["generator"].tolist() == [2, 5]
+    assert load_history("demo").index.tolist() == [1, 2]
     captured = capsys.readouterr()
     assert "Epoch 2/2: generator loss 5.0000, size loss" in captured.out
     assert captured.err == ""
@@ -92,7 +91,7 @@ def test_stop_in_a_later_epoch_keeps_what_was_finished(loaders, tmp_path, capsys
     train(loaders, num_epoch=3)
     run = train(loaders, num_epoch=20, losses=[1, 2, 3, 4, "stop"])
     assert run.interrupted
-    assert run.history["generator"].tolist() == load_history("demo")["generator"].tolist() == [2]
+    assert load_history("demo")["generator"].tolist() == [2]
     assert "Training stopped in epoch 2 of 20" in capsys.readouterr().out
     assert describe_run("demo") == "reference, stopped in epoch 2 of 20"
     assert images_of(tmp_path / "images" / "demo") == ["epoch-1.png"]

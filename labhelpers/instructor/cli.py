@@ -187,31 +187,19 @@ def experiments() -> None:
     """Train and measure: where the published figures come from."""
 
 
-def _trial_options(command: Any) -> Any:
-    """Add the options that `ablation` and `results` share."""
-    options = [
-        click.option("--method", help="Only this method."),
-        click.option("--name", help="Only the trials of this name."),
-        click.option("--epochs", type=int, default=20, show_default=True),
-        click.option(
-            "--output",
-            type=click.Path(path_type=Path),
-            default=Path("build", "trials.jsonl"),
-            show_default=True,
-            help="Where finished trainings are kept; a run that was stopped goes on from there.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+_TRIAL_OPTIONS = [
+    click.Option(["--method"], help="Only this method."),
+    click.Option(["--name"], help="Only the trials of this name."),
+    click.Option(["--epochs"], type=int, default=20, show_default=True),
+]
 
 
-@experiments.command()
-@_trial_options
+@experiments.command(params=[*_TRIAL_OPTIONS])
 @click.option("--seeds", type=int, default=1, show_default=True, help="Trainings of each.")
 def ablation(**options: Any) -> None:
     """Train with one choice changed at a time (hours).
 
+    Finished trainings are kept in build/trials.jsonl; a run that was stopped goes on from there.
     Takes each recommended recipe, trains on four fifths of the training subjects and measures on
     the others.
     """
@@ -220,12 +208,12 @@ def ablation(**options: Any) -> None:
     _run_trials(read_ablation(), "validation", **options)
 
 
-@experiments.command()
-@_trial_options
+@experiments.command(params=[*_TRIAL_OPTIONS])
 @click.option("--seeds", type=int, default=3, show_default=True, help="Trainings of each.")
 def results(**options: Any) -> None:
     """Train both recipes of each method (hours).
 
+    Finished trainings are kept in build/trials.jsonl; a run that was stopped goes on from there.
     Measures on the test set.
     """
     from labhelpers.instructor.experiments.trials import intervals, read_results
@@ -235,13 +223,7 @@ def results(**options: Any) -> None:
 
 
 def _run_trials(
-    trials: list[Any],
-    part: str,
-    method: str | None,
-    name: str | None,
-    epochs: int,
-    seeds: int,
-    output: Path,
+    trials: list[Any], part: str, method: str | None, name: str | None, epochs: int, seeds: int
 ) -> list[dict[str, Any]]:
     from labhelpers.instructor.experiments.trials import run_all, table
 
@@ -249,29 +231,24 @@ def _run_trials(
     if not chosen:
         known = ", ".join(f"{trial.method} '{trial.name}'" for trial in trials)
         raise click.ClickException(f"There is no such trial. Choose one of: {known}.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    records = run_all(chosen, range(seeds), part, epochs, output.absolute())
+    file = Path("build", "trials.jsonl").absolute()
+    file.parent.mkdir(exist_ok=True)
+    records = run_all(chosen, range(seeds), part, epochs, file)
     click.echo(table(records).round(4).to_string())
     return records
 
 
 @experiments.command()
 @click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("build", "benchmark.json"),
-    show_default=True,
-)
-def benchmark(repeats: int, output: Path) -> None:
+def benchmark(repeats: int) -> None:
     """Measure speed and memory.
 
     Compares the notebooks' own steps with the published recipe in its plainest form, and times
-    data, checks and grading.
+    data, checks and grading. Saves build/benchmark.json.
     """
     from labhelpers.instructor.experiments.benchmark import benchmark_all
 
-    benchmark_all(repeats, output)
+    benchmark_all(repeats, Path("build", "benchmark.json"))
 
 
 @experiments.command()

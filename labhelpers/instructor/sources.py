@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbformat import NotebookNode
 
 from labhelpers import results
 
@@ -65,15 +66,20 @@ def read_solutions(folder: Path = NOTEBOOKS) -> dict[str, Solution]:
 
 def _solutions_of(path: Path) -> Iterator[Solution]:
     before: list[str] = []
-    for cell in nbformat.read(path, as_version=4).cells:
-        role = cell.metadata.get("nbgrader", {})
-        if cell.cell_type != "code" or role.get("grade"):
-            continue
+    for cell, role in _code_cells(path):
         if role.get("solution"):
             yield Solution(role["grade_id"], path, cell.source, "\n".join(before))
             before.append(cell.source)
         else:
             before += _imports(cell.source)
+
+
+def _code_cells(path: Path) -> Iterator[tuple[NotebookNode, dict[str, Any]]]:
+    """Yield the code cells of a notebook that are no tests, with their role for nbgrader."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        role = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "code" and not role.get("grade"):
+            yield cell, role
 
 
 def given_source(name: str) -> str:
@@ -85,13 +91,9 @@ def given_source(name: str) -> str:
         name: Name of the notebook, such as `2-generator`.
     """
     parts = []
-    for cell in nbformat.read(NOTEBOOKS / name / f"{name}.ipynb", as_version=4).cells:
-        role = cell.metadata.get("nbgrader", {})
-        if cell.cell_type != "code" or role.get("grade"):
-            continue
-        is_definition = role.get("solution") or role.get("locked")
+    for cell, role in _code_cells(NOTEBOOKS / name / f"{name}.ipynb"):
         parts += _imports(cell.source)
-        if is_definition and _statements(cell.source):
+        if (role.get("solution") or role.get("locked")) and _statements(cell.source):
             parts.append(cell.source)
     return "\n".join(parts)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ __all__ = [
     "edited",
     "read_mistakes",
     "read_table",
-    "replace_texts",
     "run_answer",
 ]
 
@@ -55,37 +55,20 @@ def read_mistakes() -> dict[str, dict[str, Edit]]:
     return mistakes
 
 
-def replace_texts(source: str, texts: Iterable[Sequence[str]], name: str, place: str) -> str:
-    """Replace texts in a source, each by another one.
-
-    Args:
-        source: The code to change.
-        texts: Pairs of an old and a new text.
-        name: Whose entry in a table it is, for the message.
-        place: What the source is, for the message.
-
-    Raises:
-        UnfitError: If a text to replace does not occur exactly once.
-    """
-    for old, new in texts:
-        if source.count(old) != 1:
-            raise UnfitError(
-                f"{name}: {old!r} occurs {source.count(old)} times in {place}. "
-                "Expected exactly once. Mend the table."
-            )
-        source = source.replace(old, new)
-    return source
-
-
 def edited(solution: Solution, edits: Sequence[Edit]) -> str:
     """Return a solution with edits applied as one cell, what is to be run before it on top.
 
     Raises:
         UnfitError: If a text to replace does not occur exactly once.
     """
-    source, place = solution.source, f"the solution in {solution.notebook.name}"
-    for edit in edits:
-        source = replace_texts(source, edit.get("replace", ()), solution.id, place)
+    source = solution.source
+    for old, new in chain.from_iterable(edit.get("replace", ()) for edit in edits):
+        if source.count(old) != 1:
+            raise UnfitError(
+                f"{solution.id}: {old!r} occurs {source.count(old)} times in the solution in "
+                f"{solution.notebook.name}. Expected exactly once. Mend the table."
+            )
+        source = source.replace(old, new)
     before = "\n".join(edit.get("before", "") for edit in edits)
     return f"{before}\n{source}".strip()
 

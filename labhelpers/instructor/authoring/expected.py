@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from collections.abc import Container
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, combinations
 from multiprocessing import get_context
 from pathlib import Path
@@ -69,8 +69,8 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
             for id_ in sorted(EXERCISES, key=lambda id_: id_ != "generator-unet")
             for series in NUMBERS_FILES
         }
-        wait(tasks.values())
-    problems = [str(task.exception()) for task in tasks.values() if _is_build_error(task)]
+    errors = [task.exception() for task in tasks.values()]
+    problems = [str(error) for error in errors if isinstance(error, BuildError)]
     if problems:
         raise BuildError("\n".join(dict.fromkeys(problems)))
     numbers = {key: task.result() for key, task in tasks.items()}
@@ -93,10 +93,6 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
     }
 
 
-def _is_build_error(task: Future) -> bool:
-    return isinstance(task.exception(), BuildError)
-
-
 class _Made(NamedTuple):
     """A known mistake made in an accepted way to answer."""
 
@@ -113,14 +109,18 @@ def _numbers(
     mistakes: dict[str, Edit],
 ) -> Numbers:
     """Return what right answers and known mistakes give in one series of cases."""
-    ways = {_name(names): [accepted[name] for name in names] for names in _combinations(accepted)}
+    sizes = range(len(accepted) + 1)
+    choices = [*chain.from_iterable(combinations(accepted, size) for size in sizes)]
+    ways = {" + ".join(names): [accepted[name] for name in names] for names in choices}
     runs = {way: _run(solution, edits, series) for way, edits in ways.items()}
     reference_run = runs[""]
     _refuse_failure(solution, reference_run, items)
     observed = {way: _items_and_clues(run, items) for way, run in runs.items()}
     stored: dict[str, dict[str, list[MistakeNumbers]]] = {name: {} for name in mistakes}
     problems: list[str] = []
-    for way in _ways_to_try(accepted):
+    for way, names in zip(ways, choices, strict=True):
+        if any(accepted[name].get("beside", name) not in names for name in names):
+            continue  # a mistake is made in accepted ways without an unmet `beside` only
         made = [
             _Made(name, run, _marks(items, run, observed[way], mistake))
             for name, mistake in mistakes.items()
@@ -134,9 +134,13 @@ def _numbers(
                 if other.name != one.name and not _changed(one.marks, other.marks, _DISTINCT)
             ]
             differs = _differs(one.run, [other.run for other in alike])
-            problems += _problems(one, alike, differs) if not way else []
+            if not way and not one.marks:
+                problems.append(f"the mistake {one.name!r} makes no difference to the probe.")
+            elif not way and alike and not differs:
+                others = ", ".join(repr(other.name) for other in alike)
+                problems.append(f"no probe tells {one.name!r} from {others}.")
             stored[one.name].setdefault(way, []).append(
-                MistakeNumbers(marks=one.marks, differs=differs, clues=_clues(one.run))
+                MistakeNumbers(marks=one.marks, differs=differs, clues=_items_and_clues(one.run))
             )
     if problems:
         raise BuildError(f"{solution.id}: " + "\n  ".join(dict.fromkeys(problems)))
@@ -150,31 +154,13 @@ def _numbers(
     )
 
 
-def _ways_to_try(accepted: dict[str, Edit]) -> list[str]:
-    """List the accepted ways in which mistakes are made: those without an unmet `beside`."""
-    return [
-        _name(names)
-        for names in _combinations(accepted)
-        if all(accepted[name].get("beside", name) in names for name in names)
-    ]
-
-
-def _name(choices: Iterable[str]) -> str:
-    return " + ".join(choices)
-
-
-def _combinations(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    names = list(names)
-    return chain.from_iterable(combinations(names, size) for size in range(len(names) + 1))
-
-
 def _run(solution: Solution, edits: list[Edit], series: int) -> Run:
     """Run a solution with edits on the cases of its exercise."""
     answer = run_answer(solution, edited(solution, edits))
     return run_cases(solution.id, answer, series)["runs"][0]
 
 
-def _items_and_clues(run: Run, items: dict[str, ItemTexts]) -> Observed:
+def _items_and_clues(run: Run, items: Container[str] = ()) -> Observed:
     return {
         name: cases
         for name, cases in run["observed"].items()
@@ -216,28 +202,14 @@ def _marks(items: dict[str, ItemTexts], run: Run, expected: Observed, mistake: E
     return marks
 
 
-def _clues(run: Run) -> Observed:
-    return {item: cases for item, cases in run["observed"].items() if item.startswith(CLUE)}
-
-
 def _differs(run: Run, others: list[Run]) -> Observed:
     """Return what tells a run from others that have the same marks."""
     differs: Observed = {}
     for other in others:
-        changed = _changed(other["observed"], run["observed"], _DISTINCT)
-        for item, cases in changed.items():
+        for item, cases in _changed(other["observed"], run["observed"], _DISTINCT).items():
             compacted = {label: compact(value) for label, value in cases.items()}
             differs.setdefault(item, {}).update(compacted)
     return differs
-
-
-def _problems(one: _Made, alike: list[_Made], differs: Observed) -> list[str]:
-    if not one.marks:
-        return [f"the mistake {one.name!r} makes no difference to the probe."]
-    if alike and not differs:
-        others = ", ".join(repr(other.name) for other in alike)
-        return [f"no probe tells {one.name!r} from {others}."]
-    return []
 
 
 def _changed(reference: Observed, observed: Observed, tolerance: float) -> Observed:

@@ -5,6 +5,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import zip_longest
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,11 +47,11 @@ class Answer(NamedTuple):
 def all_mistakes() -> list[Answer]:
     """Return every known mistake, made in the reference solution."""
     solutions = read_solutions()
-    answers = []
-    for exercise, mistakes in read_mistakes().items():
-        for name, mistake in mistakes.items():
-            answers.append(Answer(exercise, name, edited(solutions[exercise], [mistake])))
-    return answers
+    return [
+        Answer(exercise, name, edited(solutions[exercise], [mistake]))
+        for exercise, mistakes in read_mistakes().items()
+        for name, mistake in mistakes.items()
+    ]
 
 
 def grade_answers(answers: Iterable[Answer], folder: Path = REPOSITORY / FOLDER) -> pd.DataFrame:
@@ -97,11 +98,12 @@ def _grade_assignment(
     _write_course(assignment, root)
     course = open_course(root)
     convert(course, GenerateAssignment, assignment)
-    submissions: dict[str, list[Answer]] = {}
-    for k in range(max(map(len, answers.values()))):
-        student = f"student-{k + 1:02}"
-        submissions[student] = [several[k] for several in answers.values() if k < len(several)]
-        sources = {answer.exercise: answer.source for answer in submissions[student]}
+    submissions = {
+        f"student-{number:02}": [answer for answer in one_of_each if answer]
+        for number, one_of_each in enumerate(zip_longest(*answers.values()), 1)
+    }
+    for student, handed_in in submissions.items():
+        sources = {answer.exercise: answer.source for answer in handed_in}
         hand_in(student, assignment, (), root, sources)
         autograde(course, student, assignment)
     scores = read_scores(course)
@@ -111,10 +113,9 @@ def _grade_assignment(
         cells = nbformat.read(graded, as_version=4).cells
         for answer in handed_in:
             check = f"check-{answer.exercise}"
-            reports = _reports(cells, check)
-            row = {"exercise": answer.exercise, "answer": answer.name}
+            row = {"exercise": answer.exercise, "answer": answer.name} | _reports(cells, check)
             row |= scores.loc[(student, assignment, check), ["score", "max_score"]].to_dict()
-            rows.append(row | reports)
+            rows.append(row)
     return rows
 
 

@@ -112,16 +112,11 @@ class PrepareForStudents(NbGraderPreprocessor):
             target = f"{_COLAB}/github/{repository}/blob/{reference}/{notebook}"
             badge = f"[![Open in Colab]({_COLAB}/assets/colab-badge.svg)]({target})"
             nb.cells[0].source = f"{badge}\n\n{nb.cells[0].source}"
-        return super().preprocess(nb, resources)
-
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, cell_index: int
-    ) -> Notebook:
-        """Tag the cell in place and return it."""
-        tags = cell.metadata.get("tags", [])
-        if "needs-answer" in tags and "raises-exception" not in tags:
-            cell.metadata["tags"] = [*tags, "raises-exception"]
-        return cell, resources
+        for cell in nb.cells:
+            tags = cell.metadata.get("tags", [])
+            if "needs-answer" in tags and "raises-exception" not in tags:
+                cell.metadata["tags"] = [*tags, "raises-exception"]
+        return nb, resources
 
 
 class RunElsewhere(NbGraderPreprocessor):
@@ -142,12 +137,11 @@ class RunElsewhere(NbGraderPreprocessor):
 class RemoveMarkers(NbGraderPreprocessor):
     """Removes the lines `### BEGIN SOLUTION` and the like from a solution fit to publish."""
 
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, cell_index: int
-    ) -> Notebook:
-        """Change the cell in place and return it."""
-        cell.source = remove_markers(cell.source)
-        return cell, resources
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the notebook in place and return it."""
+        for cell in nb.cells:
+            cell.source = remove_markers(cell.source)
+        return nb, resources
 
 
 def remove_markers(source: str) -> str:
@@ -158,12 +152,10 @@ def remove_markers(source: str) -> str:
 class HideTracebacks(NbGraderPreprocessor):
     """Shortens errors of test cells in the feedback: a traceback quotes the hidden tests."""
 
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: ResourcesDict, cell_index: int
-    ) -> Notebook:
-        """Change the cell's outputs in place and return it."""
-        if utils.is_grade(cell) and cell.cell_type == "code":
-            for output in cell.outputs:
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the outputs in place and return the notebook."""
+        for cell in nb.cells:
+            for output in cell.get("outputs", []) if utils.is_grade(cell) else []:
                 if output.output_type == "error":
                     output.traceback = [f"{output.ename}: {output.evalue}"]
-        return cell, resources
+        return nb, resources

@@ -27,7 +27,6 @@ __all__ = ["EXPECTED_OUTPUTS", "student_problem", "validate"]
 EXPECTED_OUTPUTS = Path("tests") / "expected_outputs.json"
 """What cells tagged `nbval-check-output` print: data, then notebook, then cell id, then text."""
 
-_CHECKED = "nbval-check-output"
 _CELL_TIMEOUT = {"quick": 1200, "full": 4 * 3600}  # seconds; a machine may be crowded
 
 # How a cell that needs an answer may fail in the untouched notebook, and the start of the message:
@@ -70,7 +69,7 @@ def validate(
     build_student(root)
     expected = root / EXPECTED_OUTPUTS
     stored = json.loads(expected.read_text(encoding="utf-8")) if expected.exists() else {}
-    data = _data_name()
+    data = "phantom" if is_simulated(list_slices(fetch_ixi())) else "IXI"
     for name in assignments(root):
         notebook = nbformat.read(root / "notebooks" / name / f"{name}.ipynb", as_version=4)
         if not update:
@@ -79,24 +78,8 @@ def validate(
         untouched = root / "build" / "student" / f"{name}.ipynb"
         shutil.copyfile(untouched, folder / "untouched" / f"{name}.ipynb")
 
-    rules = _Rules()
-    status = pytest.main(_arguments(folder, preset), plugins=[rules])
-    if update and status == pytest.ExitCode.OK:
-        stored[data] = rules.printed
-        text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False)
-        expected.parent.mkdir(exist_ok=True)
-        expected.write_text(text + "\n", encoding="utf-8")
-    return status == pytest.ExitCode.OK, rules.seconds
-
-
-def _data_name() -> str:
-    """Return `IXI` or `phantom`: the expected outputs differ."""
-    return "phantom" if is_simulated(list_slices(fetch_ixi())) else "IXI"
-
-
-def _arguments(folder: Path, preset: str) -> list[str]:
     os.environ["LABHELPERS_PRESET"] = preset  # the kernels inherit it
-    return [
+    arguments = [
         "--nbval-lax",
         "--nbval-current-env",
         f"--nbval-cell-timeout={_CELL_TIMEOUT[preset]}",
@@ -107,11 +90,19 @@ def _arguments(folder: Path, preset: str) -> list[str]:
         str(folder / "solved"),
         str(folder / "untouched"),
     ]
+    rules = _Rules()
+    status = pytest.main(arguments, plugins=[rules])
+    if update and status == pytest.ExitCode.OK:
+        stored[data] = rules.printed
+        text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False)
+        expected.parent.mkdir(exist_ok=True)
+        expected.write_text(text + "\n", encoding="utf-8")
+    return status == pytest.ExitCode.OK, rules.seconds
 
 
 def _insert_outputs(notebook: NotebookNode, outputs: dict[str, str], where: str) -> None:
     """Give the checked cells the output that nbval compares with."""
-    for cell in _checked_cells(notebook):
+    for cell in filter(_is_checked, notebook.cells):
         if cell.id not in outputs:
             raise CourseError(
                 f"{EXPECTED_OUTPUTS.as_posix()} has no output for cell {cell.id!r} of {where}. "
@@ -122,8 +113,8 @@ def _insert_outputs(notebook: NotebookNode, outputs: dict[str, str], where: str)
         cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=outputs[cell.id])]
 
 
-def _checked_cells(notebook: NotebookNode) -> Iterator[NotebookNode]:
-    return (cell for cell in notebook.cells if _CHECKED in cell.metadata.get("tags", []))
+def _is_checked(cell: NotebookNode) -> bool:
+    return "nbval-check-output" in cell.metadata.get("tags", [])
 
 
 class _Rules:
@@ -145,7 +136,7 @@ class _Rules:
         rule = {"solved": _solution_problem, "untouched": student_problem}[version]
         if problem := rule(item.cell, item.test_outputs):
             item.raise_cell_error(problem)
-        if version == "solved" and _CHECKED in item.cell.metadata.get("tags", []):
+        if version == "solved" and _is_checked(item.cell):
             self.printed.setdefault(item.path.stem, {})[item.cell.id] = _printed(item.test_outputs)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -156,12 +147,9 @@ class _Rules:
 
 def _solution_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | None:
     """Return what is wrong with the outputs of a cell of a solved notebook, or None."""
-    if is_grade(cell) and _score(outputs) != float(cell.metadata.nbgrader.points):
-        points = cell.metadata.nbgrader.points
-        return (
-            f"The reference solution gets {_score(outputs)} of {points} points:\n"
-            f"{_printed(outputs)}"
-        )
+    if is_grade(cell) and _score(outputs) != (points := float(cell.metadata.nbgrader.points)):
+        score = f"{_score(outputs)} of {points:g} points"
+        return f"The reference solution gets {score}:\n{_printed(outputs)}"
     return None
 
 
@@ -188,13 +176,11 @@ def student_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | No
 
 def _score(outputs: list[NotebookNode]) -> float | None:
     """Return the value of a check's cell, or None if it is no number."""
-    for output in outputs:
-        if output.output_type == "execute_result":
-            try:
-                return float(output.data["text/plain"])
-            except ValueError:
-                return None
-    return None
+    values = [o.data["text/plain"] for o in outputs if o.output_type == "execute_result"]
+    try:
+        return float(values[0])
+    except (LookupError, ValueError):
+        return None
 
 
 def _printed(outputs: list[NotebookNode]) -> str:

@@ -1,15 +1,16 @@
 """Measure what a call takes: seconds, and memory while it runs."""
 
 import multiprocessing
+import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 import torch
 
-__all__ = ["in_new_process", "peak_growth", "seconds"]
+__all__ = ["in_new_process", "median_seconds", "peak_growth", "seconds"]
 
 _PAUSE = 0.002  # seconds between two looks
 
@@ -22,6 +23,21 @@ def seconds(function: Callable[[], object], device: torch.device | str = "cpu") 
     function()
     wait()
     return time.perf_counter() - start
+
+
+def median_seconds(
+    functions: Mapping[str, Callable[[], object]], repeats: int, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """Call each function `repeats` times and return the medians of the times.
+
+    They take turns, so that a busy machine slows all of them. One more round comes first, to warm
+    up: file cache, allocator.
+    """
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(repeats + 1):
+        for name, function in functions.items():
+            times[name].append(seconds(function, device))
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
 
 
 def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:

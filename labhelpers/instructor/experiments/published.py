@@ -10,14 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import skip_init
 from torch.utils.data import Dataset
 
-from labhelpers.blocks import FinalLayer
 from labhelpers.data import slice_name
-from labhelpers.fast import ConvTranspose2d
+from labhelpers.fast import plain_layers
 
-__all__ = ["FilesDataset", "Step", "plain", "plain_step"]
+__all__ = ["FilesDataset", "Step", "plain_step"]
 
 #: One optimisation step on the T1-w and T2-w slices of a batch.
 Step = Callable[[Tensor, Tensor], None]
@@ -40,42 +38,15 @@ class FilesDataset(Dataset[dict[str, Tensor]]):
         return torch.load(path, weights_only=True).float().unsqueeze(0)  # (1, 64, 64)
 
 
-class _PlainFinalLayer(nn.Module):
-    """The final layer as it is written down: every layer in its turn."""
-
-    def __init__(self, final: FinalLayer) -> None:
-        super().__init__()
-        self.model = final.model
-
-    def forward(self, x: Tensor, skip_input: Tensor) -> Tensor:
-        return self.model(torch.cat((x, skip_input), dim=1))
-
-
-def plain(network: nn.Module) -> nn.Module:
-    """Replace the lab's fast layers in a network by PyTorch's, with the same weights."""
-    for name, child in network.named_children():
-        if isinstance(child, FinalLayer):
-            setattr(network, name, _PlainFinalLayer(child))
-        elif isinstance(child, ConvTranspose2d):
-            # Without drawing weights, which would move the random numbers of what follows.
-            size = child.in_channels, child.out_channels
-            layer = skip_init(nn.ConvTranspose2d, *size, kernel_size=4, stride=2, padding=1)
-            layer.load_state_dict(child.state_dict())
-            setattr(network, name, layer.to(child.weight.device))
-        else:
-            plain(child)
-    return network
-
-
 def plain_step(method: str, names: dict[str, Any], device: torch.device) -> Step:
-    """Return a step of a method: default optimizer, float32, each fake generated twice.
+    """Return a step: PyTorch's layers and optimizer, float32, each fake generated twice.
 
     Args:
         method: `generator`, `cgan` or `cyclegan`.
         names: What the notebook of the method defines; its networks and losses are used.
         device: Where to compute.
     """
-    return _STEPS[method](names, device)
+    return plain_layers()(_STEPS[method](names, device))
 
 
 def _adam(*networks: nn.Module) -> torch.optim.Optimizer:
@@ -92,13 +63,13 @@ def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 
 
 def _generator_step(names: dict[str, Any], device: torch.device) -> Step:
-    generator = plain(names["GeneratorUNet"]().to(device))
+    generator = names["GeneratorUNet"]().to(device)
     optimizer = _adam(generator)
     return lambda t1, t2: _update(optimizer, F.l1_loss(generator(t1), t2))
 
 
 def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
-    generator = plain(names["GeneratorUNet"]().to(device))
+    generator = names["GeneratorUNet"]().to(device)
     discriminator = names["Discriminator"]().to(device)
     optimizer_generator, optimizer_discriminator = _adam(generator), _adam(discriminator)
 
@@ -112,7 +83,7 @@ def _cgan_step(names: dict[str, Any], device: torch.device) -> Step:
 
 
 def _cyclegan_step(names: dict[str, Any], device: torch.device) -> Step:
-    generators = [plain(names["GeneratorUNet"]().to(device)) for _ in range(2)]
+    generators = [names["GeneratorUNet"]().to(device) for _ in range(2)]
     discriminators = [names["DiscriminatorCycle"]().to(device) for _ in range(2)]
     optimizer_generators, optimizer_discriminators = _adam(*generators), _adam(*discriminators)
     loss_of = names["cyclegan_discriminator_loss"]

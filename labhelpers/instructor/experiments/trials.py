@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from torch import nn
 from torch.utils.data import DataLoader
 
 from labhelpers.data import IXIDataset
@@ -32,7 +32,9 @@ from labhelpers.session import seed_everything
 from labhelpers.training import load_history
 
 __all__ = [
+    "KEY",
     "Trial",
+    "by_trial",
     "intervals",
     "read_ablation",
     "read_results",
@@ -42,6 +44,9 @@ __all__ = [
     "training_loader",
     "working_folder",
 ]
+
+KEY = ["part", "method", "name", "epochs"]
+"""What tells one trial from another in a file of records; its seeds have these in common."""
 
 N_VALIDATION = 92  # a fifth of the training subjects, the last ones of the fixed order
 
@@ -152,22 +157,16 @@ def run_trial(
         train_loader, test_loader, num_epoch=num_epoch, recipe=trial.recipe
     )
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, **_measure(generator, trial.method, train_set, test_loader)}
-
-
-def _measure(
-    generator: nn.Module, method: str, train_set: IXIDataset, test_loader: DataLoader
-) -> dict[str, Any]:
-    metrics = evaluate_generator(
-        generator, DataLoader(train_set, batch_size=BATCH_SIZE), test_loader
-    )
+    everybody = DataLoader(train_set, batch_size=BATCH_SIZE)
+    metrics = evaluate_generator(generator, everybody, test_loader)
     slices = generate(generator, test_loader)
     real_t2, fake_t2 = slices["real_t2"], slices["fake_t2"]
     return {
+        "seconds": seconds,
         "train": metrics["Training set"].to_dict(),
         "test": metrics["Test set"].to_dict(),
         "sharpness": sharpness(real_t2, fake_t2),
-        "losses": load_history(method).iloc[-1].to_dict(),
+        "losses": load_history(trial.method).iloc[-1].to_dict(),
         "subjects": subject_metrics(real_t2, fake_t2).to_dict("list"),
     }
 
@@ -198,36 +197,32 @@ def run_all(
     return records
 
 
-def _by_trial(
-    records: list[dict[str, Any]], figures: Callable[[dict[str, Any]], Any]
-) -> dict[tuple[str, str], list[Any]]:
-    """Collect some figures of each record, one list over the seeds for each trial."""
-    rows: dict[tuple[str, str], list[Any]] = {}
+def by_trial(records: Iterable[dict[str, Any]]) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """Collect the records of each trial, one for each seed, by the values of `KEY`."""
+    trials: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for record in records:
-        rows.setdefault((record["method"], record["name"]), []).append(figures(record))
-    return rows
+        trials.setdefault(tuple(record[name] for name in KEY), []).append(record)
+    return trials
 
 
 def table(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return one row per trial: the means over the seeds, and the spread of the PSNR."""
-
-    def row(record: dict[str, Any]) -> dict[str, Any]:
-        losses = record["losses"].items()
-        return {
-            **record["test"],
-            "sharpness": record["sharpness"],
-            "seconds": record["seconds"],
-            "discriminator": next((loss for name, loss in losses if name.startswith("disc")), None),
-        }
-
-    rows = {key: pd.DataFrame(seeds) for key, seeds in _by_trial(records, row).items()}
-    return pd.DataFrame({key: seeds.mean() for key, seeds in rows.items()}).T.assign(
-        spread={key: seeds["PSNR"].std() for key, seeds in rows.items()},
-        seeds={key: len(seeds) for key, seeds in rows.items()},
-    )
+    rows = []
+    for record in records:
+        row = {name: record[name] for name in (*KEY, "sharpness", "seconds")} | record["test"]
+        losses = record["losses"].items()  # two discriminators have one loss together
+        row["discriminator"] = next(
+            (loss for name, loss in losses if name.startswith("disc")), math.nan
+        )
+        rows.append(row)
+    trials = pd.DataFrame(rows).groupby(KEY, sort=False)
+    return trials.mean().assign(spread=trials["PSNR"].std(), seeds=trials.size())
 
 
 def intervals(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return, for each trial, mean and interval over the subjects, each averaged over the seeds."""
-    rows = _by_trial(records, lambda record: pd.DataFrame(record["subjects"]))
-    return pd.concat({key: with_intervals(sum(seeds) / len(seeds)) for key, seeds in rows.items()})
+    tables = {}
+    for trial, seeds in by_trial(records).items():
+        subjects = [pd.DataFrame(record["subjects"]) for record in seeds]
+        tables[trial] = with_intervals(sum(subjects) / len(seeds))
+    return pd.concat(tables, names=KEY)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
 
-from labhelpers.instructor.experiments.published import plain
+from labhelpers.fast import Accelerated, plain_layers
 
 __all__ = ["VARIANTS"]
 
@@ -20,36 +20,23 @@ _OLD_FAKES = 50  # slices in the buffer of each discriminator, as in the CycleGA
 
 def _plain_layers(names: dict[str, Any]) -> None:
     """PyTorch's own layers in float32, no faster ones."""
-    names["Accelerated"] = plain
+    names["Accelerated"] = partial(Accelerated, use_bfloat16=False)
+    names["train_generator"] = plain_layers()(names["train_generator"])
 
 
 def _squared_error(names: dict[str, Any]) -> None:
     """The mean squared error as the generator's loss."""
     step = names["generator_step"]
-
-    def squared(
-        generator: nn.Module,
-        optimizer: Optimizer,
-        criterion: nn.Module,
-        real_t1: Tensor,
-        real_t2: Tensor,
-    ) -> Tensor:
-        return step(generator, optimizer, F.mse_loss, real_t1, real_t2)
-
-    names["generator_step"] = squared
+    names["generator_step"] = lambda generator, optimizer, criterion, real_t1, real_t2: step(
+        generator, optimizer, F.mse_loss, real_t1, real_t2
+    )
 
 
 def _least_squares(names: dict[str, Any]) -> None:
     """The losses of a least-squares GAN (Mao et al., 2017) for the conditional GAN."""
 
-    def generator_loss(
-        discriminator: nn.Module,
-        real_t1: Tensor,
-        real_t2: Tensor,
-        fake_t2: Tensor,
-        lambda_gan: float,
-        lambda_pixel: float,
-    ) -> Tensor:
+    def generator_loss(*arguments: Any) -> Tensor:
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel = arguments
         logits = discriminator(fake_t2, real_t1)
         loss_gan = F.mse_loss(logits, torch.ones_like(logits))
         return lambda_gan * loss_gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
@@ -69,18 +56,9 @@ def _identity_loss(names: dict[str, Any]) -> None:
     """Half the weight of the cycle on leaving slices of the target contrast as they are."""
     loss_without = names["cyclegan_generator_loss"]
 
-    def generator_loss(
-        t1_to_t2: nn.Module,
-        t2_to_t1: nn.Module,
-        discriminator_t1: nn.Module,
-        discriminator_t2: nn.Module,
-        real_t1: Tensor,
-        real_t2: Tensor,
-        lambda_gan: float,
-        lambda_cycle: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        networks = t1_to_t2, t2_to_t1, discriminator_t1, discriminator_t2
-        loss, fake_t1, fake_t2 = loss_without(*networks, real_t1, real_t2, lambda_gan, lambda_cycle)
+    def generator_loss(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+        t1_to_t2, t2_to_t1, _, _, real_t1, real_t2, _, lambda_cycle = arguments
+        loss, fake_t1, fake_t2 = loss_without(*arguments)
         identity = F.l1_loss(t1_to_t2(real_t2), real_t2) + F.l1_loss(t2_to_t1(real_t1), real_t1)
         return loss + lambda_cycle * identity / 2, fake_t1, fake_t2
 

@@ -107,26 +107,22 @@ def read_scores(course: NbGraderAPI) -> pd.DataFrame:
         One row per student, assignment and graded cell (the index); columns `score`, `max_score`,
         `written` (whether a person grades the cell) and `needs_manual_grade`.
     """
-    rows = []
     with Gradebook(course.coursedir.db_url, course.coursedir.course_id) as gradebook:
-        for assignment in gradebook.assignments:
-            for submission in assignment.submissions:
-                for notebook in submission.notebooks:
-                    rows += [
-                        {
-                            "student": submission.student.id,
-                            "assignment": assignment.name,
-                            "cell": grade.name,
-                            "score": grade.score,
-                            "max_score": grade.max_score,
-                            "written": grade.cell_type == "markdown",
-                            "needs_manual_grade": grade.needs_manual_grade,
-                        }
-                        for grade in notebook.grades
-                    ]
-    columns = ["student", "assignment", "cell", "score", "max_score", "written"]
-    table = pd.DataFrame(rows, columns=[*columns, "needs_manual_grade"])
-    return table.set_index(["student", "assignment", "cell"]).sort_index()
+        scores = {
+            (submission.student.id, assignment.name, grade.name): (
+                grade.score,
+                grade.max_score,
+                grade.cell_type == "markdown",
+                grade.needs_manual_grade,
+            )
+            for assignment in gradebook.assignments
+            for submission in assignment.submissions
+            for notebook in submission.notebooks
+            for grade in notebook.grades
+        }
+    index = pd.MultiIndex.from_tuples(scores, names=["student", "assignment", "cell"])
+    columns = ["score", "max_score", "written", "needs_manual_grade"]
+    return pd.DataFrame([*scores.values()], index, columns).sort_index()
 
 
 def total_scores(scores: pd.DataFrame) -> pd.DataFrame:
