@@ -37,20 +37,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NEEDED, WHEEL = "<VERSION>", "<WHEEL>"
-RESTART = "Restart the kernel to use it, then run this cell again."
-found = next((package.version for package in distributions(name="labhelpers")), "none")
+loaded = sys.modules.get("labhelpers")
+installed = (package.version for package in distributions(name="labhelpers"))
+found = loaded.__version__ if loaded else next(installed, "none")
 spec = find_spec("labhelpers")
 keep = spec and Path(spec.submodule_search_locations[0], "instructor").exists()
-if not keep and "labhelpers" in sys.modules and sys.modules["labhelpers"].__version__ != found:
-    raise RuntimeError(RESTART)
 if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
     print(f"Installing labhelpers {NEEDED} (found: {found}); the first time this takes minutes.")
     source = WHEEL if Path(WHEEL).exists() else "<FOLDER>" + WHEEL
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", source]
     pip = subprocess.run(command, capture_output=True, text=True)
     if pip.returncode == 0:
-        if "labhelpers" in sys.modules or not find_spec("labhelpers"):
-            raise RuntimeError(RESTART)
+        if loaded or not find_spec("labhelpers"):
+            raise RuntimeError("Restart the kernel to use it, then run this cell again.")
     elif found.split(".")[:2] == NEEDED.split(".")[:2]:
         print(f"No network, or no {WHEEL} here: going on with labhelpers {found}.")
     else:
