@@ -17,11 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["compact", "describe", "fill", "hashed", "observe", "same"]
+__all__ = ["PERIOD", "compact", "describe", "fill", "hashed", "observe", "same"]
 
 Observation = Any  # a plain value, or {"shape": [...], "numbers": [...], "range": [low, high]}
 
-_POOL_SIZE = 65_537  # a prime: repeats of the pool never line up with the rows of a weight matrix
+#: Seeds that differ by a multiple of it give the same numbers. It is a prime: repeats of the pool
+#: never line up with the rows of a weight matrix.
+PERIOD = 65_537
+
 _WHOLE = 16  # tensors up to this size are written down whole, larger ones as a summary
 _N_PROJECTIONS = 3
 _VANISHING = 1e-9  # expected numbers that are all smaller are zero but for rounding:
@@ -32,7 +35,7 @@ _MOST_ELEMENTS = 12  # of a list, in words
 @lru_cache(maxsize=1)
 def _pool() -> Tensor:
     """Hash 0, 1, 2, … with SplitMix64 (Steele, Lea and Flood, 2014) to numbers in (-1, 1)."""
-    x = np.arange(1, _POOL_SIZE + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = np.arange(1, PERIOD + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x = x ^ (x >> np.uint64(31))
@@ -45,15 +48,15 @@ def hashed(shape: Iterable[int], seed: int, dtype: torch.dtype = torch.float64) 
 
     Args:
         shape: Shape of the tensor.
-        seed: Any integer; another one gives other numbers.
+        seed: Any integer; another one gives other numbers, see `PERIOD`.
         dtype: Type of the result.
     """
     shape = tuple(shape)
     size = math.prod(shape)
-    start = seed * 7_919 % _POOL_SIZE
+    start = seed * 7_919 % PERIOD
     pool = _pool().to(dtype)
     pool = torch.cat((pool[start:], pool[:start]))
-    return pool.repeat(-(-size // _POOL_SIZE))[:size].reshape(shape)
+    return pool.repeat(-(-size // PERIOD))[:size].reshape(shape)
 
 
 @torch.no_grad()

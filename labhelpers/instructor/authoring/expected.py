@@ -34,7 +34,7 @@ from labhelpers.instructor.authoring.edits import (
 from labhelpers.instructor.grading import hidden
 from labhelpers.instructor.sources import NOTEBOOKS, Solution, read_solutions
 
-__all__ = ["build", "differences", "stale", "write"]
+__all__ = ["build", "differences", "numbers_of", "stale", "write"]
 
 NUMBERS_FILES = {0: VISIBLE_FILE, hidden.SERIES: hidden.NUMBERS_FILE}
 _DISTINCT = 5e-3  # relative difference above which two mistakes count as distinguishable
@@ -93,6 +93,20 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
     }
 
 
+def numbers_of(exercise_id: str, series: int, mistakes: bool) -> Numbers:
+    """Return what right answers give in one exercise and any series, and known mistakes if asked.
+
+    Raises:
+        BuildError: If the reference solution fails on a case.
+    """
+    items, accepted = (
+        read_table(f"{name}.yaml").get(exercise_id, {}) for name in ("items", "accepted")
+    )
+    known = read_mistakes().get(exercise_id, {}) if mistakes else {}
+    solution = read_solutions()[exercise_id]
+    return _numbers(solution, series, items, accepted, known, refuses=False)
+
+
 class _Made(NamedTuple):
     """A known mistake made in an accepted way to answer."""
 
@@ -107,8 +121,12 @@ def _numbers(
     items: dict[str, ItemTexts],
     accepted: dict[str, Edit],
     mistakes: dict[str, Edit],
+    refuses: bool = True,
 ) -> Numbers:
-    """Return what right answers and known mistakes give in one series of cases."""
+    """Return what right answers and known mistakes give in one series of cases.
+
+    Mistakes that no probe sees, or tells from another one, are refused or else left out.
+    """
     sizes = range(len(accepted) + 1)
     choices = [*chain.from_iterable(combinations(accepted, size) for size in sizes)]
     ways = {" + ".join(names): [accepted[name] for name in names] for names in choices}
@@ -117,7 +135,7 @@ def _numbers(
     _refuse_failure(solution, reference_run, items)
     observed = {way: _items_and_clues(run, items) for way, run in runs.items()}
     stored: dict[str, dict[str, list[MistakeNumbers]]] = {name: {} for name in mistakes}
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     for way, names in zip(ways, choices, strict=True):
         if any(accepted[name].get("beside", name) not in names for name in names):
             continue  # a mistake is made in accepted ways without an unmet `beside` only
@@ -135,15 +153,17 @@ def _numbers(
             ]
             differs = _differs(one.run, [other.run for other in alike])
             if not way and not one.marks:
-                problems.append(f"the mistake {one.name!r} makes no difference to the probe.")
+                problems[one.name] = f"the mistake {one.name!r} makes no difference to the probe."
             elif not way and alike and not differs:
                 others = ", ".join(repr(other.name) for other in alike)
-                problems.append(f"no probe tells {one.name!r} from {others}.")
+                problems[one.name] = f"no probe tells {one.name!r} from {others}."
             stored[one.name].setdefault(way, []).append(
                 MistakeNumbers(marks=one.marks, differs=differs, clues=_items_and_clues(one.run))
             )
-    if problems:
-        raise BuildError(f"{solution.id}: " + "\n  ".join(dict.fromkeys(problems)))
+    if problems and refuses:
+        raise BuildError(f"{solution.id}: " + "\n  ".join(problems.values()))
+    for name in problems:
+        del stored[name]
     reference = observed.pop("")
     return Numbers(
         reference=reference,

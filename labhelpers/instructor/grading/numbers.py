@@ -1,0 +1,143 @@
+"""The right numbers for any series of cases, worked out from the reference solutions and kept.
+
+They are worked out in a process of its own, which never runs code of students.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import cast
+
+import labhelpers
+from labhelpers.checks.fingerprint import PERIOD
+from labhelpers.checks.records import Numbers
+from labhelpers.instructor.authoring import expected
+from labhelpers.instructor.authoring.edits import BuildError
+from labhelpers.instructor.sources import NOTEBOOKS
+
+__all__ = ["FOLDER", "draw_series", "numbers_for"]
+
+#: Where the numbers are kept, in the folder of the course.
+FOLDER = Path("build") / "grading" / "numbers"
+
+_LARGEST = 2**31 - 1
+_REFUSED = 3  # exit code of the process if the reference solution fails
+_KEYS = Numbers.__annotations__.keys()
+
+
+def draw_series() -> int:
+    """Return a random series, from 1 to 2³¹ - 1, whose cases are not those of the visible check."""
+    while True:
+        series = secrets.randbelow(_LARGEST) + 1
+        if series % PERIOD:
+            return series
+
+
+def numbers_for(
+    exercise_id: str, series: int, mistakes: bool = False, root: Path = NOTEBOOKS.parent
+) -> Numbers:
+    """Return what right answers, and known mistakes, give in one exercise and series.
+
+    The first call takes a few seconds, with mistakes up to a minute; later ones read a file. Calls
+    from several processes at the same time do no harm.
+
+    Args:
+        exercise_id: Id of the exercise, such as `"cgan-step"`.
+        series: Which series of cases, see `checks.cases.Setting`.
+        mistakes: Whether to work out known mistakes, too; they are needed for wrong answers only.
+            One that makes no difference in this series, or that nothing tells from another, is
+            left out.
+        root: Folder of the course, where the numbers are kept.
+
+    Raises:
+        BuildError: If the reference solution fails on a case of the series.
+    """
+    folder = root / FOLDER
+    name = f"{exercise_id}-{series}-{_fingerprint()}"
+    complete, right = folder / f"{name}-mistakes.json", folder / f"{name}-right.json"
+    for path in (complete,) if mistakes else (complete, right):
+        if (kept := _read(path)) is not None:
+            return kept
+    path = complete if mistakes else right
+    _work_out(exercise_id, series, mistakes, path)
+    if (numbers := _read(path)) is None:
+        raise OSError(f"{path} cannot be read back. Look at the disk, then try again.")
+    return numbers
+
+
+def _read(path: Path) -> Numbers | None:
+    """Return the numbers in a file, None if there are none or it is damaged."""
+    try:
+        numbers = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(numbers, dict) and numbers.keys() == _KEYS
+    return cast(Numbers, numbers) if whole else None
+
+
+def _fingerprint() -> str:
+    """Return a hash of all that the numbers depend on: notebooks, tables and code."""
+    package = Path(labhelpers.__file__).parent
+    paths = [
+        *package.glob("*.py"),
+        *package.glob("checks/**/*.py"),
+        *package.glob("instructor/sources.py"),
+        *package.glob("instructor/authoring/**/*.*"),
+        *NOTEBOOKS.glob("*/*.ipynb"),
+    ]
+    digest = hashlib.sha256(version("torch").encode())
+    for path in sorted(path for path in paths if path.suffix in (".py", ".yaml", ".ipynb")):
+        digest.update(path.name.encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _work_out(exercise_id: str, series: int, mistakes: bool, path: Path) -> None:
+    """Let a new process write the numbers to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    level = "mistakes" if mistakes else "right"
+    command = [sys.executable, "-m", __name__, exercise_id, str(series), level, str(path.resolve())]
+    # Several of these, and kernels, may share the processor: more threads would only wait.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(  # `-m` looks for modules in the working folder first
+        command,
+        cwd=Path(labhelpers.__file__).parents[1],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode == _REFUSED:
+        raise BuildError(done.stderr.strip())
+    if done.returncode:
+        raise RuntimeError(
+            f"The numbers of {exercise_id} for series {series} could not be worked out "
+            f"(exit code {done.returncode}):\n{done.stderr.strip()}"
+        )
+
+
+def _main(exercise_id: str, series: str, level: str, path: str) -> None:
+    try:
+        numbers = expected.numbers_of(exercise_id, int(series), mistakes=level == "mistakes")
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        sys.exit(_REFUSED)
+    target = Path(path)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False
+    ) as file:
+        json.dump(numbers, file)
+    os.replace(file.name, target)  # another process reads the whole file or none
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
