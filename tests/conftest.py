@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import postgres
 import pytest
 import torch
 from toy import write_toy_course
@@ -62,3 +63,16 @@ def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy_course(toy_template: Path, tmp_path: Path) -> Path:
     """A course of one small notebook, `toy`, with its student version, to be changed at will."""
     return shutil.copytree(toy_template, tmp_path / "course")
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[postgres.Server]:
+    server = postgres.Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgresql(postgresql_server: postgres.Server) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return postgresql_server.create_database()
