@@ -12,6 +12,7 @@ from labhelpers.instructor.course.preprocessors import (
     RemoveMarkers,
     RunElsewhere,
 )
+from labhelpers.instructor.grading.exporter import RepairingExporter
 
 c = get_config()
 root = Path(__file__).resolve().parent
@@ -77,6 +78,7 @@ c.GenerateSolution.preprocessors = [
     preprocessors.Execute,
     RemoveMarkers,
 ]
+c.Autograde.exporter_class = RepairingExporter
 c.GenerateFeedback.preprocessors = [
     preprocessors.GetGrades,
     preprocessors.ClearHiddenTests,

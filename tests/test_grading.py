@@ -157,11 +157,19 @@ def test_a_cell_added_after_grading_says_what_to_do(toy_course):
     build_student(toy_course)
 
 
+def autograded(root: Path, student: str) -> nbformat.NotebookNode:
+    path = root / "build" / "autograded" / student / "toy" / "toy.ipynb"
+    return nbformat.read(path, as_version=4)
+
+
 @pytest.mark.parametrize("text", ["", "<html></html>", "{}"])
-def test_what_is_no_notebook_is_named(toy_course, text):
+def test_what_is_no_notebook_gets_no_points_and_a_flag(toy_course, text):
     hand_in("ann", "toy", root=toy_course).write_text(text)
-    with pytest.raises(CourseError, match=r"'ann': .*toy\.ipynb is not a notebook"):
-        autograde(open_course(toy_course), "ann", "toy")
+    api = open_course(toy_course)
+    autograde(api, "ann", "toy")
+    scores = read_scores(api).loc[("ann", "toy")]
+    assert list(scores["score"]) == [0, 0] and not scores["needs_manual_grade"].any()
+    assert len(autograded(toy_course, "ann").metadata.labhelpers["flags"]) == 1
 
 
 def test_a_renamed_notebook_is_named(toy_course):
@@ -171,24 +179,30 @@ def test_a_renamed_notebook_is_named(toy_course):
         autograde(open_course(toy_course), "ann", "toy")
 
 
-def test_a_copied_cell_is_named(toy_course):
+def test_a_copied_cell_is_graded_once_and_told(toy_course):
     path = hand_in("ann", "toy", root=toy_course)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(copy.deepcopy(notebook.cells[2]))
     notebook.cells[-1].id = "another"
+    notebook.metadata["labhelpers"] = {"repairs": ["smuggled"], "flags": ["smuggled"]}
     nbformat.write(notebook, path)
-    with pytest.raises(CourseError, match="more than one cell named double"):
-        autograde(open_course(toy_course), "ann", "toy")
+    api = open_course(toy_course)
+    autograde(api, "ann", "toy")
+    assert total_scores(read_scores(api)).loc[("ann", "toy"), "score"] == 2
+    assert autograded(toy_course, "ann").metadata.labhelpers == {
+        "repairs": ["The answer cell double was there 2 times; one carries its name."],
+        "flags": [],
+    }
 
 
 def test_grading_goes_on_after_a_submission_that_cannot_be_graded(toy_course):
     hand_in("ann", "toy", root=toy_course)
-    hand_in("bob", "toy", root=toy_course).write_text("")
+    hand_in("bob", "toy", root=toy_course).unlink()
     hand_in("eve", "toy", (), root=toy_course)
     lines = {student: str(result) for student, result in grade_submissions("toy", (), toy_course)}
     assert list(lines) == ["ann", "bob", "eve"]
     assert lines["ann"] == "2 of 2 points (double 2/2), 1 to grade by hand"
-    assert "is not a notebook" in lines["bob"]
+    assert "handed in no toy.ipynb" in lines["bob"]
     assert lines["eve"] == "0 of 2 points (double 0/2)"
     (only,) = grade_submissions("toy", ["eve"], toy_course)
     assert only == ("eve", lines["eve"])

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
@@ -14,7 +13,6 @@ from labhelpers.instructor.course.nbgrader import (
     CourseError,
     assignments,
     convert,
-    grade_id,
     open_course,
 )
 
@@ -82,22 +80,7 @@ def autograde(course: NbGraderAPI, student: str, assignment: str) -> None:
     if not notebook.exists():
         found = ", ".join(sorted(path.name for path in folder.glob("*"))) or "nothing"
         raise CourseError(f"{student!r} handed in no {notebook.name}; {folder} holds {found}.")
-    _refuse_unreadable(student, notebook)
     convert(course, Autograde, assignment, student)
-
-
-def _refuse_unreadable(student: str, path: Path) -> None:
-    """Raise with a plain reason where nbgrader would stop with a misleading one."""
-    try:
-        notebook = nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises its own, JSON's, Unicode's and others
-        raise CourseError(f"{student!r}: {path} is not a notebook ({error}).") from error
-    ids = [name for cell in notebook.cells if (name := grade_id(cell))]
-    if twice := sorted({one for one in ids if ids.count(one) > 1}):
-        raise CourseError(
-            f"{student!r}: {path} holds more than one cell named {', '.join(twice)}, as happens "
-            "when a graded cell is copied or split. Remove the copies and grade again."
-        )
 
 
 def read_scores(course: NbGraderAPI) -> pd.DataFrame:

@@ -1,0 +1,691 @@
+"""Restore a submitted notebook against the release, without touching answers."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode, v4
+from nbgrader.utils import compute_checksum
+
+from labhelpers.instructor.course.nbgrader import grade_id
+from labhelpers.instructor.grading.authority import Release, ReleasedCell
+from labhelpers.instructor.grading.reading import Cell, NotANotebook, Submitted, read_submitted
+
+__all__ = ["Repaired", "repair", "repair_file"]
+
+_LARGEST = 256 * 2**20  # bytes
+
+_CONTROLLING_TAGS = {"skip-execution", "raises-exception"}
+_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_DEFINED = re.compile(r"^(?:async +def|def|class) +(\w+)", re.MULTILINE)
+_CONTINUED = re.compile(r"[ \t)\]}]|(?:elif|else|except|finally)\b")
+_CONFLICT = re.compile(
+    r"^<{7}(?: .*)?\n(?P<upper>(?:.*\n)*?)(?:\|{7}(?: .*)?\n(?:.*\n)*?)?={7}\n"
+    r"(?P<lower>(?:.*\n)*?)>{7}(?: .*)?$",
+    re.MULTILINE,
+)
+_SETTINGS = ("grade", "solution", "locked", "task", "points")
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A notebook that is fit to be graded.
+
+    Attributes:
+        notebook: Its named cells are those of the release, once each.
+        repairs: What was repaired, one sentence each, for student and instructor.
+        flags: What a person should look at, one sentence each.
+    """
+
+    notebook: NotebookNode
+    repairs: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+def repair(content: bytes, release: Release) -> Repaired:
+    """Return a submitted file as a notebook that is fit to be graded.
+
+    Each cell of the release that has a name is there once, with the text of the release if it is
+    locked and the student's if it is an answer; a check stands behind the answers that it needs.
+    Other cells stay in place. Outputs and foreign metadata are left out.
+
+    Args:
+        content: The file.
+        release: What was released.
+
+    Returns:
+        The notebook; the untouched release with a flag if the file is no notebook of this
+        assignment. Nothing in the file makes it raise.
+    """
+    try:
+        readings = read_submitted(content)
+    except NotANotebook as error:
+        return _untouched_release(release, str(error))
+    attempts = [_Repair(release, _slots(release), reading) for reading in readings]
+    return max(attempts, key=lambda attempt: attempt.answered).result
+
+
+def repair_file(path: Path, release: Release) -> Repaired:
+    """Return a submitted file as a notebook that is fit to be graded, as `repair` does.
+
+    A link is not followed, for it may lead to another's work, and a file of more than 256 MB is
+    not read.
+    """
+    if path.is_symlink():
+        return _untouched_release(release, f"{path.name} is a link, no file; it was not followed.")
+    if path.stat().st_size > _LARGEST:
+        return _untouched_release(release, f"{path.name} has more than 256 MB; it was not read.")
+    return repair(path.read_bytes(), release)
+
+
+def _untouched_release(release: Release, flag: str) -> Repaired:
+    return Repaired(_build(release, _slots(release), []), (), (flag,))
+
+
+@dataclass(eq=False, frozen=True)
+class _Slot:
+    """The place of a cell in the release."""
+
+    rank: int
+    name: str  # its grade id, empty without
+    kind: str  # check, given (locked, without points), answer (code), written (text), plain
+    cell: NotebookNode  # as it goes into the repaired notebook
+    texts: frozenset[str]  # its texts as released and as in the gradebook, normalised
+    defines: frozenset[str]  # names of functions and classes, for an answer
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of running matters: all named code, and imports."""
+        return self.cell.cell_type == "code" and (bool(self.name) or self.imports)
+
+    @property
+    def imports(self) -> bool:
+        return self.kind == "plain" and self.cell.cell_type == "code" and _imports(self.cell.source)
+
+    @property
+    def title(self) -> str:
+        """What sentences call it."""
+        if self.kind == "check":
+            return f"The check of {self.name.removeprefix('check-')}"
+        if self.kind == "plain":
+            return f"The cell {self.cell.id}"
+        return f"The {'answer' if self.kind in ('answer', 'written') else 'given'} cell {self.name}"
+
+
+def _imports(source: str) -> bool:
+    return re.search(r"^(?:import|from) ", source, re.MULTILINE) is not None
+
+
+def _normal(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().split("\n"))
+
+
+def _slots(release: Release) -> list[_Slot]:
+    named = {cell.grade_id: cell for cell in release.cells}
+    notebook = nbformat.reads(release.notebook, as_version=4)
+    slots: list[_Slot] = []
+    seen = set()
+    for cell in notebook.cells:
+        name = grade_id(cell) or ""
+        if name in named:
+            slots.append(_named_slot(len(slots), named[name], cell))
+            seen.add(name)
+        else:
+            cell.metadata.pop("nbgrader", None)
+            texts = frozenset({_normal(cell.source)})
+            slots.append(_Slot(len(slots), "", "plain", _bare(cell), texts, frozenset()))
+    for name, released in named.items():
+        if name not in seen:  # the file is older than the gradebook
+            slots.append(_named_slot(len(slots), released, v4.new_code_cell(id=name)))
+    return slots
+
+
+def _named_slot(rank: int, released: ReleasedCell, cell: NotebookNode) -> _Slot:
+    texts = frozenset({_normal(released.source)} | ({_normal(cell.source)} - {""}))
+    make = v4.new_code_cell if released.cell_type == "code" else v4.new_markdown_cell
+    metadata = {key: value for key, value in cell.metadata.items() if key != "nbgrader"}
+    settings: dict[str, Any] = {
+        "cell_type": released.cell_type,
+        "grade": released.grade,
+        "grade_id": released.grade_id,
+        "locked": released.locked,
+        "schema_version": 3,
+        "solution": released.solution,
+        "task": released.task,
+    }
+    if released.grade or released.task:
+        settings["points"] = released.points
+    restored = make(released.source, id=cell.id, metadata={**metadata, "nbgrader": settings})
+    restored.metadata.nbgrader.checksum = compute_checksum(restored)
+    if released.task or (released.solution and released.cell_type == "markdown"):
+        kind = "written"
+    elif released.solution:
+        kind = "answer"
+    else:
+        kind = "check" if released.grade else "given"
+    defines = _DEFINED.findall(released.source) if kind == "answer" else ()
+    return _Slot(rank, released.grade_id, kind, restored, texts, frozenset(defines))
+
+
+def _bare(cell: NotebookNode) -> NotebookNode:
+    if cell.cell_type == "code":
+        cell.outputs, cell.execution_count = [], None
+    return cell
+
+
+class _Repair:
+    """One reading of a submission on its way to a repaired notebook."""
+
+    def __init__(self, release: Release, slots: list[_Slot], submitted: Submitted) -> None:
+        self.repairs = [*submitted.repairs]
+        self.flags = [*submitted.flags]
+        self.slots = slots
+        self.cells = submitted.cells
+        self.named = {slot.name: slot for slot in slots if slot.name}
+        self.slot_of: dict[Cell, _Slot] = {}  # which cells are (pieces of) which released cell
+        self.names = [_name(cell) for cell in self.cells]
+        self.foreign = {name for names in release.others.values() for name in names}
+        if other := self._other_notebook(release):
+            self.flags.append(
+                f"This is notebook {other}, handed in as {release.assignment}; "
+                "nothing of it was graded."
+            )
+            self.cells = []
+        else:
+            self._match()
+            self._settle()
+            self._order()
+        self.result = Repaired(
+            _build(release, slots, [(cell, self.slot_of.get(cell)) for cell in self.cells]),
+            tuple(dict.fromkeys(self.repairs)),
+            tuple(dict.fromkeys(self.flags)),
+        )
+        self.answered = sum(
+            slot.kind in ("answer", "written") and not self._untouched(cell)
+            for cell, slot in self.slot_of.items()
+        )
+
+    # Which notebook, and which cell is which.
+
+    def _other_notebook(self, release: Release) -> str | None:
+        """Return the assignment whose notebook this is, None if it is the right one."""
+        own = {text for slot in self.slots if slot.name for text in (slot.name, *slot.texts)}
+        own -= {text for slot in self.slots if slot.kind == "written" for text in slot.texts}
+
+        def count(marks: Iterable[str]) -> int:
+            marks = set(marks)
+            return sum(
+                name in marks or cell.source.strip() in marks
+                for cell, name in zip(self.cells, self.names, strict=True)
+            )
+
+        counts = {name: count(marks) for name, marks in release.others.items()}
+        best = max(counts, key=lambda name: counts[name], default=None)
+        if best is None or counts[best] <= count(own):
+            return None
+        return best
+
+    def _match(self) -> None:
+        """Find the released cell of each submitted cell, where it has one."""
+        by_text: dict[str, list[_Slot]] = defaultdict(list)
+        for slot in self.slots:
+            for text in slot.texts:
+                by_text[text].append(slot)
+        self._match_names(by_text)
+        self._match_texts(by_text)
+        self._match_definitions()
+        self._match_ids()
+        self._match_imports()
+        self._match_written()
+        self._report_names()
+
+    def _match_names(self, by_text: dict[str, list[_Slot]]) -> None:
+        folded = {name.casefold(): slot for name, slot in self.named.items()}
+        for cell, name in zip(self.cells, self.names, strict=True):
+            slot = self.named.get(name) or folded.get(name.strip().casefold())
+            if not slot:
+                continue
+            text = _normal(cell.source)
+            if text in slot.texts:
+                self.slot_of[cell] = slot
+                continue
+            same = [one for one in by_text.get(text, ()) if one.name]
+            defined = self._defined(cell)
+            if len(same) == 1:  # the name of one cell on the text of another
+                slot = same[0]
+            elif slot.kind in ("check", "given") and defined:
+                continue  # an answer that was written into a locked cell: see _match_definitions
+            elif slot.kind == "answer" and defined and slot not in defined:
+                slot = defined[0]
+            self.slot_of[cell] = slot
+
+    def _defined(self, cell: Cell) -> list[_Slot]:
+        """Return the answers whose function or class a cell defines."""
+        names = set(_DEFINED.findall(cell.source))
+        return [slot for slot in self.slots if names & slot.defines] if names else []
+
+    def _pieces(self) -> dict[_Slot, list[Cell]]:
+        pieces: dict[_Slot, list[Cell]] = defaultdict(list)
+        for cell in self.cells:
+            if slot := self.slot_of.get(cell):
+                pieces[slot].append(cell)
+        return pieces
+
+    def _match_texts(self, by_text: dict[str, list[_Slot]]) -> None:
+        taken = set(self.slot_of.values())
+        for cell in self.cells:
+            if cell in self.slot_of:
+                continue
+            for slot in by_text.get(_normal(cell.source), ()):
+                if slot not in taken and cell.source.strip():
+                    self.slot_of[cell] = slot
+                    taken.add(slot)
+                    break
+
+    def _match_definitions(self) -> None:
+        pieces = self._pieces()
+        for cell, name in zip(self.cells, self.names, strict=True):
+            if cell in self.slot_of:
+                continue
+            for slot in self._defined(cell):
+                if any(not self._untouched(piece, slot) for piece in pieces.get(slot, ())):
+                    continue
+                if name in self.foreign and name not in self.named:
+                    self.flags.append(f"A cell of another notebook ({name}) defines {slot.name}.")
+                    continue
+                self.slot_of[cell] = slot
+                break
+        for cell, name in zip(self.cells, self.names, strict=True):
+            if cell not in self.slot_of and name in self.named:
+                self.slot_of[cell] = self.named[name]  # a changed locked cell
+
+    def _match_ids(self) -> None:
+        taken = set(self.slot_of.values())
+        by_id = {slot.cell.id: slot for slot in self.slots if slot.kind not in ("check", "given")}
+        for cell, name in zip(self.cells, self.names, strict=True):
+            slot = by_id.get(cell.id)
+            if cell in self.slot_of or not slot or slot in taken or name in self.foreign:
+                continue
+            if cell.source.strip() or slot.name:
+                self.slot_of[cell] = slot
+                taken.add(slot)
+
+    def _match_imports(self) -> None:
+        """Recognise imports that were changed, by the lines that are still there."""
+        taken = set(self.slot_of.values())
+        for slot in self.slots:
+            if not slot.imports or slot in taken:
+                continue
+            lines = {line for text in slot.texts for line in text.split("\n")}
+            for cell in self.cells:
+                if cell in self.slot_of or len(cell.source) > 100_000:
+                    continue
+                kept = lines & set(_normal(cell.source).split("\n"))
+                if 2 * len(kept) >= len(lines):
+                    self.slot_of[cell] = slot
+                    break
+
+    def _match_written(self) -> None:
+        """Find written answers in cells without a name, by the cells around them."""
+        for slot in self.slots:
+            pieces = self._pieces()
+            if slot.kind != "written" or any(
+                not self._untouched(piece, slot) for piece in pieces.get(slot, ())
+            ):
+                continue
+            place = {cell: index for index, cell in enumerate(self.cells)}
+            before = [one for one in self.slots[: slot.rank] if one in pieces]
+            behind = [one for one in self.slots[slot.rank + 1 :] if one in pieces]
+            start = place[pieces[before[-1]][-1]] + 1 if before else 0
+            stop = place[pieces[behind[0]][0]] if behind else len(self.cells)
+            between = [
+                cell
+                for cell, name in zip(self.cells[start:stop], self.names[start:stop], strict=True)
+                if cell not in self.slot_of and cell.source.strip() and name not in self.foreign
+            ]
+            texts = [cell for cell in between if cell.cell_type != "code"]
+            for cell in texts or (between if slot not in pieces else []):
+                self.slot_of[cell] = slot
+
+    def _report_names(self) -> None:
+        lost = [
+            slot
+            for cell, name in zip(self.cells, self.names, strict=True)
+            if (slot := self.slot_of.get(cell)) and slot.name and slot.name != name
+        ]
+        if lost and len(lost) >= len(self.named) / 2 and not any(self.names):
+            self.repairs.append(
+                "The notebook had lost what nbgrader knows of its cells; they were recognised by "
+                "their content."
+            )
+        else:
+            self.repairs += [
+                f"{slot.title} had lost its name; it was recognised by its content."
+                for slot in lost
+            ]
+        old = False
+        for cell, name in zip(self.cells, self.names, strict=True):
+            slot = self.slot_of.get(cell)
+            settings = cell.metadata.get("nbgrader")
+            if slot and slot.name and slot.name == name and isinstance(settings, dict):
+                old |= settings.get("schema_version") != 3
+                released = slot.cell.metadata.nbgrader
+                if any(
+                    settings.get(key, released.get(key)) != released.get(key) for key in _SETTINGS
+                ):
+                    self.repairs.append(
+                        f"{slot.title} had other settings; it has those of the release again."
+                    )
+            elif name and not slot and _is_graded(settings):
+                self.repairs.append(
+                    f"A cell of another notebook ({name[:80]}) is an ordinary cell here."
+                    if name in self.foreign
+                    else f"A cell with the unknown name {name[:80]!r} is an ordinary cell here."
+                )
+        if old:
+            self.repairs.append("nbgrader's metadata were of an old version; they were renewed.")
+
+    # What each released cell says.
+
+    def _untouched(self, cell: Cell, slot: _Slot | None = None) -> bool:
+        """Return True if a cell says no more than the release: its text, or nothing."""
+        slot = slot or self.slot_of[cell]
+        text = _normal(cell.source)
+        return not text or text in slot.texts
+
+    def _drop(self, cells: Iterable[Cell]) -> None:
+        dropped = set(cells)
+        self.cells = [cell for cell in self.cells if cell not in dropped]
+        for cell in dropped:
+            self.slot_of.pop(cell, None)
+
+    def _settle(self) -> None:
+        """Give each released cell its text and type, and leave one cell for it."""
+        self.ranked: dict[Cell, _Slot] = {}  # cells whose order matters
+        for slot, pieces in self._pieces().items():
+            if slot.kind in ("check", "given"):
+                self._settle_locked(slot, pieces)
+            elif slot.kind == "plain":
+                self._settle_plain(slot, pieces[0])
+            elif slot.kind == "answer":
+                self._settle_answer(slot, pieces)
+            else:
+                self._settle_written(slot, pieces)
+
+    def _settle_locked(self, slot: _Slot, pieces: list[Cell]) -> None:
+        exact = [piece for piece in pieces if _normal(piece.source) in slot.texts]
+        kept = exact or pieces[:1]
+        for piece in pieces:
+            if piece not in kept:
+                del self.slot_of[piece]  # a copy that was changed: an ordinary cell
+        if not exact:
+            empty = not kept[0].source.strip()
+            self.repairs.append(
+                f"{slot.title} had been {'emptied' if empty else 'changed'}; "
+                "it has the text of the release again."
+            )
+        elif kept[0].cell_type != slot.cell.cell_type:
+            self.repairs.append(f"{slot.title} was not of type {slot.cell.cell_type}; it is again.")
+        if len(pieces) > 1:
+            self.repairs.append(f"{slot.title} was there {len(pieces)} times; one was kept.")
+        for piece in kept:
+            piece.cell_type, piece.source = slot.cell.cell_type, slot.cell.source
+            self.ranked[piece] = slot
+
+    def _settle_plain(self, slot: _Slot, cell: Cell) -> None:
+        if not slot.imports:
+            if cell.cell_type != slot.cell.cell_type:
+                if self._untouched(cell, slot):
+                    cell.cell_type = slot.cell.cell_type
+                else:
+                    del self.slot_of[cell]
+            return
+        if not cell.source.strip():
+            cell.source = slot.cell.source
+            self.repairs.append(f"{slot.title} had been emptied; it was put back.")
+        if cell.cell_type != "code":
+            cell.cell_type = "code"
+            self.repairs.append(f"{slot.title} was not of type code; it is again.")
+        self.ranked[cell] = slot
+
+    def _settle_answer(self, slot: _Slot, pieces: list[Cell]) -> None:
+        answers = [piece for piece in pieces if not self._untouched(piece, slot)]
+        if not answers:
+            self._keep_stub(slot, pieces)
+            self.ranked[pieces[0]] = slot
+            return
+        for piece in answers:
+            if piece.cell_type != "code":
+                piece.cell_type = "code"
+                self.repairs.append(f"{slot.title} was not of type code; it is again.")
+        self._drop(piece for piece in pieces if piece not in answers)
+        if len(answers) < len(pieces) or len(answers) > 1:
+            self.repairs.append(
+                f"{slot.title} was there {len(pieces)} times; one carries its name."
+            )
+        answers = self._join(answers)
+        for piece in answers:
+            self._resolve_conflict(slot, piece)
+        defining = [
+            piece for piece in answers if slot.defines & set(_DEFINED.findall(piece.source))
+        ] or answers
+        if len({_normal(piece.source) for piece in defining}) == 1:
+            defining = defining[:1]
+        for piece in answers:
+            del self.slot_of[piece]
+        self.slot_of[defining[-1]] = slot
+        self.ranked |= dict.fromkeys(defining, slot)
+        names = [name for piece in defining for name in set(_DEFINED.findall(piece.source))]
+        if any(names.count(name) > 1 for name in slot.defines):
+            self.flags.append(
+                f"There were {len(defining)} different answers to {slot.name}; the last one counts."
+            )
+
+    def _keep_stub(self, slot: _Slot, pieces: list[Cell]) -> None:
+        if not any(piece.source.strip() for piece in pieces):
+            self.repairs.append(f"{slot.title} had been emptied; it holds its template again.")
+        if len(pieces) > 1:
+            self.repairs.append(f"{slot.title} was there {len(pieces)} times; one was kept.")
+        self._drop(pieces[1:])
+        pieces[0].source, pieces[0].cell_type = slot.cell.source, slot.cell.cell_type
+
+    def _join(self, pieces: list[Cell]) -> list[Cell]:
+        """Join a piece that goes on within the definition of the one before it."""
+        place = {cell: index for index, cell in enumerate(self.cells)}
+        joined = pieces[:1]
+        last = pieces[0]
+        for piece in pieces[1:]:
+            if place[piece] == place[last] + 1 and _CONTINUED.match(piece.source.lstrip("\n")):
+                joined[-1].source += "\n" + piece.source
+                self._drop([piece])
+            else:
+                joined.append(piece)
+            last = piece
+        return joined
+
+    def _resolve_conflict(self, slot: _Slot, cell: Cell) -> None:
+        if "<<<<<<<" not in cell.source or len(cell.source) > 100_000:
+            return
+        sides = [_CONFLICT.sub(rf"\g<{side}>", cell.source) for side in ("upper", "lower")]
+        if sides[0] == cell.source:
+            return
+        written = [side for side in sides if _normal(side) not in slot.texts]
+        cell.source = (written or sides)[0]
+        self.repairs.append(f"{slot.title} held an unfinished merge; one side of it was taken.")
+        self.flags.append(f"{slot.title} held an unfinished merge; see which side counts.")
+
+    def _settle_written(self, slot: _Slot, pieces: list[Cell]) -> None:
+        answers = [piece for piece in pieces if not self._untouched(piece, slot)]
+        if not answers:
+            self._keep_stub(slot, pieces)
+            return
+        if len(pieces) > 1:
+            self.repairs.append(f"{slot.title} was in {len(pieces)} pieces; they were joined.")
+        if any(piece.cell_type != slot.cell.cell_type for piece in answers):
+            self.repairs.append(f"{slot.title} was not of type markdown; it is again.")
+        first = answers[0]
+        first.cell_type = slot.cell.cell_type
+        first.source = "\n\n".join(dict.fromkeys(piece.source for piece in answers))
+        for piece in answers:
+            first.attachments = {**piece.attachments, **first.attachments}
+        self._drop(piece for piece in pieces if piece is not first)
+
+    # In which order.
+
+    def _order(self) -> None:
+        """Bring named code and imports into the order of the release, and put back what is gone."""
+        ranked = [cell for cell in self.cells if cell in self.ranked]
+        kept = self._in_order(ranked)
+        moved: dict[_Slot, list[Cell]] = defaultdict(list)
+        for cell in ranked:
+            slot = self.ranked[cell]
+            if cell in kept:
+                continue
+            if slot.kind in ("check", "given"):
+                if any(self.ranked[other] is slot for other in kept) or moved[slot]:
+                    self._drop([cell])  # a copy
+                    continue
+                moved[slot].append(cell)
+            else:
+                moved[slot] += [*self._helpers(cell), cell]
+        for slot in {self.ranked[cell] for cell in kept}:
+            if slot.kind in ("check", "given"):
+                self._drop(
+                    [cell for cell in ranked if cell in kept and self.ranked[cell] is slot][1:]
+                )
+        gone = {cell for cells in moved.values() for cell in cells}
+        self.cells = [cell for cell in self.cells if cell not in gone]
+        there = set(self.slot_of.values())
+        for slot in self.slots:
+            if moved[slot]:
+                self._insert(slot, moved[slot])
+                self.repairs.append(
+                    f"{slot.title} stood before its answer; it was moved behind it."
+                    if slot.kind == "check"
+                    else f"{slot.title} stood at a wrong place; it was moved back."
+                )
+            elif slot not in there and (slot.name or slot.imports):
+                cell = Cell(slot.cell.cell_type, slot.cell.source)
+                self.slot_of[cell] = slot
+                if slot.ordered:
+                    self.ranked[cell] = slot
+                self._insert(slot, [cell])
+                self.repairs.append(f"{slot.title} had been deleted; it was put back.")
+
+    def _in_order(self, ranked: Sequence[Cell]) -> set[Cell]:
+        """Return the heaviest choice of cells that stand in the order of the release.
+
+        An answer weighs more than anything else, so that rather the cells around it are moved.
+        """
+        best: list[tuple[int, tuple[Any, ...] | None]] = [(0, None)] * (len(self.slots) + 1)
+        for cell in ranked:
+            slot = self.ranked[cell]
+            weight = {"check": 1, "answer": 1000}.get(slot.kind, 10)
+            if slot.kind == "answer" and self._untouched(cell, slot):
+                weight = 5
+            total, chain = max(best[: slot.rank + 1], key=lambda one: one[0])
+            if total + weight > best[slot.rank][0]:
+                best[slot.rank] = (total + weight, (cell, chain))
+        kept = set()
+        chain = max(best, key=lambda one: one[0])[1]
+        while chain:
+            kept.add(chain[0])
+            chain = chain[1]
+        return kept
+
+    def _helpers(self, cell: Cell) -> list[Cell]:
+        """Return the student's own code directly before an answer, which goes where it goes."""
+        place = self.cells.index(cell)
+        start = place
+        while start and self._is_own_code(self.cells[start - 1]):
+            start -= 1
+        return self.cells[start:place]
+
+    def _is_own_code(self, cell: Cell) -> bool:
+        return cell.cell_type == "code" and cell not in self.slot_of and cell not in self.ranked
+
+    def _insert(self, slot: _Slot, cells: list[Cell]) -> None:
+        """Put cells where the release has them.
+
+        What others need comes as early as possible; answers and checks as late as possible, so
+        that they stand behind what the student added.
+        """
+        lower, upper = 0, len(self.cells)
+        places: dict[int, int] = {}
+        for index, cell in enumerate(self.cells):
+            if slot.ordered and (other := self.ranked.get(cell)):
+                if other.rank <= slot.rank:
+                    lower = index + 1
+                elif upper == len(self.cells):
+                    upper = index
+            if own := self.slot_of.get(cell):
+                places[own.rank] = index
+        if slot.kind in ("answer", "check"):
+            later = (places.get(rank) for rank in range(slot.rank + 1, len(self.slots)))
+            place = next((p for p in later if p is not None and lower <= p <= upper), upper)
+        else:
+            earlier = (places.get(rank) for rank in range(slot.rank - 1, -1, -1))
+            place = next(
+                (p + 1 for p in earlier if p is not None and lower <= p + 1 <= upper), lower
+            )
+        self.cells[place:place] = cells
+
+
+def _name(cell: Cell) -> str:
+    """Return a cell's grade id, empty without."""
+    settings = cell.metadata.get("nbgrader")
+    name = settings.get("grade_id") if isinstance(settings, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _is_graded(settings: object) -> bool:
+    return isinstance(settings, dict) and any(
+        settings.get(key) for key in ("grade", "solution", "locked", "task")
+    )
+
+
+def _build(
+    release: Release, slots: list[_Slot], cells: list[tuple[Cell, _Slot | None]]
+) -> NotebookNode:
+    """Return the notebook of these cells, the release itself if there are none."""
+    notebook = nbformat.reads(release.notebook, as_version=4)
+    if not cells:
+        notebook.cells = [slot.cell for slot in slots]
+        return notebook
+    ids = {slot.cell.id for slot in slots}
+    notebook.cells = []
+    for cell, slot in cells:
+        if slot:
+            built = _copy(slot.cell)
+            if slot.kind != "check" and slot.kind != "given":
+                built.source = cell.source
+        else:
+            make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
+            tags = [
+                tag for tag in _texts(cell.metadata.get("tags")) if tag not in _CONTROLLING_TAGS
+            ]
+            name = cell.id if _ID.fullmatch(cell.id) and cell.id not in ids else ""
+            number = len(notebook.cells)
+            while not name or name in ids:
+                name, number = f"added-{number}", number + 1
+            ids.add(name)
+            built = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=name)
+            if tags:
+                built.metadata["tags"] = tags
+        if cell.attachments and built.cell_type != "code":
+            built["attachments"] = nbformat.from_dict(cell.attachments)
+        notebook.cells.append(built)
+    return notebook
+
+
+def _copy(cell: NotebookNode) -> NotebookNode:
+    return nbformat.from_dict(json.loads(json.dumps(cell)))
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
