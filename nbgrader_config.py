@@ -13,6 +13,11 @@ from labhelpers.instructor.course.preprocessors import (
     RunElsewhere,
 )
 from labhelpers.instructor.grading.exporter import RepairingExporter
+from labhelpers.instructor.grading.preprocessors import (
+    ExecuteSubmission,
+    JudgeSubmission,
+    WriteTrace,
+)
 
 c = get_config()
 root = Path(__file__).resolve().parent
@@ -43,11 +48,10 @@ c.ClearSolutions.code_stub = {
 }
 c.ClearSolutions.text_stub = "*Your answer here.*"
 
-# Running notebooks. A folder handed in beside a notebook must not shadow the installed package.
+# Running the solutions.
 c.Execute.timeout = 300
 c.Execute.startup_timeout = 120
 c.Execute.extra_arguments = [
-    "--InteractiveShellApp.ignore_cwd=True",
     "--IPKernelApp.log_level=40",  # errors only: the kernel's own notices are not for graders
 ]
 c.Execute.record_timing = False  # else no two versions would be the same
@@ -78,7 +82,17 @@ c.GenerateSolution.preprocessors = [
     preprocessors.Execute,
     RemoveMarkers,
 ]
+# Grading. Submissions run in the sandbox; verdicts are made here, where no student's code runs.
 c.Autograde.exporter_class = RepairingExporter
+c.Autograde.autograde_preprocessors = [
+    ExecuteSubmission,
+    JudgeSubmission,
+    preprocessors.LimitOutput,
+    preprocessors.SaveAutoGrades,
+    preprocessors.AssignLatePenalties,
+    preprocessors.CheckCellMetadata,
+    WriteTrace,
+]
 c.GenerateFeedback.preprocessors = [
     preprocessors.GetGrades,
     preprocessors.ClearHiddenTests,

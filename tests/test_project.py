@@ -111,15 +111,8 @@ def test_each_exercise_has_its_check_right_under_it(notebook):
 def check_of(exercise, cell):
     """The cell that checks an exercise; it uses no name that the student can have overwritten."""
     name, points = exercise.name, cell.metadata.nbgrader.points
-    return f"""from labhelpers import checks
-
-score = checks.{exercise.check_name}({name}, points={points})
-### BEGIN HIDDEN TESTS
-from labhelpers.instructor.grading import hidden
-
-score = hidden.check("{exercise.id}", {name}, score, points={points})
-### END HIDDEN TESTS
-score"""
+    check = f"labhelpers.checks.{exercise.check_name}({name}, points={points})"
+    return f"import labhelpers.checks\n\n{check}"
 
 
 def test_cells_are_well_formed(notebook):

@@ -28,21 +28,23 @@ def test_full_is_the_default(no_environment, capsys):
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("settings", "preset"),
     [
-        {"LABHELPERS_PRESET": "quick"},
-        {"NBGRADER_EXECUTION": "autograde"},
-        {"NBGRADER_EXECUTION": "autograde", "LABHELPERS_PRESET": "full"},
+        ({"LABHELPERS_PRESET": "quick"}, "quick"),
+        ({"NBGRADER_EXECUTION": "autograde"}, "short"),
+        ({"NBGRADER_EXECUTION": "autograde", "LABHELPERS_PRESET": "full"}, "short"),
     ],
 )
-def test_grading_goes_before_environment_and_notebook(no_environment, monkeypatch, settings):
+def test_grading_goes_before_environment_and_notebook(
+    no_environment, monkeypatch, settings, preset
+):
     for variable, value in settings.items():
         monkeypatch.setenv(variable, value)
-    assert choose_preset().name == choose_preset("full").name == "quick"
+    assert choose_preset().name == choose_preset("full").name == preset
 
 
 def test_unknown_preset_lists_the_known(no_environment):
-    with pytest.raises(ValueError, match="choose one of quick, full"):
+    with pytest.raises(ValueError, match="choose one of short, quick, full"):
         choose_preset("fast")
 
 

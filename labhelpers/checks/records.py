@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 __all__ = [
     "ErrorRecord",
@@ -13,6 +13,7 @@ __all__ = [
     "Observed",
     "Record",
     "Run",
+    "read_record",
 ]
 
 #: Item of the report -> label of the case -> observation, see `fingerprint.observe`.
@@ -131,3 +132,8 @@ class ItemTexts(_ItemTexts, total=False):
     """
 
     needs: list[str]
+
+
+def read_record(value: object) -> Record:
+    """Return what an answer did."""
+    return cast(Record, value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-__all__ = ["Item", "Report", "Table", "show"]
+__all__ = ["Item", "Report", "Table", "display_data", "show"]
 
 _HEADLINES = {
     "right": "all right",
@@ -191,6 +191,14 @@ def _as_html(table: Table | None) -> str:
     )
 
 
+def display_data(report: Report) -> dict[str, Any]:
+    """Return the `data` and the `metadata` of the output that shows a report in a notebook."""
+    return {
+        "data": {"text/plain": report.text, "text/html": report._repr_html_()},
+        "metadata": {"labhelpers": report.as_record()},
+    }
+
+
 def show(report: Report) -> None:
     """Display a report in a notebook, with its record in the metadata of the output; else print."""
     # Only a program that runs in a kernel has loaded IPython's kernel.
@@ -199,8 +207,8 @@ def show(report: Report) -> None:
         from IPython.display import display
 
         if getattr(get_ipython(), "kernel", None) is not None:
-            both = {"text/plain": report.text, "text/html": report._repr_html_()}
-            display(both, raw=True, metadata={"labhelpers": report.as_record()})
+            output = display_data(report)
+            display(output["data"], raw=True, metadata=output["metadata"])
             return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(report.text.encode(encoding, errors="replace").decode(encoding))
