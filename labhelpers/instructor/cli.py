@@ -107,6 +107,34 @@ def validate(preset: str, update: bool) -> None:
 
 
 @commands.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("assignment")
+@click.option("--roster", type=_EXISTING, help="CSV file with the students of the class.")
+def collect(path: Path, assignment: str, roster: Path | None) -> None:
+    """Put what was handed in for ASSIGNMENT where it is graded.
+
+    PATH is nbgrader's submitted/ folder or exchange (on a JupyterHub), a zip file from Moodle or
+    Canvas, or a folder or zip file of notebooks, one for each student or in folders named after
+    them. Notebooks are recognised by what they hold, whatever they are called. The newest attempt
+    of each student goes to build/submitted/; what it replaces is kept in build/collected/. Nothing
+    changes when the same is collected again.
+
+    The time of handing in, for late penalties, is known from nbgrader's exchange, its timestamp.txt
+    and Moodle's zip file (in the time zone of this computer), not from Canvas or plain files.
+
+    The roster says which student has which id. Recognised columns: id, first_name, last_name, email
+    (nbgrader); Full name, ID number, Email address, Identifier or Participant number (Moodle);
+    Student, SIS Login ID, SIS User ID, ID (Canvas). The first of id, ID number, SIS Login ID, SIS
+    User ID, e-mail address and Canvas's ID that a student has is the id. Who is not in it, or may
+    be several, gets a folder unknown-NAME. The report names these, what was refused, and who handed
+    in nothing.
+    """
+    from labhelpers.instructor.grading.collect import collect
+
+    click.echo(collect(path, assignment, roster).in_words())
+
+
+@commands.command()
 @click.argument("assignment")
 @click.argument("students", nargs=-1)
 def grade(assignment: str, students: tuple[str, ...]) -> None:

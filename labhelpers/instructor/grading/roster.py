@@ -1,0 +1,186 @@
+"""Read the roster of a class and find students in it."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from labhelpers.instructor.course.nbgrader import CourseError
+from labhelpers.instructor.grading.students import Owner
+
+__all__ = ["Match", "Roster", "read_roster", "safe_id"]
+
+# Columns of a roster, in lower case: the ones that name a student, best first, and the others.
+_ID_COLUMNS = {
+    "id": "id",  # nbgrader; in Canvas's table `ID` is the number that its file names hold
+    "id number": "id",
+    "sis login id": "id",
+    "sis user id": "id",
+    "email": "email",
+    "email address": "email",
+}
+_NUMBER_COLUMNS = ("identifier", "participant number")
+_FULL_NAME_COLUMNS = ("full name", "student", "name")
+_FIRST_NAME_COLUMNS = ("first_name", "first name")
+_LAST_NAME_COLUMNS = ("last_name", "last name", "surname")
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a roster says of an owner.
+
+    Attributes:
+        student: The id, None if it is not certain.
+        by_key: Whether a number, an id or an e-mail address tells, not only a name.
+        reason: Why it is not certain.
+    """
+
+    student: str | None
+    by_key: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class _Student:
+    id: str
+    keys: frozenset[str]
+    names: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The students of a class.
+
+    Attributes:
+        students: One for each row.
+        remarks: What was changed or left out in reading it: name and sentence.
+    """
+
+    students: tuple[_Student, ...]
+    remarks: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all students, in the order of the file."""
+        return [student.id for student in self.students]
+
+    def find(self, owner: Owner) -> Match:
+        """Return which student an owner is.
+
+        A number, an id or an e-mail address decides, then the name if only one student has it.
+        """
+        keys = {f"{owner.system}:{owner.number}"} if owner.number else {_key(owner.name)}
+        found = [student.id for student in self.students if keys & student.keys]
+        by_key = bool(found)
+        if not found:
+            names = _aliases(owner.name)
+            found = [student.id for student in self.students if names & student.names]
+        if len(found) == 1:
+            return Match(found[0], by_key)
+        if found:
+            return Match(None, by_key, f"{owner} may be {' or '.join(found)} of the roster")
+        return Match(None, by_key, f"{owner} is not in the roster")
+
+
+def read_roster(path: Path) -> Roster:
+    """Read a CSV file with the students of a class, as nbgrader, Moodle or Canvas exports it.
+
+    Raises:
+        CourseError: If it has no column that names students, or two rows with the same id.
+    """
+    header, *rows = _read_table(path)
+    columns = {title.strip().lower(): i for i, title in reversed([*enumerate(header)])}
+    canvas = "student" in columns
+    ids = [name for name in _ID_COLUMNS if name in columns and not (canvas and name == "id")]
+    if not ids and not (canvas and "id" in columns):
+        raise CourseError(
+            f"The roster {path} has the columns {', '.join(header)}; expected one that names "
+            "students: id (nbgrader), ID number or Email address (Moodle), SIS Login ID, SIS User "
+            "ID or ID (Canvas)."
+        )
+    students, remarks = [], []
+    for line, row in enumerate(rows, start=2):
+        cell = {title: row[i].strip() for title, i in columns.items() if i < len(row)}
+        number = cell.get("id", "") if canvas else ""
+        if canvas and not number.isdigit():
+            continue  # Canvas's rows of points and settings
+        raw = next(filter(None, (cell.get(name) for name in ids)), number)
+        if not raw:
+            if any(cell.values()):
+                remarks.append((" ".join(row), f"line {line} of the roster has no id"))
+            continue
+        student = safe_id(raw)
+        if student != raw:
+            remarks.append((student, f"called {raw!r} in the roster, which no folder can hold"))
+        keys = {_key(value) for name in ids if (value := cell.get(name))} | {_key(student)}
+        keys |= {f"canvas:{number}"} if number else set()
+        for name in _NUMBER_COLUMNS:
+            keys |= {f"moodle:{digits}" for digits in re.findall(r"\d+", cell.get(name, ""))}
+        students.append(_Student(student, frozenset(keys), _names_of(cell)))
+    count = Counter(student.id.casefold() for student in students)
+    if twice := [student.id for student in students if count[student.id.casefold()] > 1]:
+        raise CourseError(
+            f"The roster {path} has the id {twice[0]!r} more than once ({len(twice)} rows share an "
+            "id). Give each student an id of their own; capitals make no difference."
+        )
+    return Roster(tuple(students), tuple(remarks))
+
+
+def _read_table(path: Path) -> list[list[str]]:
+    """Read a CSV file as spreadsheets write them: other separators, byte-order mark, Windows."""
+    content = path.read_bytes()
+    try:
+        text = content.decode(
+            "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        )
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    table = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row]
+    return table or [[]]
+
+
+def _names_of(cell: dict[str, str]) -> frozenset[str]:
+    """Return the forms of a student's name, for comparison."""
+    first = next((cell[name] for name in _FIRST_NAME_COLUMNS if cell.get(name)), "")
+    last = next((cell[name] for name in _LAST_NAME_COLUMNS if cell.get(name)), "")
+    full = [cell[name] for name in _FULL_NAME_COLUMNS if cell.get(name)]
+    names = [f"{first} {last}", f"{last} {first}"] if first and last else []
+    for name in full:
+        last, comma, first = name.partition(",")
+        names += [name, f"{first} {last}"] if comma else [name]
+    return frozenset(alias for name in names for alias in _aliases(name))
+
+
+def _aliases(name: str) -> frozenset[str]:
+    """Return a name in forms that do not depend on accents, case, order and spaces."""
+    words = _fold(name).split()
+    return frozenset({" ".join(sorted(words)), "".join(words)} - {""})
+
+
+def _fold(name: str) -> str:
+    """Return the words of a name without accents, in lower case."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(re.findall(r"[^\W_]+", letters))
+
+
+def _key(value: str) -> str:
+    return "id:" + unicodedata.normalize("NFC", value.strip()).casefold()
+
+
+def safe_id(name: str) -> str:
+    """Return a student's id in a form that a folder's name, nbgrader and a CSV file can hold.
+
+    Letters and digits of all languages, spaces and `_ - . @ '` stay; each run of others becomes
+    one `_`. No dot or dash begins it; it has at most 100 characters (the gradebook holds 128).
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    text = re.sub(r" *[^\w\-.@' ]+ *", "_", name)
+    if text != name:
+        text = text.strip("_")
+    return text.lstrip(" .-")[:100].rstrip(" .") or "unnamed"

@@ -1,0 +1,652 @@
+"""Submissions as courses collect them: exchange, Moodle, Canvas, folders; and what is in them."""
+
+import csv
+import io
+import json
+import os
+import shutil
+import stat
+import zipfile
+from datetime import datetime, timezone
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from nbformat import v4
+
+from labhelpers.instructor.cli import commands
+from labhelpers.instructor.course.nbgrader import CourseError, open_course
+from labhelpers.instructor.grading import archives
+from labhelpers.instructor.grading.collect import collect
+from labhelpers.instructor.grading.roster import read_roster, safe_id
+from labhelpers.instructor.grading.students import find_owner
+from labhelpers.instructor.grading.submitted import normalise_in_place, read_time
+
+ROSTER = """id,first_name,last_name,email
+s1,Ann,Smith,ann@uni.edu
+s2,Jürgen,Müller,jm@uni.edu
+s3,Eve,Doe,eve@uni.edu
+"""
+MOODLE_ROSTER = """Identifier,Full name,ID number,Email address
+Participant 101,Ann Smith,s1,ann@uni.edu
+Participant 102,Ann Smith,s2,ann2@uni.edu
+Participant 103,Jürgen Müller,s3,jm@uni.edu
+"""
+CANVAS_ROSTER = """Student,ID,SIS User ID,SIS Login ID,Section
+    Points Possible,,,,
+"Smith, Ann",7001,4711,ann,A
+"Müller, Jürgen",7002,4712,jm,A
+"""
+
+
+@pytest.fixture
+def course(toy_course):
+    """A course of two notebooks, `toy` and `other`, as released."""
+    other = toy_course / "build" / "release" / "other"
+    other.mkdir()
+    (other / "other.ipynb").write_bytes(
+        notebook(["# Other", "def triple(x):\n    pass"], ["triple"])
+    )
+    return toy_course
+
+
+def notebook(sources, ids=()):
+    """A notebook as bytes; the last code cells have these grade ids."""
+    cells = [
+        v4.new_markdown_cell(source) if source.startswith("#") else v4.new_code_cell(source)
+        for source in sources
+    ]
+    for i, cell in enumerate(cells):
+        cell.id = f"cell-{i}"
+    for cell, name in zip(reversed(cells), reversed(ids), strict=False):
+        cell.metadata["nbgrader"] = {"grade_id": name, "schema_version": 3}
+    return nbformat.writes(v4.new_notebook(cells=cells)).encode()
+
+
+def answer(value=0):
+    return notebook(["# Toy", f"def double(x):\n    return {value}"], ["double"])
+
+
+OTHER = notebook(["def triple(x):\n    return 3 * x"], ["triple"])
+
+
+def write_zip(path, members):
+    """Members by name: content, or content and time (local)."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            time = (2026, 11, 20, 10, 0, 0)
+            if isinstance(content, tuple):
+                content, time = content
+            archive.writestr(zipfile.ZipInfo(name, time), content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+def zipped(members):
+    stream = io.BytesIO()
+    write_zip(stream, members)
+    return stream.getvalue()
+
+
+def roster(tmp_path, text):
+    path = tmp_path / "roster.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def write(path, content, time=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    if time:
+        seconds = time.timestamp()
+        os.utime(path, (seconds, seconds))
+    return path
+
+
+def day(number):
+    return datetime(2026, 11, number, 12, tzinfo=timezone.utc)
+
+
+def taken(course, assignment="toy"):
+    """The submissions of the course: content by student."""
+    folders = (course / "build" / "submitted").glob(f"*/{assignment}/{assignment}.ipynb")
+    return {path.parts[-3]: path.read_bytes() for path in folders}
+
+
+def said(result, kind):
+    return [line for line in result.lines if line.kind == kind]
+
+
+def stamp(course, student):
+    path = course / "build" / "submitted" / student / "toy" / "timestamp.txt"
+    return read_time(path.read_bytes()) if path.exists() else None
+
+
+# Where submissions come from
+
+
+def test_a_submitted_tree(course, tmp_path):
+    source = tmp_path / "elsewhere" / "submitted"
+    write(source / "ann" / "toy" / "toy.ipynb", answer(1))
+    write(source / "ann" / "toy" / "timestamp.txt", b"2026-11-20 09:00:00.000000 UTC")
+    write(source / "bob" / "toy" / "toy (1).ipynb", answer(2))
+    write(source / "bob" / "other" / "other.ipynb", OTHER)
+    for path in (source, source.parent):
+        collect(path, "toy", root=course)
+        assert taken(course) == {"ann": answer(1), "bob": answer(2)}
+        assert stamp(course, "ann") == datetime(2026, 11, 20, 9, tzinfo=timezone.utc)
+
+
+def test_an_exchange_gives_the_newest_attempt_and_its_time(course, tmp_path):
+    inbound = tmp_path / "exchange" / "course101" / "inbound"
+    names = {
+        "ann+toy+2026-11-20 10:00:00.123456 UTC+AbC-_123": answer(1),
+        "ann+toy+2026-11-21 10:00:00.123456 UTC+xyz": answer(2),
+        "ann+other+2026-11-22 10:00:00.123456 UTC+xyz": OTHER,
+        "b+c+toy+2026-11-20 10:00:00 UTC": answer(3),
+    }
+    for name, content in names.items():
+        kind = "other" if content == OTHER else "toy"
+        write(inbound / name / f"{kind}.ipynb", content)
+        write(inbound / name / "timestamp.txt", b"forged")
+    write(tmp_path / "exchange" / "course101" / "outbound" / "toy" / "toy.ipynb", answer())
+    for path in (tmp_path / "exchange", inbound.parent, inbound):
+        result = collect(path, "toy", root=course)
+        assert taken(course) == {"ann": answer(2), "b_c": answer(3)}
+    assert stamp(course, "ann") == datetime(2026, 11, 21, 10, 0, 0, 123456, timezone.utc)
+    (older,) = said(result, "older")
+    assert older.student == "ann" and "2026-11-20" in older.file
+    (renamed,) = said(result, "renamed")
+    assert (renamed.student, renamed.file) == ("b_c", "b+c")
+
+
+@pytest.mark.parametrize(
+    "tail", ["_assignsubmission_file_/", "_assignsubmission_file/", "_assignsubmission_file_"]
+)
+def test_a_moodle_zip_with_a_roster(course, tmp_path, tail):
+    path = write_zip(
+        tmp_path / "moodle.zip",
+        {
+            f"Ann Smith_101{tail}lab (1).ipynb": answer(1),
+            f"Ann Smith_102{tail}toy-final.ipynb": answer(2),
+            f"Jürgen Müller_999{tail}toy.ipynb": (answer(3), (2026, 11, 21, 8, 30, 2)),
+            f"Group A-Eve Doe_104{tail}toy.ipynb": answer(4),
+            f"Ann Smith_101{tail}notes.pdf": b"",
+        },
+    )
+    result = collect(path, "toy", roster(tmp_path, MOODLE_ROSTER), root=course)
+    unknown = "unknown-Group A-Eve Doe-104"
+    expected = {"s1": answer(1), "s2": answer(2), "s3": answer(3), unknown: answer(4)}
+    assert taken(course) == expected
+    local = datetime(2026, 11, 21, 8, 30, 2).astimezone(timezone.utc)
+    assert stamp(course, "s3") == local
+    (doubtful,) = said(result, "doubtful")
+    assert doubtful.student == unknown and "is not in the roster" in doubtful.message
+    (extra,) = said(result, "extra")
+    assert extra.file.endswith("notes.pdf")
+
+
+def test_two_students_of_one_name_are_never_one(course, tmp_path):
+    """With and without a roster, and also when they are collected one after the other."""
+    names = [f"Ann Smith_{number}_assignsubmission_file_/toy.ipynb" for number in (101, 102)]
+    text = "id,first_name,last_name\ns1,Ann,Smith\n"
+    both = write_zip(tmp_path / "both.zip", {names[0]: answer(1), names[1]: answer(2)})
+    result = collect(both, "toy", roster(tmp_path, text), root=course)
+    assert set(taken(course)) == {"unknown-Ann Smith-101", "unknown-Ann Smith-102"}
+    assert len(said(result, "doubtful")) == 2
+    assert [line.student for line in said(result, "missing")] == ["s1"]
+
+    shutil.rmtree(course / "build" / "submitted")
+    shutil.rmtree(course / "build" / "collected")
+    for name, content in zip(names, (answer(1), answer(2)), strict=True):
+        result = collect(write_zip(tmp_path / "one.zip", {name: content}), "toy", root=course)
+    assert taken(course) == {"Ann Smith": answer(1), "Ann Smith-102": answer(2)}
+    assert {line.student for line in said(result, "doubtful")} == {"Ann Smith", "Ann Smith-102"}
+    collect(both, "toy", root=course)
+    assert taken(course) == {"Ann Smith": answer(1), "Ann Smith-102": answer(2)}
+
+
+def test_a_canvas_zip(course, tmp_path):
+    path = write_zip(
+        tmp_path / "submissions.zip",
+        {
+            "smithann_7001_90001_toy-1.ipynb": answer(1),
+            "müllerjürgen_LATE_7002_90002_Untitled.ipynb": answer(2),
+            "smithann_7001_90000_toy.ipynb": answer(0),
+            "doe--eve-late_7003_90004_toy.ipynb": answer(3),
+        },
+    )
+    result = collect(path, "toy", roster(tmp_path, CANVAS_ROSTER), root=course)
+    unknown = "unknown-doe--eve-7003"
+    assert taken(course) == {"ann": answer(1), "jm": answer(2), unknown: answer(3)}
+    # Canvas writes the time of the download into its zip files.
+    assert stamp(course, "ann") is None
+    doubtful = {line.student: line.message for line in said(result, "doubtful")}
+    assert "late, says Canvas" in doubtful["jm"]
+    assert "several notebooks" in doubtful["ann"]
+
+
+def test_a_flat_folder_with_a_roster(course, tmp_path):
+    folder = tmp_path / "mails"
+    names = ["ann_smith_toy.ipynb", "toy-Müller Jürgen (1).ipynb", "toy (3).ipynb", "s3.IPYNB"]
+    for i, name in enumerate([*names, "nobody-toy.ipynb"]):
+        write(folder / name, answer(i), day(20))
+    result = collect(folder, "toy", roster(tmp_path, ROSTER), root=course)
+    found = taken(course)
+    assert found["s1"] == answer(0) and found["s2"] == answer(1) and found["s3"] == answer(3)
+    assert set(found) - {"s1", "s2", "s3"} == {"unknown-unnamed", "unknown-nobody"}
+    assert {line.student for line in said(result, "doubtful")} == {
+        "unknown-unnamed",
+        "unknown-nobody",
+    }
+
+
+def test_folders_named_after_students_and_a_folder_around_them(course, tmp_path):
+    members = {"class/ann/toy.ipynb": answer(1), "class/bob/work/lab.ipynb": answer(2)}
+    collect(write_zip(tmp_path / "all.zip", members), "toy", root=course)
+    assert taken(course) == {"ann": answer(1), "bob": answer(2)}
+
+
+def test_zips_inside_a_zip_have_the_time_of_handing_in(course, tmp_path):
+    """Not that of the student's clock; and a timestamp.txt in them is not nbgrader's."""
+    inner = zipped(
+        {
+            "toy/toy.ipynb": (answer(1), (2026, 11, 1, 8, 0, 0)),
+            "toy/timestamp.txt": b"2020-01-01 00:00:00 UTC",
+            "__MACOSX/toy/._toy.ipynb": b"\0",
+            "toy/.ipynb_checkpoints/toy-checkpoint.ipynb": answer(9),
+        }
+    )
+    name = "Ann Smith_101_assignsubmission_file_/work.zip"
+    path = write_zip(tmp_path / "moodle.zip", {name: (inner, (2026, 11, 25, 8, 0, 0))})
+    result = collect(path, "toy", root=course)
+    assert taken(course) == {"Ann Smith": answer(1)}
+    assert stamp(course, "Ann Smith") == datetime(2026, 11, 25, 8).astimezone(timezone.utc)
+    assert {line.kind for line in result.lines} == {"taken"}
+
+
+def test_names_that_are_utf8_without_saying_so(course, tmp_path):
+    path = tmp_path / "mac.zip"
+    name = "Jürgen Müller_103_assignsubmission_file_/toy.ipynb"
+    write_zip(path, {"X" * len(name.encode()): answer(1)})
+    content = path.read_bytes().replace(b"X" * len(name.encode()), name.encode())
+    path.write_bytes(content)
+    collect(path, "toy", roster(tmp_path, MOODLE_ROSTER), root=course)
+    assert set(taken(course)) == {"s3"}
+
+
+# What must not get in
+
+
+def test_dangerous_members_are_refused_one_by_one(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "RATIO_FROM_BYTES", 1_000_000)
+    path = tmp_path / "evil.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("good_1_assignsubmission_file_/toy.ipynb", answer(1))
+        archive.writestr("../../outside.ipynb", answer(2))
+        archive.writestr("/etc/outside.ipynb", answer(2))
+        archive.writestr("C:\\outside.ipynb", answer(2))
+        for name, mode in (("link.ipynb", stat.S_IFLNK), ("device.ipynb", stat.S_IFBLK)):
+            member = zipfile.ZipInfo(f"a_2_assignsubmission_file_/{name}")
+            member.external_attr = (mode | 0o777) << 16
+            archive.writestr(member, "/etc/passwd")
+        archive.writestr("a_3_assignsubmission_file_/bomb.ipynb", b" " * 2_000_000)
+        archive.writestr("a_4_assignsubmission_file_/broken.zip", b"PK no zip")
+    result = collect(path, "toy", root=course)
+    assert taken(course) == {"good": answer(1)}
+    assert [line.message.split(" (")[0] for line in said(result, "refused")] == [
+        "has a path that leads out of the zip file",
+        "has a path that leads out of the zip file",
+        "has a path that leads out of the zip file",
+        "is a link",
+        "is a device or a pipe",
+        "is packed more than 100 times smaller, as no notebook is",
+        "is not a whole zip file",
+    ]
+    assert not list(tmp_path.rglob("outside.ipynb"))
+
+
+def test_an_encrypted_and_a_damaged_member_are_refused(course, tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"ann.ipynb": answer(1), "bob.ipynb": answer(2)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the first entry is called encrypted
+    path.write_bytes(content)
+    result = collect(path, "toy", root=course)
+    assert taken(course) == {"bob": answer(2)}
+    assert [line.message for line in said(result, "refused")] == ["is encrypted"]
+    at = content.index(b"bob.ipynb") + 20
+    content[at : at + 9] = b"\xff" * 9
+    path.write_bytes(content)
+    shutil.rmtree(course / "build" / "submitted")
+    result = collect(path, "toy", root=course)
+    assert taken(course) == {} and len(said(result, "refused")) == 2
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("INNER_FILES", 2, "holds more than 2 files"),
+        ("INNER_BYTES", 1000, "is left out: the zip file unpacks to too much"),
+        ("FILE_BYTES", 10_000, "is larger than 0 MB"),
+        ("ZIP_DEPTH", 1, "is the 2th zip file one inside the other"),
+    ],
+)
+def test_what_unpacks_to_too_much_is_refused(course, tmp_path, monkeypatch, limit, value, message):
+    monkeypatch.setattr(archives, limit, value)
+    big = answer("'" + os.urandom(10_000).hex() + "'")
+    inner = zipped({f"{i}/toy.ipynb": big for i in range(3)})
+    members = {"a_1_assignsubmission_file_/w.zip": inner, "b.ipynb": answer(1)}
+    result = collect(write_zip(tmp_path / "a.zip", members), "toy", root=course)
+    assert taken(course)["b"] == answer(1)
+    assert message in [line.message for line in said(result, "refused")]
+
+
+def test_a_zip_in_a_zip_in_a_zip_has_an_end(course, tmp_path):
+    content = zipped({"toy.ipynb": answer(1)})
+    for _ in range(6):
+        content = zipped({"w.zip": content})
+    path = tmp_path / "deep.zip"
+    path.write_bytes(content)
+    result = collect(path, "toy", root=course)
+    assert [line.message for line in said(result, "refused")] == [
+        "is the 4th zip file one inside the other"
+    ]
+
+
+def test_links_and_pipes_in_a_folder_are_not_followed(course, tmp_path):
+    folder = tmp_path / "exchange" / "c" / "inbound"
+    secret = write(tmp_path / "secret.ipynb", answer(7))
+    write(folder / "ann+toy+2026-11-20 10:00:00 UTC" / "mine.ipynb", answer(1))
+    own = folder / "eve+toy+2026-11-20 10:00:00 UTC"
+    own.mkdir()
+    (own / "toy.ipynb").symlink_to(secret)
+    (own / "folder").symlink_to(tmp_path, target_is_directory=True)
+    os.mkfifo(own / "pipe.ipynb")
+    result = collect(folder, "toy", root=course)
+    assert taken(course) == {"ann": answer(1)}
+    assert len(said(result, "refused")) == 3
+
+
+# Whose and which notebook
+
+
+def test_notebooks_are_recognised_by_what_they_hold(course, tmp_path):
+    folder = tmp_path / "all"
+    plain = json.loads(answer(2))
+    for cell in plain["cells"]:
+        cell["metadata"] = {}
+    old = b'{"worksheets": [{"cells": [{"metadata": {"nbgrader": {"grade_id": "double"}}}]}]}'
+    files = {
+        "ann/other.ipynb": answer(1),
+        "bob/toy.ipynb": OTHER,
+        "cat/toy.ipynb": json.dumps(plain).encode(),
+        "dan/toy.ipynb": b"",
+        "eve/toy.ipynb": answer(5)[:-20],
+        "fay/toy.ipynb": b"\xef\xbb\xbf" + answer(6),
+        "gus/toy.ipynb": answer(7).decode().encode("utf-16"),
+        "hal/recipe.ipynb": notebook(["x = 1"]),
+        "ida/toy.ipynb.txt": answer(8),
+        "jon/toy.ipynb": old,
+        "kim/other.ipynb": b"<<<<<<< HEAD",
+    }
+    for name, content in files.items():
+        write(folder / name, content)
+    result = collect(folder, "toy", root=course)
+    assert set(taken(course)) == {"ann", "cat", "dan", "eve", "fay", "gus", "ida", "jon"}
+    assert {(line.file, line.message) for line in said(result, "doubtful")} == {
+        ("cat/toy.ipynb", "recognised by the names of its functions and classes only"),
+        ("dan/toy.ipynb", "cannot be read as JSON"),
+        ("eve/toy.ipynb", "cannot be read as JSON"),
+        ("hal/recipe.ipynb", "is no notebook of this course; not taken"),
+        ("kim/other.ipynb", "cannot be read as JSON; not taken"),
+    }
+    (other,) = said(result, "other")
+    assert (other.file, other.message) == ("bob/toy.ipynb", "is other")
+
+
+def test_a_notebook_handed_in_for_another_assignment_is_taken_only_if_there_is_no_other(
+    course, tmp_path
+):
+    folder = tmp_path / "submitted"
+    write(folder / "ann" / "other" / "toy.ipynb", answer(1), day(25))
+    write(folder / "bob" / "other" / "toy.ipynb", answer(2), day(25))
+    write(folder / "bob" / "toy" / "toy.ipynb", answer(3), day(20))
+    result = collect(folder, "toy", root=course)
+    assert taken(course) == {"ann": answer(1), "bob": answer(3)}
+    (doubtful,) = said(result, "doubtful")
+    assert (doubtful.student, doubtful.message) == ("ann", "was handed in for other")
+
+
+def test_of_several_notebooks_the_newest_is_taken_and_said(course, tmp_path):
+    folder = tmp_path / "submitted" / "ann" / "toy"
+    write(folder / "toy.ipynb", answer(1), day(20))
+    write(folder / "toy-Copy1.ipynb", answer(2), day(21))
+    write(folder / "broken.ipynb", b"", day(22))
+    result = collect(tmp_path / "submitted", "toy", root=course)
+    assert taken(course) == {"ann": answer(2)}
+    (doubtful,) = said(result, "doubtful")
+    assert "newest of several" in doubtful.message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ann", "ann"),
+        ("Müller, Jürgen (123456)", "Müller_Jürgen_123456"),
+        ("[x]", "x"),
+        ("../../etc", ".._.._etc".lstrip(".")),
+        (".hidden", "hidden"),
+        ("a+b", "a_b"),
+        ("a*b?", "a_b"),
+        ("", "unnamed"),
+        ("..", "unnamed"),
+        ("ann@uni.edu", "ann@uni.edu"),
+        ("=cmd|'/c calc'", "cmd_'_c calc'"),
+        ("x" * 300, "x" * 100),
+    ],
+)
+def test_ids_are_made_safe(name, expected):
+    assert safe_id(name) == expected
+
+
+def test_ids_that_become_the_same_are_numbered(course, tmp_path):
+    for i, name in enumerate(["a,b", "a[b", "a_b"]):
+        write(tmp_path / "submitted" / name / "toy" / "toy.ipynb", answer(i))
+    result = collect(tmp_path / "submitted", "toy", root=course)
+    found = taken(course)
+    assert sorted(found) == ["a_b", "a_b-2", "a_b-3"]
+    assert set(found.values()) == {answer(0), answer(1), answer(2)}
+    assert {line.student for line in said(result, "doubtful")} == set(found)
+    collect(tmp_path / "submitted", "toy", root=course)
+    assert taken(course) == found
+
+
+def test_a_roster_from_a_spreadsheet(tmp_path):
+    path = tmp_path / "roster.csv"
+    path.write_bytes("\ufeffID number;Surname;First name\r\n1;Müller;Jürgen\r\n".encode())
+    assert read_roster(path).find(find_owner(["Jurgen Muller", "x"], [])).student == "1"
+    path.write_bytes("ID number;Surname;First name\n1;Müller;Jürgen\n".encode("cp1252"))
+    assert read_roster(path).find(find_owner(["Müller Jürgen", "x"], [])).student == "1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has the columns ; expected one that names students"),
+        ("Name,Points\nAnn,3\n", "has the columns Name, Points; expected one that names"),
+        ("id\nann\nAnn\n", r"has the id 'ann' more than once \(2 rows"),
+    ],
+)
+def test_a_roster_that_cannot_serve_is_refused(tmp_path, text, message):
+    with pytest.raises(CourseError, match=message):
+        read_roster(roster(tmp_path, text))
+
+
+def test_students_of_the_roster_who_handed_in_nothing_are_listed(course, tmp_path):
+    write(tmp_path / "all" / "s1" / "toy.ipynb", answer(1))
+    result = collect(tmp_path / "all", "toy", roster(tmp_path, ROSTER), root=course)
+    assert [line.student for line in said(result, "missing")] == ["s2", "s3"]
+
+
+# Again, and again
+
+
+def test_a_second_run_changes_nothing_and_a_newer_attempt_replaces(course, tmp_path):
+    source = tmp_path / "inbound"
+    write(source / "ann+toy+2026-11-20 10:00:00 UTC" / "toy.ipynb", answer(1))
+    first = collect(source, "toy", root=course)
+    before = {p: p.stat().st_mtime_ns for p in (course / "build" / "submitted").rglob("*")}
+    again = collect(source, "toy", root=course)
+    assert {p: p.stat().st_mtime_ns for p in (course / "build" / "submitted").rglob("*")} == before
+    assert "Nothing changed." in again.in_words() and "Nothing changed" not in first.in_words()
+
+    write(source / "ann+toy+2026-11-21 10:00:00 UTC" / "toy.ipynb", answer(2))
+    result = collect(source, "toy", root=course)
+    assert taken(course) == {"ann": answer(2)}
+    (replaced,) = said(result, "replaced")
+    kept = course / "build" / "collected" / "toy" / "ann" / "1"
+    assert (kept / "toy.ipynb").read_bytes() == answer(1)
+    assert "2026-11-20" in (kept / "timestamp.txt").read_text()
+    assert str(kept) in replaced.message
+    assert stamp(course, "ann") == datetime(2026, 11, 21, 10, tzinfo=timezone.utc)
+
+    shutil.rmtree(source / "ann+toy+2026-11-21 10:00:00 UTC")
+    result = collect(source, "toy", root=course)
+    assert taken(course) == {"ann": answer(2)} and len(said(result, "older")) == 1
+
+
+def test_a_student_who_is_found_in_the_roster_later_moves(course, tmp_path):
+    path = write_zip(
+        tmp_path / "a.zip", {"Ann Smith_101_assignsubmission_file_/toy.ipynb": answer()}
+    )
+    collect(path, "toy", roster(tmp_path, "id,first_name,last_name\ns9,Eve,Doe\n"), root=course)
+    assert set(taken(course)) == {"unknown-Ann Smith-101"}
+    result = collect(path, "toy", roster(tmp_path, ROSTER), root=course)
+    assert set(taken(course)) == {"s1"}
+    (renamed,) = said(result, "renamed")
+    assert "nbgrader db student remove --force 'unknown-Ann Smith-101'" in renamed.message
+
+
+def test_the_report_is_harmless_in_a_terminal_and_a_spreadsheet(course, tmp_path):
+    folder = tmp_path / "all"
+    write(folder / "=1+1" / "\x1b[31mtoy.ipynb", answer())
+    write(folder / "s1" / "toy.ipynb", b"")
+    result = collect(folder, "toy", roster(tmp_path, ROSTER), root=course)
+    text = result.in_words()
+    assert text.splitlines()[0].startswith("2 taken; 2 doubtful: please look; 2 handed in nothing")
+    assert "\x1b" not in text
+    with result.report.open(encoding="utf-8-sig", newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert len(table) == len(result.lines)
+    assert not any(cell.startswith("=") for row in table for cell in row.values())
+    assert "\x1b" not in result.report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["empty", "no.zip"])
+def test_nothing_to_collect_is_an_error(course, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no.zip").write_bytes(b"<html>")
+    with pytest.raises(CourseError, match=r"holds no notebook|is not a zip file"):
+        collect(tmp_path / name, "toy", root=course)
+
+
+def test_an_unknown_assignment_is_answered_with_those_released(course, tmp_path):
+    with pytest.raises(CourseError, match="no released assignment 'tea': choose one of other, toy"):
+        collect(tmp_path, "tea", root=course)
+
+
+def test_the_command_line(course, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "labhelpers.instructor.grading.collect.collect",
+        lambda path, assignment, roster: collect(path, assignment, roster, root=course),
+    )
+    write(tmp_path / "all" / "s1" / "toy.ipynb", answer())
+    arguments = ["collect", str(tmp_path / "all"), "toy", "--roster", str(roster(tmp_path, ROSTER))]
+    result = CliRunner().invoke(commands, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("1 taken; 2 handed in nothing.\n  missing: s2:")
+
+
+# What is there already
+
+
+def submit(course, files):
+    folder = course / "build" / "submitted" / "ann" / "toy"
+    for name, content in files.items():
+        write(folder / name, content)
+    return folder
+
+
+def normalise(course):
+    return normalise_in_place(open_course(course), "toy")
+
+
+@pytest.mark.parametrize("name", ["toy (1).ipynb", "final.ipynb", "toy/toy.ipynb", "toy.ipynb.txt"])
+def test_a_notebook_of_another_name_is_copied_to_the_expected_one(course, name):
+    folder = submit(course, {name: answer(1), "z.ipynb": OTHER})
+    assert "renamed" in [line.kind for line in normalise(course)]
+    assert (folder / "toy.ipynb").read_bytes() == answer(1)
+    assert (folder / name).exists()
+    assert "renamed" not in [line.kind for line in normalise(course)]
+
+
+def test_without_a_notebook_of_the_assignment_nothing_is_guessed(course):
+    folder = submit(course, {"toy (1).ipynb": OTHER})
+    assert [line.kind for line in normalise(course)] == ["other", "doubtful"]
+    assert not (folder / "toy.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"1795255200", datetime(2026, 11, 21, 10, tzinfo=timezone.utc)),
+        (b"1795255200000", datetime(2026, 11, 21, 10, tzinfo=timezone.utc)),
+        (
+            b"\xef\xbb\xbf2026-11-21 10:00:00.5 UTC\r\n",
+            datetime(2026, 11, 21, 10, 0, 0, 500000, timezone.utc),
+        ),
+        (b"2026-11-21T11:00:00+01:00", datetime(2026, 11, 21, 10, tzinfo=timezone.utc)),
+        (b"21.11.2026", datetime(2026, 11, 21, tzinfo=timezone.utc)),
+        (b"05.11.2026 10:00", datetime(2026, 11, 5, 10, tzinfo=timezone.utc)),
+        ("2026-11-21 10:00".encode("utf-16"), datetime(2026, 11, 21, 10, tzinfo=timezone.utc)),
+        (b"2026-11-21 10:00:00.000000 UTC", datetime(2026, 11, 21, 10, tzinfo=timezone.utc)),
+        (b"yesterday", None),
+        (b"10", None),
+        (b"\xff\x00\xfe", None),
+        (b"99999-99-99 2026", None),
+        (b"2026-11-21 10:00:00 " + b"9" * 400, None),
+    ],
+)
+def test_a_time_stamp_is_understood_or_put_aside(course, content, expected):
+    folder = submit(course, {"toy.ipynb": answer(), "timestamp.txt": content})
+    lines = normalise(course)
+    nbgraders = open_course(course).coursedir.get_existing_timestamp(folder)
+    if expected is None:
+        assert [line.kind for line in lines] == ["doubtful"]
+        assert (folder / "timestamp.txt.unreadable").read_bytes() == content
+        assert nbgraders is None
+    else:
+        assert nbgraders == expected.replace(tzinfo=None)
+    assert normalise(course) == []
+
+
+def test_links_are_moved_away_and_folders_are_named(course, tmp_path):
+    secret = write(tmp_path / "secret.ipynb", answer(7))
+    folder = submit(course, {"toy-1.ipynb": answer(1), "labhelpers/__init__.py": b""})
+    (folder / "toy.ipynb").symlink_to(secret)
+    (folder / "labhelpers" / "data").symlink_to("/")
+    (folder / "broken").symlink_to("/nowhere")
+    (course / "build" / "submitted" / "eve").mkdir()
+    (course / "build" / "submitted" / "eve" / "toy").symlink_to(tmp_path)
+    lines = normalise(course)
+    assert [line.kind for line in lines].count("refused") == 4
+    assert [line.kind for line in lines].count("extra") == 1
+    assert (folder / "toy.ipynb").read_bytes() == answer(1)
+    assert secret.read_bytes() == answer(7)
+    kept = (course / "build" / "collected" / "toy" / "ann").rglob("*")
+    assert sum(path.is_symlink() for path in kept) == 3
+
+
+def test_collecting_the_folder_of_submissions_itself_puts_it_in_order(course):
+    folder = submit(course, {"lab.ipynb": answer(1)})
+    result = collect(course / "build" / "submitted", "toy", root=course)
+    assert (folder / "toy.ipynb").exists() and said(result, "renamed")
