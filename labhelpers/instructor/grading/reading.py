@@ -153,7 +153,7 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
             flags.append("The file breaks off; cells at its end may be missing.")
     if not isinstance(root, dict):
         raise NotANotebook(f"The file is no notebook: it begins with {text[:40]!r}.")
-    if isinstance(root.get("worksheets"), list):
+    if isinstance(root.get("worksheets"), list) and "cells" not in root:
         repairs.append("The notebook was in an old format (3 or older); it was converted.")
         sheets = [sheet for sheet in root["worksheets"] if isinstance(sheet, dict)]
         given = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]

@@ -492,7 +492,22 @@ class _Repair:
         if len(pieces) > 1:
             self.repairs.append(f"{slot.title} was there {len(pieces)} times; one was kept.")
         self._drop(pieces[1:])
-        pieces[0].source, pieces[0].cell_type = slot.cell.source, slot.cell.cell_type
+        pieces[0].source, pieces[0].cell_type = self._template(slot), slot.cell.cell_type
+
+    def _template(self, slot: _Slot) -> str:
+        """Return the text of an untouched cell.
+
+        It does not define again what the student wrote into the cell of another exercise.
+        """
+        elsewhere = {
+            name
+            for cell in self.cells
+            if cell.cell_type == "code" and self.slot_of.get(cell) is not slot
+            for name in _DEFINED.findall(cell.source)
+        }
+        if slot.kind == "answer" and slot.defines and slot.defines <= elsewhere:
+            return f"# Written in another cell: {', '.join(sorted(slot.defines))}"
+        return slot.cell.source
 
     def _join(self, pieces: list[Cell]) -> list[Cell]:
         """Join a piece that goes on within the definition of the one before it."""
@@ -570,7 +585,7 @@ class _Repair:
                     else f"{slot.title} stood at a wrong place; it was moved back."
                 )
             elif slot not in there and (slot.name or slot.imports):
-                cell = Cell(slot.cell.cell_type, slot.cell.source)
+                cell = Cell(slot.cell.cell_type, self._template(slot))
                 self.slot_of[cell] = slot
                 if slot.ordered:
                     self.ranked[cell] = slot
