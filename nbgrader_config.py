@@ -7,12 +7,18 @@ from nbgrader import preprocessors
 
 from labhelpers.instructor.course.preprocessors import (
     FillInSetup,
-    HideTracebacks,
     PrepareForStudents,
     RemoveMarkers,
     RunElsewhere,
 )
 from labhelpers.instructor.grading.exporter import RepairingExporter
+from labhelpers.instructor.grading.feedback import FeedbackExporter
+from labhelpers.instructor.grading.outputs import (
+    CleanForReaders,
+    CleanOutputs,
+    clean_html,
+    markdown_to_html,
+)
 from labhelpers.instructor.grading.preprocessors import (
     ExecuteSubmission,
     JudgeSubmission,
@@ -91,11 +97,21 @@ c.Autograde.autograde_preprocessors = [
     preprocessors.SaveAutoGrades,
     preprocessors.AssignLatePenalties,
     preprocessors.CheckCellMetadata,
+    CleanOutputs,
     WriteTrace,
 ]
 c.GenerateFeedback.preprocessors = [
     preprocessors.GetGrades,
     preprocessors.ClearHiddenTests,
-    HideTracebacks,
     CSSHTMLHeaderPreprocessor,
 ]
+
+# Pages: the feedback and the formgrader's. Nothing of what students hand in runs in a browser.
+c.HTMLExporter.preprocessors = [CleanForReaders]
+c.HTMLExporter.filters = {"markdown2html": markdown_to_html, "clean_html": clean_html}
+c.HTMLExporter.sanitize_html = True
+c.GenerateFeedback.exporter_class = FeedbackExporter
+c.FeedbackExporter.appeal = (
+    "Do you think that a point is missing? Write to your instructor: name the exercise, and say "
+    "what your answer does."
+)

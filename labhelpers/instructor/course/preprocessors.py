@@ -1,4 +1,4 @@
-"""Steps of our own in nbgrader's conversions: student version, published solution, feedback."""
+"""Steps of our own in nbgrader's conversions: student version and published solution."""
 
 import os
 import re
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbgrader import utils
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
@@ -14,7 +13,6 @@ from labhelpers.instructor.course.wheel import student_wheel
 
 __all__ = [
     "FillInSetup",
-    "HideTracebacks",
     "PrepareForStudents",
     "RemoveMarkers",
     "RunElsewhere",
@@ -146,15 +144,3 @@ class RemoveMarkers(NbGraderPreprocessor):
 def remove_markers(source: str) -> str:
     """Return `source` without nbgrader's marker lines; what is between them stays."""
     return "\n".join(line for line in source.split("\n") if not _MARKER.search(line))
-
-
-class HideTracebacks(NbGraderPreprocessor):
-    """Shortens errors of test cells in the feedback: a traceback quotes the hidden tests."""
-
-    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
-        """Change the outputs in place and return the notebook."""
-        for cell in nb.cells:
-            for output in cell.get("outputs", []) if utils.is_grade(cell) else []:
-                if output.output_type == "error":
-                    output.traceback = [f"{output.ename}: {output.evalue}"]
-        return nb, resources

