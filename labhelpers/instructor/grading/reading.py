@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-__all__ = ["Cell", "NotANotebook", "Submitted", "read_submitted"]
+__all__ = ["VALID_ID", "Cell", "NotANotebook", "Submitted", "merge_sides", "read_submitted"]
+
+VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""What nbformat allows as id of a cell."""
 
 _DEEPEST = 100  # levels of JSON; a notebook has about ten
 _LONGEST_INTEGER = 18  # digits; longer ones are no counters, and Python is slow to convert them
@@ -63,11 +66,11 @@ def read_submitted(content: bytes) -> list[Submitted]:
         NotANotebook: If the file holds no notebook.
     """
     text, repairs = _decode(content)
-    sides = _sides(text)
-    if len(sides) == 1:
+    sides = merge_sides(text)
+    if not sides:
         return [_read(text, repairs)]
     readings = []
-    for name, side in sides.items():
+    for name, side in zip(("upper", "lower"), sides, strict=True):
         line = f"The file held an unfinished merge; its {name} side was taken."
         try:
             readings.append(_read(side, [*repairs, line]))
@@ -75,12 +78,10 @@ def read_submitted(content: bytes) -> list[Submitted]:
             continue
     if not readings:
         raise NotANotebook("The file holds an unfinished merge, and no side of it is a notebook.")
-    sound = [one for one in readings if not one.flags] or readings
-    for one in sound if len(sound) > 1 else []:
-        one.flags.append(
-            "The file held an unfinished merge of two notebooks; see which one counts."
-        )
-    return sound
+    if len(readings) > 1 and sides[0] != sides[1]:
+        for one in readings:
+            one.flags.append("The file held an unfinished merge; see which side counts.")
+    return readings
 
 
 def _decode(content: bytes) -> tuple[str, list[str]]:
@@ -112,29 +113,29 @@ def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error("labhelpers.cp1252", _as_cp1252)
 
 
-def _sides(text: str) -> dict[str, str]:
-    """Return the two sides of a text with merge markers, or the one text without."""
-    if not re.search(r"^<{7}(?: |$)", text, re.MULTILINE):
-        return {"": text}
+def merge_sides(text: str) -> tuple[str, str] | None:
+    """Return the two sides of a text with merge markers at the beginning of lines, else None."""
+    if not re.search(r"^<{7}(?:\s|$)", text, re.MULTILINE):
+        return None
     upper: list[str] = []
     lower: list[str] = []
-    where = "both"
+    where, complete = "both", False
     for line in text.splitlines(keepends=True):
-        marker = line[:7] if line[7:8] in ("", " ", "\n", "\r") else ""
-        if marker == "<" * 7:
+        marker = line[:7] if line[7:8].strip() == "" else ""
+        if marker == "<" * 7 and where == "both":
             where = "upper"
         elif marker == "|" * 7 and where == "upper":
             where = "base"
         elif marker == "=" * 7 and where in ("upper", "base"):
             where = "lower"
         elif marker == ">" * 7 and where == "lower":
-            where = "both"
+            where, complete = "both", True
         else:
             if where in ("both", "upper"):
                 upper.append(line)
             if where in ("both", "lower"):
                 lower.append(line)
-    return {"upper": "".join(upper), "lower": "".join(lower)}
+    return ("".join(upper), "".join(lower)) if complete else None
 
 
 def _read(text: str, repairs: Iterable[str]) -> Submitted:
@@ -168,6 +169,11 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
     cells = [cell for one in given if (cell := _cell(one))]
     if len(cells) < len(given) or not all(map(_sound, given)):
         repairs.append("Parts that a cell must have were missing or wrong; they were completed.")
+    ids = [cell["id"] for cell in given if isinstance(cell, dict) and "id" in cell]
+    if any(not isinstance(one, str) or not VALID_ID.fullmatch(one) for one in ids) or len(
+        set(ids)
+    ) < len(ids):
+        repairs.append("Cells had no valid id of their own; they have one now.")
     return Submitted(cells, repairs, flags)
 
 
@@ -201,10 +207,7 @@ def _sound(cell: dict[str, Any]) -> bool:
 def _cell(given: object) -> Cell | None:
     if not isinstance(given, dict):
         return None
-    source = given.get("source", given.get("input", ""))
-    if isinstance(source, list):
-        source = "".join(line for line in source if isinstance(line, str))
-    source = _writable(source) if isinstance(source, str) else ""
+    source = _joined(given.get("source", given.get("input")))
     kind = given.get("cell_type")
     if kind == "heading":
         level = given.get("level")
@@ -215,9 +218,8 @@ def _cell(given: object) -> Cell | None:
     metadata = _dict(given.get("metadata"))
     own_id = given.get("id", metadata.get("id"))  # Colab keeps it in the metadata
     attachments = {
-        _writable(name): {_writable(kind): _writable(data) for kind, data in bundle.items()}
+        _writable(name): {_writable(mime): _joined(data) for mime, data in _dict(bundle).items()}
         for name, bundle in _dict(given.get("attachments")).items()
-        if isinstance(bundle, dict) and all(isinstance(data, str) for data in bundle.values())
     }
     return Cell(
         kind,
@@ -226,6 +228,13 @@ def _cell(given: object) -> Cell | None:
         own_id if isinstance(own_id, str) else "",
         attachments if kind != "code" else {},
     )
+
+
+def _joined(lines: object) -> str:
+    """Return a text that may be in one piece or in a list of lines."""
+    if isinstance(lines, list):
+        lines = "".join(line for line in lines if isinstance(line, str))
+    return _writable(lines) if isinstance(lines, str) else ""
 
 
 def _writable(text: str) -> str:

@@ -14,21 +14,23 @@ from nbgrader.utils import compute_checksum
 
 from labhelpers.instructor.course.nbgrader import grade_id
 from labhelpers.instructor.grading.authority import Release, ReleasedCell
-from labhelpers.instructor.grading.reading import Cell, NotANotebook, Submitted, read_submitted
+from labhelpers.instructor.grading.reading import (
+    VALID_ID,
+    Cell,
+    NotANotebook,
+    Submitted,
+    merge_sides,
+    read_submitted,
+)
 
 __all__ = ["Repaired", "repair", "repair_file"]
 
 _LARGEST = 256 * 2**20  # bytes
 
-_CONTROLLING_TAGS = {"skip-execution", "raises-exception"}
-_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_SKIPPED = "skip-execution"  # the tag of a cell that nbclient does not run
 _DEFINED = re.compile(r"^(?:async +def|def|class) +(\w+)", re.MULTILINE)
-_CONTINUED = re.compile(r"[ \t)\]}]|(?:elif|else|except|finally)\b")
-_CONFLICT = re.compile(
-    r"^<{7}(?: .*)?\n(?P<upper>(?:.*\n)*?)(?:\|{7}(?: .*)?\n(?:.*\n)*?)?={7}\n"
-    r"(?P<lower>(?:.*\n)*?)>{7}(?: .*)?$",
-    re.MULTILINE,
-)
+# A cell that goes on within what the one above it began, behind empty lines.
+_CONTINUED = re.compile(r"(?:[ \t]*\n)*(?:[ \t]+\S|[)\]}]|(?:elif|else|except|finally)\b)")
 _SETTINGS = ("grade", "solution", "locked", "task", "points")
 
 
@@ -214,8 +216,8 @@ class _Repair:
 
     def _other_notebook(self, release: Release) -> str | None:
         """Return the assignment whose notebook this is, None if it is the right one."""
-        own = {text for slot in self.slots if slot.name for text in (slot.name, *slot.texts)}
-        own -= {text for slot in self.slots if slot.kind == "written" for text in slot.texts}
+        named = [slot for slot in self.slots if slot.name and slot.kind != "written"]
+        graded = [slot for slot in named if slot.kind != "given"]
 
         def count(marks: Iterable[str]) -> int:
             marks = set(marks)
@@ -224,11 +226,12 @@ class _Repair:
                 for cell, name in zip(self.cells, self.names, strict=True)
             )
 
-        counts = {name: count(marks) for name, marks in release.others.items()}
-        best = max(counts, key=lambda name: counts[name], default=None)
-        if best is None or counts[best] <= count(own):
+        if count(text for slot in graded for text in (slot.name, *slot.texts)):
             return None
-        return best
+        counts = {name: count(marks) for name, marks in release.others.items()}
+        other = max(counts, key=lambda name: counts[name], default=None)
+        own = count(text for slot in named for text in (slot.name, *slot.texts))
+        return other if other and counts[other] > own else None
 
     def _match(self) -> None:
         """Find the released cell of each submitted cell, where it has one."""
@@ -295,7 +298,7 @@ class _Repair:
             for slot in self._defined(cell):
                 if any(not self._untouched(piece, slot) for piece in pieces.get(slot, ())):
                     continue
-                if name in self.foreign and name not in self.named:
+                if name in self.foreign:
                     self.flags.append(f"A cell of another notebook ({name}) defines {slot.name}.")
                     continue
                 self.slot_of[cell] = slot
@@ -349,8 +352,23 @@ class _Repair:
                 if cell not in self.slot_of and cell.source.strip() and name not in self.foreign
             ]
             texts = [cell for cell in between if cell.cell_type != "code"]
-            for cell in texts or (between if slot not in pieces else []):
+            if not texts and slot not in pieces:
+                texts = between or self._only_text()
+                if not texts:
+                    self.flags.append(
+                        f"{slot.title} is missing; see whether another cell holds the answer."
+                    )
+            for cell in texts:
                 self.slot_of[cell] = slot
+
+    def _only_text(self) -> list[Cell]:
+        """Return the only cell with text that is not of the release, if there is just one."""
+        own = [
+            cell
+            for cell in self.cells
+            if cell.cell_type != "code" and cell not in self.slot_of and cell.source.strip()
+        ]
+        return own if len(own) == 1 else []
 
     def _report_names(self) -> None:
         lost = [
@@ -365,7 +383,7 @@ class _Repair:
             )
         else:
             self.repairs += [
-                f"{slot.title} had lost its name; it was recognised by its content."
+                f"{slot.title} did not carry its name; it was recognised by its content."
                 for slot in lost
             ]
         old = False
@@ -387,6 +405,10 @@ class _Repair:
                     if name in self.foreign
                     else f"A cell with the unknown name {name[:80]!r} is an ordinary cell here."
                 )
+        if any(_SKIPPED in _tags(cell) for cell in self.cells):
+            self.repairs.append(
+                f"The tag {_SKIPPED}, which keeps a cell from running, was removed."
+            )
         if old:
             self.repairs.append("nbgrader's metadata were of an old version; they were renewed.")
 
@@ -511,23 +533,27 @@ class _Repair:
 
     def _join(self, pieces: list[Cell]) -> list[Cell]:
         """Join a piece that goes on within the definition of the one before it."""
-        place = {cell: index for index, cell in enumerate(self.cells)}
-        joined = pieces[:1]
-        last = pieces[0]
-        for piece in pieces[1:]:
-            if place[piece] == place[last] + 1 and _CONTINUED.match(piece.source.lstrip("\n")):
-                joined[-1].source += "\n" + piece.source
-                self._drop([piece])
-            else:
-                joined.append(piece)
-            last = piece
+        joined = []
+        for piece in pieces:
+            if piece not in self.slot_of:
+                continue  # joined already
+            joined.append(piece)
+            start = self.cells.index(piece) + 1
+            stop = start
+            while stop < len(self.cells) and self._goes_on(self.cells[stop], pieces):
+                stop += 1
+            for other in self.cells[start:stop]:
+                piece.source += "\n" + other.source
+            self._drop(self.cells[start:stop])
         return joined
 
+    def _goes_on(self, cell: Cell, pieces: list[Cell]) -> bool:
+        own = cell in pieces or self._is_own_code(cell)
+        return own and _CONTINUED.match(cell.source) is not None
+
     def _resolve_conflict(self, slot: _Slot, cell: Cell) -> None:
-        if "<<<<<<<" not in cell.source or len(cell.source) > 100_000:
-            return
-        sides = [_CONFLICT.sub(rf"\g<{side}>", cell.source) for side in ("upper", "lower")]
-        if sides[0] == cell.source:
+        sides = merge_sides(cell.source)
+        if not sides:
             return
         written = [side for side in sides if _normal(side) not in slot.texts]
         cell.source = (written or sides)[0]
@@ -658,6 +684,11 @@ def _name(cell: Cell) -> str:
     return name if isinstance(name, str) else ""
 
 
+def _tags(cell: Cell) -> list[Any]:
+    tags = cell.metadata.get("tags")
+    return tags if isinstance(tags, list) else []
+
+
 def _is_graded(settings: object) -> bool:
     return isinstance(settings, dict) and any(
         settings.get(key) for key in ("grade", "solution", "locked", "task")
@@ -681,17 +712,12 @@ def _build(
                 built.source = cell.source
         else:
             make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell}
-            tags = [
-                tag for tag in _texts(cell.metadata.get("tags")) if tag not in _CONTROLLING_TAGS
-            ]
-            name = cell.id if _ID.fullmatch(cell.id) and cell.id not in ids else ""
+            name = cell.id if VALID_ID.fullmatch(cell.id) and cell.id not in ids else ""
             number = len(notebook.cells)
             while not name or name in ids:
                 name, number = f"added-{number}", number + 1
             ids.add(name)
             built = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=name)
-            if tags:
-                built.metadata["tags"] = tags
         if cell.attachments and built.cell_type != "code":
             built["attachments"] = nbformat.from_dict(cell.attachments)
         notebook.cells.append(built)
@@ -700,7 +726,3 @@ def _build(
 
 def _copy(cell: NotebookNode) -> NotebookNode:
     return nbformat.from_dict(json.loads(json.dumps(cell)))
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
