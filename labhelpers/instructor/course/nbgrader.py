@@ -1,5 +1,6 @@
 """The course as nbgrader sees it: its configuration, its assignments, one call per conversion."""
 
+import glob
 import os
 import re
 import shutil
@@ -41,6 +42,9 @@ samples that `make lab` graded, remove these and try again:
     nbgrader db student remove --force untouched
 In a running course leave the cells as they are, or release the new notebook under another name."""
 
+# How it stops at a timestamp.txt that is no date: by a slip of its own.
+_NO_DATE = "'CourseDirectory' object has no attribute 'fail'"
+
 
 class CourseError(Exception):
     """nbgrader could not do what was asked; the message says what, and how its log ends."""
@@ -50,13 +54,18 @@ def open_course(root: Path = REPOSITORY) -> NbGraderAPI:
     """Return nbgrader's programming interface for the course in the folder `root`.
 
     Raises:
-        CourseError: If there is no `nbgrader_config.py` in it, or nbgrader would run notebooks in
-            another environment.
+        CourseError: If there is no `nbgrader_config.py` in it, nbgrader cannot find files in a
+            folder of its name, or it would run notebooks in another environment.
     """
     if not (root / "nbgrader_config.py").exists():
         raise CourseError(
             f"{root} holds no nbgrader_config.py, so it is not the folder of a course. "
             "Run this in a clone of the repository, installed with `pip install -e '.[dev]'`."
+        )
+    if glob.glob(str(root.resolve())) != [str(root.resolve())]:
+        raise CourseError(
+            f"nbgrader cannot work in {root.resolve()}: it takes [ ] * ? in a path for a pattern. "
+            "Rename or move the folder, so that no folder in its path has these signs."
         )
     _refuse_foreign_kernel()
     # nbgrader starts `alembic` by name when it creates a gradebook.
@@ -123,8 +132,14 @@ def convert(
         student: Whose submission, where the converter works on submissions.
 
     Raises:
-        CourseError: If nbgrader reports a failure.
+        CourseError: If nbgrader reports a failure, or would take the student's id for a pattern.
     """
+    if student and glob.escape(student) != student:
+        raise CourseError(
+            f"nbgrader cannot work with the student id {student!r}: it takes [ * ? for a pattern. "
+            "Rename the student's folder in build/submitted/; `labhelpers collect` gives such "
+            "students another id."
+        )
     course.coursedir.assignment_id = assignment
     course.coursedir.student_id = student or "*"
     app = converter(coursedir=course.coursedir, parent=course)
@@ -138,9 +153,23 @@ def convert(
         reason = _reason(result.get("log", "")) or result["error"]
         if _HANDED_IN in reason:
             reason += _WHAT_THEN
+        if _NO_DATE in reason:
+            reason = _unreadable_time(course, student or "*", assignment)
         raise CourseError(
             f"nbgrader {converter.__name__} failed on {assignment!r}{whose}:\n{reason}"
         )
+
+
+def _unreadable_time(course: NbGraderAPI, student: str, assignment: str) -> str:
+    """Return which time stamp nbgrader could not read."""
+    directory = course.coursedir.submitted_directory
+    folder = course.coursedir.format_path(directory, student, assignment)
+    path = Path(folder, "timestamp.txt")
+    holds = f" ({path.read_bytes()[:80].decode(errors='replace')!r})" if path.exists() else ""
+    return (
+        f"{path} holds no date that nbgrader understands{holds}. Expected the time of handing in, "
+        "such as 2026-11-20 10:00:00 UTC. `labhelpers grade` mends it where it can; or remove it."
+    )
 
 
 def _reason(log: str) -> str:
