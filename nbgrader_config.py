@@ -14,6 +14,7 @@ from labhelpers.instructor.course.preprocessors import (
 )
 from labhelpers.instructor.grading.exporter import RepairingExporter
 from labhelpers.instructor.grading.feedback import FeedbackExporter
+from labhelpers.instructor.grading.grades_csv import GradesCsv
 from labhelpers.instructor.grading.outputs import (
     CleanForReaders,
     CleanOutputs,
@@ -46,6 +47,7 @@ c.CourseDirectory.autograded_directory = "build/autograded"
 c.CourseDirectory.feedback_directory = "build/feedback"
 # What a notebook makes when it runs is neither released nor part of the feedback.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "images", "results"]
+c.ExportApp.plugin_class = GradesCsv
 c.ExportPlugin.to = "build/grades.csv"
 c.Exchange.root = str(root / "build" / "exchange")
 c.Exchange.cache = str(root / "build" / "cache")
