@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
@@ -230,3 +231,19 @@ def test_an_attack_fails_in_the_sandbox(name: str, results: dict[str, str]) -> N
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_attack_is_real(name: str, results_without: dict[str, str]) -> None:
     assert "GOT" in results_without[name]
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("code", ["while True: print('x' * 1000)", "print('x' * 20_000_000)"])
+def test_a_flood_of_output_ends_the_kernel(code: str, mode: dict[str, bool]) -> None:
+    before = psutil.Process().memory_info().rss
+    texts, manager = run(code, "print('later')", limits=Limits(output_mb=10), **mode)
+    assert manager.verdict == "more than 10 MB of output at once"
+    assert texts[-1] == ""
+    assert psutil.Process().memory_info().rss - before < 200e6
+
+
+@pytest.mark.sandbox
+def test_a_figure_is_shown(mode: dict[str, bool]) -> None:
+    (text,), _ = run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", **mode)
+    assert "image/png" in text

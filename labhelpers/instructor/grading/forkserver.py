@@ -32,11 +32,12 @@ import sys
 import tempfile
 import traceback
 
+__all__ = ["main"]
+
 PRELOADED = [
     "ipykernel.kernelapp",
     "IPython.core.completer",
     "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline",
     "numpy",
     "pandas",
     "scipy",
@@ -49,8 +50,8 @@ PRELOADED = [
 ]
 """Packages that a kernel needs in any case and that know nothing of the kernel they are in."""
 
-ASK_FRONT_END = ("tqdm.auto", "tqdm.autonotebook", "ipywidgets")
-"""Modules that look, when they are imported, whether they are in a notebook."""
+ASK_FOR_SHELL = ("tqdm.auto", "tqdm.autonotebook", "matplotlib_inline.backend_inline")
+"""Modules that look, when they are imported, for the shell that they are in."""
 
 SOCKETS = "/run/kernel"
 """Where, in the sandbox, the kernel's sockets are: `/run/kernel-1` to `/run/kernel-5`."""
@@ -85,7 +86,7 @@ def serve() -> None:
     """Import the large packages; fork a kernel for each request until the socket is closed."""
     for name in PRELOADED:
         importlib.import_module(name)
-    for name in ASK_FRONT_END:
+    for name in ASK_FOR_SHELL:
         sys.modules.pop(name, None)
     gc.collect()
     gc.freeze()  # the collector leaves the pages shared that the forks do not write to

@@ -358,16 +358,44 @@ class SandboxedKernelClient(AsyncKernelClient):
 
     parent: SandboxedKernelManager
 
+    def __init__(self, **kwargs: Any) -> None:
+        self._breaking: list[asyncio.Future[None]] = []
+        super().__init__(**kwargs)
+
     @default("context")
     def _limited_context(self) -> zmq.asyncio.Context:
         self._created_context = True
         context = zmq.asyncio.Context()
+        context.rcvhwm = 8  # messages, at most as large as this:
+        context.maxmsgsize = int(self.parent.limits.output_mb * (1 << 20))
         if self.parent.sandboxed:
-            context.rcvhwm = 64  # messages
-            context.maxmsgsize = int(self.parent.limits.output_mb * (1 << 20))
             # A student's code could put a link to another socket in the place of the kernel's.
             context.reconnect_ivl = NEVER
         return context
+
+    def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
+        connected = super()._create_connected_socket(channel, identity)
+        if channel in ("iopub", "shell"):
+            monitor = connected.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            self._breaking.append(asyncio.ensure_future(self._kill_when_broken(monitor)))
+        return connected
+
+    async def _kill_when_broken(self, monitor: Any) -> None:
+        """Kill the kernel when a connection breaks, as it does when a message is too large."""
+        try:
+            await monitor.recv_multipart()
+        finally:
+            monitor.close()
+        await asyncio.sleep(0.5)  # for the process to end, if that is why
+        if await self.is_alive():
+            limit = self.parent.limits.output_mb
+            self.parent.kill_now(f"more than {limit:g} MB of output at once")
+
+    def stop_channels(self) -> None:
+        """Close the connections."""
+        for task in self._breaking:
+            task.cancel()
+        super().stop_channels()
 
     def start_channels(self, *args: Any, **kwargs: Any) -> None:
         """Start the channels, without the heartbeat: the manager knows whether the kernel lives."""
