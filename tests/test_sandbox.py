@@ -117,7 +117,7 @@ ATTACKS = {
         print("GOT" if os.waitpid(child, 0)[1] == 0 else "")""",
     "namespace of a clone": """
         import ctypes, os, signal
-        child = ctypes.CDLL(None).syscall({clone}, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)
+        child = ctypes.PyDLL(None).syscall({clone}, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)
         if child == 0:
             os._exit(0)
         print("GOT" if child > 0 and os.waitpid(child, 0)[1] == 0 else "")""",
