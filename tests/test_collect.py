@@ -19,7 +19,7 @@ from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.grading import archives
 from labhelpers.instructor.grading.collect import collect
 from labhelpers.instructor.grading.roster import read_roster, safe_id
-from labhelpers.instructor.grading.students import find_owner
+from labhelpers.instructor.grading.students import Owner
 from labhelpers.instructor.grading.submitted import normalise_in_place, read_time
 
 ROSTER = """id,first_name,last_name,email
@@ -463,9 +463,9 @@ def test_ids_that_become_the_same_are_numbered(course, tmp_path):
 def test_a_roster_from_a_spreadsheet(tmp_path):
     path = tmp_path / "roster.csv"
     path.write_bytes("\ufeffID number;Surname;First name\r\n1;Müller;Jürgen\r\n".encode())
-    assert read_roster(path).find(find_owner(["Jurgen Muller", "x"], [])).student == "1"
+    assert read_roster(path).find(Owner("file", "Jurgen Muller")).student == "1"
     path.write_bytes("ID number;Surname;First name\n1;Müller;Jürgen\n".encode("cp1252"))
-    assert read_roster(path).find(find_owner(["Müller Jürgen", "x"], [])).student == "1"
+    assert read_roster(path).find(Owner("file", "Müller Jürgen")).student == "1"
 
 
 @pytest.mark.parametrize(
@@ -485,6 +485,102 @@ def test_students_of_the_roster_who_handed_in_nothing_are_listed(course, tmp_pat
     write(tmp_path / "all" / "s1" / "toy.ipynb", answer(1))
     result = collect(tmp_path / "all", "toy", roster(tmp_path, ROSTER), root=course)
     assert [line.student for line in said(result, "missing")] == ["s2", "s3"]
+
+
+EVIL = "ann+toy+2027-01-01 10:00:00 UTC", "Ann Smith_101_assignsubmission_file_", "ann_7001_9_x"
+
+
+@pytest.mark.parametrize("evil", EVIL)
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ann", "eve"),
+        ("ann/toy", "eve/toy"),
+        ("ann+toy+2026-11-20 10:00:00 UTC", "eve+toy+2026-11-20 10:00:00 UTC"),
+        ("Ann Smith_101_assignsubmission_file_", "Eve Doe_103_assignsubmission_file_"),
+        ("smithann_7001_1_work", "doeeve_7003_2_work"),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "toy/", "many"])
+def test_nobody_hands_in_for_another_student(course, tmp_path, names, evil, inside):
+    """By a folder of the student's own that is named as a system names another one's."""
+    own, other = names
+    folder = tmp_path / "all"
+    write(folder / own / "toy.ipynb", answer(1), day(20))
+    for i in range(5 if inside == "many" else 1):
+        part = f"{i}/" if inside == "many" else inside
+        write(folder / other / part / evil / "toy.ipynb", answer(2), day(25))
+        write(folder / other / evil / f"{i}.ipynb", answer(2), day(25))
+    collect(folder, "toy", root=course)
+    found = taken(course)
+    assert len(found) == 2
+    (student,) = [student for student in found if "ann" in student.lower()]
+    assert found[student] == answer(1)
+
+
+def test_a_folder_of_zip_files_of_a_system(course, tmp_path):
+    for i, name in enumerate(["Ann Smith_101", "Jürgen Müller_103"]):
+        members = {f"{name}_assignsubmission_file_/x.ipynb": answer(i)}
+        (tmp_path / "all").mkdir(exist_ok=True)
+        write_zip(tmp_path / "all" / f"part{i}.zip", members)
+    collect(tmp_path / "all", "toy", roster(tmp_path, MOODLE_ROSTER), root=course)
+    assert taken(course) == {"s1": answer(0), "s3": answer(1)}
+
+
+def test_folders_named_after_assignments(course, tmp_path):
+    write(tmp_path / "all" / "toy" / "ann" / "a.ipynb", answer(1))
+    write(tmp_path / "all" / "toy" / "bob.ipynb", answer(2))
+    write(tmp_path / "all" / "other" / "ann" / "other.ipynb", OTHER)
+    result = collect(tmp_path / "all", "toy", root=course)
+    assert taken(course) == {"ann": answer(1), "bob": answer(2)}
+    assert {line.kind for line in result.lines} == {"taken"}
+
+
+def test_a_roster_of_another_assignment_gives_nobody_the_work_of_others(course, tmp_path):
+    """Moodle numbers participants anew in each assignment."""
+    names = ["Eve Doe_101", "Group A-Jürgen Müller_103", "Participant_102"]
+    members = {f"{name}_assignsubmission_file_/x.ipynb": answer(i) for i, name in enumerate(names)}
+    path = write_zip(tmp_path / "a.zip", members)
+    result = collect(path, "toy", roster(tmp_path, MOODLE_ROSTER), root=course)
+    expected = {"unknown-Eve Doe-101": answer(0), "s3": answer(1), "s2": answer(2)}
+    assert taken(course) == expected
+    (doubtful,) = said(result, "doubtful")
+    assert "has the number of s1 but another name" in doubtful.message
+
+
+def test_a_file_that_no_system_named_is_not_taken(course, tmp_path):
+    names = [f"{n}_{n}_assignsubmission_file_/x.ipynb" for n in (1, 2)]
+    path = write_zip(tmp_path / "a.zip", {**dict.fromkeys(names, answer(1)), "x.ipynb": answer(2)})
+    (doubtful,) = said(collect(path, "toy", root=course), "doubtful")
+    assert doubtful.file == "x.ipynb" and "is not named as moodle names" in doubtful.message
+
+
+def test_missing_says_what_was_handed_in_instead(course, tmp_path):
+    write(tmp_path / "all" / "s1" / "toy.ipynb", OTHER)
+    write(tmp_path / "all" / "s2" / "toy.ipynb", answer(2))
+    result = collect(tmp_path / "all", "toy", roster(tmp_path, ROSTER), root=course)
+    missing = {line.student: line.message for line in said(result, "missing")}
+    assert missing == {"s1": "but s1/toy.ipynb is other", "s3": ""}
+
+
+def test_of_two_attempts_the_newer_counts_even_if_it_cannot_be_read(course, tmp_path):
+    write(tmp_path / "inbound" / "ann+toy+2026-11-20 10:00:00 UTC" / "toy.ipynb", answer(1))
+    write(tmp_path / "inbound" / "ann+toy+2026-11-21 10:00:00 UTC" / "toy.ipynb", b"")
+    result = collect(tmp_path / "inbound", "toy", root=course)
+    assert taken(course) == {"ann": b""}
+    assert [line.message for line in said(result, "doubtful")] == ["cannot be read as JSON"]
+
+
+def test_names_that_are_no_text_and_deep_folders_stop_nothing(course, tmp_path):
+    folder = tmp_path / "all"
+    odd = os.fsdecode(b"a\xff\n")
+    write(folder / odd / "toy.ipynb", answer(1))
+    write(folder / "bob" / "toy.ipynb", answer(2))
+    write(folder.joinpath("eve", *60 * "d", "toy.ipynb"), answer(3))
+    result = collect(folder, "toy", root=course)
+    assert taken(course) == {"a": answer(1), "bob": answer(2)}
+    assert ["50 folders deep" in line.message for line in said(result, "refused")] == [True]
+    collect(folder, "toy", root=course).in_words().encode()
 
 
 # Again, and again

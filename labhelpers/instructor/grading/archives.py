@@ -19,6 +19,8 @@ FILE_BYTES = 100_000_000
 ZIP_FILES, ZIP_BYTES = 200_000, 20_000_000_000
 #: The same for a zip file inside another one, as one student hands it in.
 INNER_FILES, INNER_BYTES = 5_000, 500_000_000
+#: How deep folders are opened.
+FOLDER_DEPTH = 50
 #: How many zip files may lie one inside the other.
 ZIP_DEPTH = 3
 #: A large file that is packed this many times smaller is refused.
@@ -85,6 +87,9 @@ class _Walk:
     budget: _Budget = field(default_factory=lambda: _Budget(ZIP_FILES, ZIP_BYTES))
 
     def folder(self, path: Path, parts: tuple[str, ...]) -> Iterator[File]:
+        if len(parts) > FOLDER_DEPTH:
+            self.refuse("/".join(parts), f"lies more than {FOLDER_DEPTH} folders deep")
+            return
         try:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError as error:
@@ -94,8 +99,7 @@ class _Walk:
             if _is_litter(entry.name):
                 continue
             below = (*parts, entry.name)
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
+            if entry.is_dir(follow_symlinks=False):
                 yield from self.folder(Path(entry.path), below)
             else:
                 yield from self.file(Path(entry.path), below)

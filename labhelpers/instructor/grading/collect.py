@@ -17,7 +17,7 @@ from labhelpers.instructor.grading.archives import File, read_files, zip_problem
 from labhelpers.instructor.grading.ids import StudentIds
 from labhelpers.instructor.grading.recognise import Recognised, Traits, read_traits, recognise
 from labhelpers.instructor.grading.roster import Roster, read_roster
-from labhelpers.instructor.grading.students import Owner, find_owner
+from labhelpers.instructor.grading.students import Layout, Owner, find_layout, find_owner
 from labhelpers.instructor.grading.submitted import (
     TIMESTAMP,
     Line,
@@ -88,17 +88,23 @@ class _Attempt:
     recognised: Recognised
     owner: Owner
     handed_in: datetime | None  # as the system that collected it tells
-    right_place: bool
+    doubt: str  # why its path may not tell the truth, "" if it does
 
     def order(self, assignment: str) -> tuple[object, ...]:
         """What makes an attempt the one that counts: the greatest."""
+        handed_in = self.owner.time.timestamp() if self.owner.time else 0.0
         written = self.file.modified.timestamp() if self.file.modified else 0.0
-        handed_in = self.handed_in.timestamp() if self.handed_in else written
-        exact = self.file.parts[-1] == f"{assignment}.ipynb"
-        certain = not self.recognised.doubt
-        sure = self.recognised.assignment is not None
-        times = handed_in, self.owner.upload, self.recognised.readable, written
-        return self.right_place, sure, *times, certain, exact, self.file.path
+        return (
+            self.doubt == "",
+            handed_in,
+            self.owner.upload,
+            self.recognised.assignment is not None,
+            self.recognised.readable,
+            written,
+            not self.recognised.doubt,
+            self.file.parts[-1] == f"{assignment}.ipynb",
+            self.file.path,
+        )
 
     @property
     def submission(self) -> tuple[str, ...]:
@@ -122,6 +128,8 @@ class _Collection:
     traits: dict[str, Traits]
     spool: Path
     lines: list[Line] = field(default_factory=list)
+    left: list[tuple[Owner | None, str, str, str]] = field(default_factory=list)
+    layout: Layout = field(default=Layout("file", 0))
 
     def say(self, kind: str, student: str, file: str, message: str = "") -> None:
         self.lines.append(Line(kind, student, file, message))
@@ -142,12 +150,14 @@ class _Collection:
                 digest = hashlib.sha256(file.content).hexdigest()
                 bare = File(file.parts, None, file.modified, file.packed)
                 found.append((bare, copy, digest, recognised))
-        shared = self._shared_folders([file for file, *_ in found])
-        attempts: list[_Attempt] = []
-        for file, copy, digest, recognised in found:
-            owner = find_owner(file.parts, self.traits, shared)
-            attempts += self._attempt(file, copy, digest, recognised, owner, times)
-        return attempts
+        if not found:
+            return []
+        self.layout = find_layout([file.parts for file, *_ in found], self.traits)
+        return [
+            attempt
+            for file, copy, digest, recognised in found
+            for attempt in self._attempt(file, copy, digest, recognised, times)
+        ]
 
     def _attempt(
         self,
@@ -155,13 +165,17 @@ class _Collection:
         copy: Path,
         digest: str,
         recognised: Recognised,
-        owner: Owner,
         times: dict[tuple[str, ...], datetime | None],
     ) -> Iterator[_Attempt]:
-        elsewhere = owner.assignment not in (None, self.assignment)
+        owner = find_owner(file.parts, self.layout, self.traits)
+        elsewhere = bool(owner and owner.assignment not in (None, self.assignment))
         if recognised.assignment not in (None, self.assignment):
             if not elsewhere:
-                self.say("other", owner.name, file.path, f"is {recognised.assignment}")
+                self.left.append((owner, "other", file.path, f"is {recognised.assignment}"))
+            return
+        if owner is None:
+            message = f"is not named as {self.layout.system} names what was handed in; not taken"
+            self.left.append((None, "doubtful", file.path, message))
             return
         name = file.parts[-1].casefold()
         others = any(one.casefold() in name for one in self.traits.keys() - {self.assignment})
@@ -169,7 +183,8 @@ class _Collection:
         if recognised.assignment is None and (
             elsewhere or others or (recognised.readable and not named)
         ):
-            self.say("doubtful", owner.name, file.path, f"{recognised.doubt}; not taken")
+            message = f"{recognised.doubt}; not taken"
+            self.left.append((owner, "doubtful", file.path, message))
             return
         handed_in = owner.time
         if owner.system == "nbgrader":
@@ -177,14 +192,8 @@ class _Collection:
         elif owner.system == "moodle":
             layers = [time for start, time in file.packed if start < owner.depth]
             handed_in = layers[-1] if layers else None
-        yield _Attempt(file, copy, digest, recognised, owner, handed_in, not elsewhere)
-
-    def _shared_folders(self, files: list[File]) -> int:
-        """Return 1 if all files lie in one folder that is nobody's, 0 otherwise."""
-        if len({file.parts[0] for file in files}) != 1:
-            return 0
-        owners = [find_owner(file.parts, self.traits, 1) for file in files if len(file.parts) > 1]
-        return int(len({owner.name for owner in owners} - {""}) > 1)
+        doubt = f"was handed in for {owner.assignment}" if elsewhere else ""
+        yield _Attempt(file, copy, digest, recognised, owner, handed_in, doubt)
 
 
 def collect(
@@ -213,13 +222,13 @@ def collect(
         raise CourseError(f"{path} is not a zip file that can be opened ({problem}).")
     here = Path(course.coursedir.root, course.coursedir.submitted_directory)
     path = _start(path)
-    with tempfile.TemporaryDirectory() as spool:
+    with tempfile.TemporaryDirectory(prefix="collect-", dir=root / "build") as spool:
         run = _Collection(course, assignment, traits, Path(spool))
         if path.resolve() == here.resolve():
             run.lines += normalise_in_place(course, assignment)
         else:
             attempts = run.read(path)
-            if not attempts and not run.lines:
+            if not attempts and not run.lines and not run.left:
                 raise CourseError(
                     f"{path} holds no notebook. Expected nbgrader's submitted/ folder, its "
                     "exchange, a zip file from Moodle or Canvas, or a folder of notebooks."
@@ -236,6 +245,7 @@ def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> 
     """Put the newest attempt of each student in place."""
     ids = StudentIds(run.course, run.assignment, roster, run.say)
     students = ids.of({attempt.owner.key: attempt.owner for attempt in attempts})
+    ids.save()
     groups = defaultdict(list)
     for attempt in attempts:
         groups[students[attempt.owner.key]].append(attempt)
@@ -251,16 +261,22 @@ def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> 
             run.say("doubtful", student, newest.file.path, message)
         if newest.recognised.doubt:
             run.say("doubtful", student, newest.file.path, newest.recognised.doubt)
-        if not newest.right_place:
-            message = f"was handed in for {newest.owner.assignment}"
-            run.say("doubtful", student, newest.file.path, message)
+        if newest.doubt:
+            run.say("doubtful", student, newest.file.path, newest.doubt)
         if newest.owner.late:
             message = "is late, says Canvas, but not when it was handed in: take off points by hand"
             run.say("doubtful", student, newest.file.path, message)
+    ids.save()
+    left = {}
+    for owner, kind, file, message in run.left:
+        student = owner.name if owner else ""
+        if owner and roster and (found := roster.find(owner).student):
+            student = found
+            left[student] = f"but {file} {message}"
+        run.say(kind, student, file, message)
     for student in roster.ids if roster else ():
         if student not in groups:
-            run.say("missing", student, "")
-    ids.save()
+            run.say("missing", student, "", left.get(student, ""))
 
 
 def _place(run: _Collection, student: str, attempt: _Attempt) -> None:

@@ -1,6 +1,7 @@
 """Give each student an id that is theirs alone, in this collection and in later ones."""
 
 import json
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable
@@ -97,5 +98,6 @@ class StudentIds:
     def save(self) -> None:
         """Write the ids for the next run."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self._keys, ensure_ascii=False, indent=1, sort_keys=True)
-        self._file.write_text(text + "\n", encoding="utf-8")
+        part = self._file.with_suffix(".part")
+        part.write_text(json.dumps(self._keys, indent=1, sort_keys=True) + "\n")
+        os.replace(part, self._file)

@@ -49,6 +49,12 @@ class _Student:
     keys: frozenset[str]
     names: frozenset[str]
 
+    def is_called(self, name: str) -> bool:
+        """Return False if Moodle gives another name; it may begin with a group, or hide it."""
+        ends = [name, *(name[i + 1 :] for i, letter in enumerate(name) if letter == "-")]
+        hidden = name.startswith(("Participant", "Teilnehmer"))
+        return hidden or not self.names or any(_aliases(end) & self.names for end in ends)
+
 
 @dataclass(frozen=True)
 class Roster:
@@ -72,17 +78,20 @@ class Roster:
 
         A number, an id or an e-mail address decides, then the name if only one student has it.
         """
-        keys = {f"{owner.system}:{owner.number}"} if owner.number else {_key(owner.name)}
-        found = [student.id for student in self.students if keys & student.keys]
-        by_key = bool(found)
-        if not found:
-            names = _aliases(owner.name)
-            found = [student.id for student in self.students if names & student.names]
+        key = f"{owner.system}:{owner.number}" if owner.number else _key(owner.name)
+        by_key = [student for student in self.students if key in student.keys]
+        names = _aliases(owner.name)
+        found = by_key or [student for student in self.students if names & student.names]
+        if owner.system == "moodle" and by_key and not by_key[0].is_called(owner.name):
+            # Moodle numbers participants anew in each assignment.
+            reason = f"{owner} has the number of {by_key[0].id} but another name"
+            return Match(None, True, f"{reason}: is the roster that of this assignment?")
         if len(found) == 1:
-            return Match(found[0], by_key)
+            return Match(found[0].id, bool(by_key))
         if found:
-            return Match(None, by_key, f"{owner} may be {' or '.join(found)} of the roster")
-        return Match(None, by_key, f"{owner} is not in the roster")
+            ids = " or ".join(student.id for student in found)
+            return Match(None, bool(by_key), f"{owner} may be {ids} of the roster")
+        return Match(None, False, f"{owner} is not in the roster")
 
 
 def read_roster(path: Path) -> Roster:
