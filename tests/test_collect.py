@@ -1,6 +1,7 @@
 """Submissions as courses collect them: exchange, Moodle, Canvas, folders; and what is in them."""
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -13,9 +14,11 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 from nbformat import v4
+from toy import write_toy_course
 
 from labhelpers.instructor.cli import commands
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
+from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.grading import archives
 from labhelpers.instructor.grading.collect import collect
 from labhelpers.instructor.grading.roster import read_roster, safe_id
@@ -39,15 +42,21 @@ CANVAS_ROSTER = """Student,ID,SIS User ID,SIS Login ID,Section
 """
 
 
-@pytest.fixture
-def course(toy_course):
-    """A course of two notebooks, `toy` and `other`, as released."""
-    other = toy_course / "build" / "release" / "other"
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    root = write_toy_course(tmp_path_factory.mktemp("collect") / "course")
+    other = root / "notebooks" / "other"
     other.mkdir()
-    (other / "other.ipynb").write_bytes(
-        notebook(["# Other", "def triple(x):\n    pass"], ["triple"])
-    )
-    return toy_course
+    content = notebook(["# Other", "def triple(x):\n    pass"], ["triple"])
+    (other / "other.ipynb").write_bytes(content)
+    build_student(root)
+    return root
+
+
+@pytest.fixture
+def course(template, tmp_path):
+    """A course of two notebooks, `toy` and `other`, as released."""
+    return shutil.copytree(template, tmp_path / "course")
 
 
 def notebook(sources, ids=()):
@@ -59,7 +68,8 @@ def notebook(sources, ids=()):
     for i, cell in enumerate(cells):
         cell.id = f"cell-{i}"
     for cell, name in zip(reversed(cells), reversed(ids), strict=False):
-        cell.metadata["nbgrader"] = {"grade_id": name, "schema_version": 3}
+        settings = {"grade": False, "solution": True, "locked": False, "task": False}
+        cell.metadata["nbgrader"] = {"grade_id": name, "schema_version": 3} | settings
     return nbformat.writes(v4.new_notebook(cells=cells)).encode()
 
 
@@ -569,6 +579,33 @@ def test_of_two_attempts_the_newer_counts_even_if_it_cannot_be_read(course, tmp_
     result = collect(tmp_path / "inbound", "toy", root=course)
     assert taken(course) == {"ann": b""}
     assert [line.message for line in said(result, "doubtful")] == ["cannot be read as JSON"]
+
+
+def test_in_an_exchange_with_users_a_file_of_another_user_does_not_count_first(
+    course, tmp_path, monkeypatch
+):
+    users = {10: "ann", 11: "eve", 12: "eve"}  # by the hour of the attempt
+
+    def as_written(*arguments):
+        for file in archives.read_files(*arguments):
+            hour = int(file.path.split(" ")[1][:2])
+            yield dataclasses.replace(file, user=["ann", "eve"].index(users[hour]))
+
+    monkeypatch.setattr("labhelpers.instructor.grading.collect.read_files", as_written)
+    monkeypatch.setattr(
+        "labhelpers.instructor.grading.collect._user_name", lambda number: ["ann", "eve"][number]
+    )
+    for hour, name in (10, "ann"), (11, "ann"), (12, "eve"):
+        folder = tmp_path / "inbound" / f"{name}+toy+2026-11-20 {hour}:00:00 UTC"
+        write(folder / "toy.ipynb", answer(hour))
+    collect(tmp_path / "inbound", "toy", root=course)
+    assert taken(course) == {"ann": answer(10), "eve": answer(12)}
+
+    users[10] = "eve"  # all files are of one user, as in containers
+    shutil.rmtree(course / "build" / "submitted")
+    result = collect(tmp_path / "inbound", "toy", root=course)
+    assert taken(course) == {"ann": answer(11), "eve": answer(12)}
+    assert result.count("doubtful") == 0
 
 
 def test_names_that_are_no_text_and_deep_folders_stop_nothing(course, tmp_path):

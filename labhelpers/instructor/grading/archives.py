@@ -43,6 +43,7 @@ class File:
         parts: Names of the folders and zip files that it lies in, without `.zip`, and its own.
         content: What it holds, None if nobody asked for it.
         modified: When it was written last, in UTC; None if unknown.
+        user: Number of the user who owns the file, None in a zip file.
         packed: For each zip file that it lies in, from the outer one to the inner one: how many
             parts name the zip file itself, and the time (UTC) of its member that holds the file.
     """
@@ -51,6 +52,7 @@ class File:
     content: bytes | None
     modified: datetime | None
     packed: tuple[tuple[int, datetime | None], ...] = ()
+    user: int | None = None
 
     @property
     def path(self) -> str:
@@ -127,7 +129,7 @@ class _Walk:
         except OSError as error:
             self.refuse(name, f"cannot be opened ({error.strerror})")
             return
-        yield from self._found(File(parts, content, modified))
+        yield from self._found(File(parts, content, modified, user=status.st_uid))
 
     def zip(self, stream: IO[bytes], parts: tuple[str, ...]) -> Iterator[File]:
         """Read the members of a zip file; each one that is refused leaves the others."""

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -148,15 +148,16 @@ class _Collection:
                 copy = self.spool / str(len(found))
                 copy.write_bytes(file.content)
                 digest = hashlib.sha256(file.content).hexdigest()
-                bare = File(file.parts, None, file.modified, file.packed)
+                bare = replace(file, content=None)
                 found.append((bare, copy, digest, recognised))
         if not found:
             return []
+        users = {file.user for file, *_ in found}
         self.layout = find_layout([file.parts for file, *_ in found], self.traits)
         return [
             attempt
             for file, copy, digest, recognised in found
-            for attempt in self._attempt(file, copy, digest, recognised, times)
+            for attempt in self._attempt(file, copy, digest, recognised, times, users)
         ]
 
     def _attempt(
@@ -166,6 +167,7 @@ class _Collection:
         digest: str,
         recognised: Recognised,
         times: dict[tuple[str, ...], datetime | None],
+        users: set[int | None],
     ) -> Iterator[_Attempt]:
         owner = find_owner(file.parts, self.layout, self.traits)
         elsewhere = bool(owner and owner.assignment not in (None, self.assignment))
@@ -193,6 +195,10 @@ class _Collection:
             layers = [time for start, time in file.packed if start < owner.depth]
             handed_in = layers[-1] if layers else None
         doubt = f"was handed in for {owner.assignment}" if elsewhere else ""
+        if owner.system == "exchange" and len(users) > 1 and file.user is not None:
+            user = _user_name(file.user)
+            if user not in (None, owner.name):
+                doubt = f"was handed in by the user {user}, in the name of {owner.name}"
         yield _Attempt(file, copy, digest, recognised, owner, handed_in, doubt)
 
 
@@ -302,6 +308,16 @@ def _place(run: _Collection, student: str, attempt: _Attempt) -> None:
     put(notebook, content, attempt.time, attempt.handed_in)
     message = f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}" if kind == "replaced" else ""
     run.say(kind, student, attempt.file.path, message)
+
+
+def _user_name(number: int) -> str | None:
+    """Return the name of a user of this computer, None if it is not known."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):  # Windows; a user of another computer
+        return None
 
 
 def _start(path: Path) -> Path:

@@ -5,11 +5,11 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 from nbgrader.apps import NbGraderAPI
 
 from labhelpers.instructor.course.nbgrader import CourseError
+from labhelpers.instructor.grading.authority import read_release
 
 __all__ = ["Recognised", "Traits", "read_traits", "recognise"]
 
@@ -44,17 +44,20 @@ def read_traits(course: NbGraderAPI, assignment: str) -> dict[str, Traits]:
     """Return by which words the notebook of each released assignment can be recognised.
 
     Raises:
-        CourseError: If `assignment` is not among those released.
+        CourseError: If `assignment` is not among those that the gradebook holds.
     """
-    folder = Path(course.coursedir.root, course.coursedir.release_directory)
-    texts = {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*/*.ipynb"))}
-    if assignment not in texts:
-        known = f"choose one of {', '.join(texts)}" if texts else "nothing was released yet"
+    with course.gradebook as gradebook:
+        names = sorted(one.name for one in gradebook.assignments if one.notebooks)
+    if assignment not in names:
+        known = f"choose one of {', '.join(names)}" if names else "nothing was released yet"
         raise CourseError(
             f"There is no released assignment {assignment!r}: {known}. `labhelpers release` makes "
             "the student version, by which submissions are recognised."
         )
-    traits = {name: _words(text) for name, text in texts.items()}
+    traits = {}
+    for name in names:
+        released = json.loads(read_release(course, name).notebook)
+        traits[name] = _words(json.dumps(released, ensure_ascii=False))
     for kind in _PATTERNS:
         count = Counter(word for one in traits.values() for word in one[kind])
         for one in traits.values():
