@@ -155,6 +155,19 @@ def grade(assignment: str, students: tuple[str, ...]) -> None:
         raise click.ClickException(f"Not graded, for the reasons above: {', '.join(failed)}.")
 
 
+@commands.command("report")
+@click.argument("assignment")
+def class_report(assignment: str) -> None:
+    """Write the class report of ASSIGNMENT, one page: build/report/ASSIGNMENT.html.
+
+    Points and frequent mistakes of each exercise, where students stopped, and which submissions a
+    person should look at.
+    """
+    from labhelpers.instructor.grading.class_report import write_class_report
+
+    click.echo(f"Wrote {write_class_report(assignment)}.")
+
+
 @commands.command()
 @click.option("--check", is_flag=True, help="Change nothing; fail if the files are out of date.")
 def expected(check: bool) -> None:

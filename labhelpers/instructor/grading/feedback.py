@@ -34,12 +34,10 @@ class FeedbackExporter(HTMLExporter):
         priority = config.pop("NbConvertBase").display_data_priority
         config.WidgetsDataTypeFilter.display_data_priority = priority
         # A section of our own: GenerateFeedback sets that of HTMLExporter.
-        config.FeedbackExporter.template_name = "labhelpers-feedback"
-        config.FeedbackExporter.extra_template_basedirs = [str(_TEMPLATES)]
-        config.FeedbackExporter.extra_template_paths = [
-            str(_FORMGRADER / "templates"),
-            str(_BOOTSTRAP),
-        ]
+        ours = config.FeedbackExporter
+        ours.template_name, ours.template_file = "feedback", "feedback.html.j2"
+        ours.extra_template_basedirs = [str(_FORMGRADER / "templates")]
+        ours.extra_template_paths = [str(_TEMPLATES), str(_BOOTSTRAP)]
         return config
 
     def from_notebook_node(  # type: ignore[override]
