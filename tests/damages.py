@@ -192,6 +192,14 @@ def delete_the_template_and_answer_elsewhere(notebook, rng):
         notebook["cells"].insert(rng.randrange(len(notebook["cells"]) + 1), code(text(cell)))
 
 
+@damage
+def two_answers_in_one_cell(notebook, rng):
+    one, other = whole_answer(notebook, rng), whole_answer(notebook, rng)
+    if one and other and one is not other:
+        one["source"] = f"{text(other)}\n\n\n{text(one)}"
+        other["source"] = template(other)
+
+
 # Cells that are of another type or at another place.
 
 

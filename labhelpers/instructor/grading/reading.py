@@ -14,6 +14,9 @@ VALID_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What nbformat allows as id of a cell."""
 
 _DEEPEST = 100  # levels of JSON; a notebook has about ten
+_MOST_CELLS = 5000
+_MOST_PARTS = 2_000_000  # JSON objects and lists: each takes up to 200 bytes of memory
+_MOST_WORDS = 2_000_000  # of damaged JSON, read at some 300,000 a second
 _LONGEST_INTEGER = 18  # digits; longer ones are no counters, and Python is slow to convert them
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -65,6 +68,8 @@ def read_submitted(content: bytes) -> list[Submitted]:
     Raises:
         NotANotebook: If the file holds no notebook.
     """
+    if content.count(b"[") + content.count(b"{") > _MOST_PARTS:
+        raise NotANotebook(f"The file has more than {_MOST_PARTS:,} brackets; it was not read.")
     text, repairs = _decode(content)
     sides = merge_sides(text)
     if not sides:
@@ -162,6 +167,10 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
         given = root["cells"]
     else:
         raise NotANotebook("The file is JSON without cells, so it is no notebook.")
+    if not given:
+        raise NotANotebook("The notebook holds no cells.")
+    if len(given) > _MOST_CELLS:
+        raise NotANotebook(f"The notebook has more than {_MOST_CELLS:,} cells; it was not read.")
     metadata = root.get("metadata")
     widgets = metadata.get("widgets") if isinstance(metadata, dict) else None
     if widgets is not None and not _sound_widgets(widgets):
@@ -250,7 +259,14 @@ _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=lambda name: None
 _WORD = re.compile(r"[^\s\[\]{}\",:]+")
 _SPACE = re.compile(r"[\s,:]*")
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_WORDS = {"true": True, "false": False}
+
+
+def _word(word: str) -> object:
+    """Return the value of a word outside quotes, None if it has none."""
+    try:
+        return _DECODER.decode(word)
+    except ValueError:
+        return None
 
 
 def _parse_damaged(text: str) -> tuple[object, bool]:
@@ -260,7 +276,7 @@ def _parse_damaged(text: str) -> tuple[object, bool]:
         The value, and whether it was complete. What follows it is left out.
     """
     start = re.search(r"\{\s*\"", text)
-    position = start.start() if start else 0
+    position = start.start() if start else len(text)
     root: object = None
     stack: list[tuple[Any, list[str]]] = []  # containers, and the key that waits for its value
     deeper = 0  # containers below the deepest level, which are left out
@@ -276,7 +292,7 @@ def _parse_damaged(text: str) -> tuple[object, bool]:
         elif isinstance(value, str):
             key.append(value)
 
-    while position < len(text):
+    for _ in range(_MOST_WORDS):
         position = _SPACE.match(text, position).end()  # type: ignore[union-attr]
         sign = text[position : position + 1]
         if sign == '"':
@@ -311,7 +327,7 @@ def _parse_damaged(text: str) -> tuple[object, bool]:
             position = word.end()
             if stack and isinstance(stack[-1][0], dict) and not stack[-1][1]:
                 continue  # no key
-            add(_WORDS.get(word.group()))
+            add(_word(word.group()))
         else:
-            position += 1
+            break  # the end
     return root, root is None

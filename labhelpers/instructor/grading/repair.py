@@ -25,7 +25,7 @@ from labhelpers.instructor.grading.reading import (
 
 __all__ = ["Repaired", "repair", "repair_file"]
 
-_LARGEST = 256 * 2**20  # bytes
+_LARGEST = 128 * 2**20  # bytes
 
 _SKIPPED = "skip-execution"  # the tag of a cell that nbclient does not run
 _DEFINED = re.compile(r"^(?:async +def|def|class) +(\w+)", re.MULTILINE)
@@ -75,13 +75,13 @@ def repair(content: bytes, release: Release) -> Repaired:
 def repair_file(path: Path, release: Release) -> Repaired:
     """Return a submitted file as a notebook that is fit to be graded, as `repair` does.
 
-    A link is not followed, for it may lead to another's work, and a file of more than 256 MB is
+    A link is not followed, for it may lead to another's work, and a file of more than 128 MB is
     not read.
     """
     if path.is_symlink():
         return _untouched_release(release, f"{path.name} is a link, no file; it was not followed.")
     if path.stat().st_size > _LARGEST:
-        return _untouched_release(release, f"{path.name} has more than 256 MB; it was not read.")
+        return _untouched_release(release, f"{path.name} has more than 128 MB; it was not read.")
     return repair(path.read_bytes(), release)
 
 
@@ -108,6 +108,11 @@ class _Slot:
     @property
     def imports(self) -> bool:
         return self.kind == "plain" and self.cell.cell_type == "code" and _imports(self.cell.source)
+
+    @property
+    def elsewhere(self) -> str:
+        """Text of an answer cell whose answer is in the cell of another exercise."""
+        return f"# Written in another cell: {', '.join(sorted(self.defines))}"
 
     @property
     def title(self) -> str:
@@ -190,7 +195,7 @@ class _Repair:
         self.cells = submitted.cells
         self.named = {slot.name: slot for slot in slots if slot.name}
         self.slot_of: dict[Cell, _Slot] = {}  # which cells are (pieces of) which released cell
-        self.names = [_name(cell) for cell in self.cells]
+        self.name_of = {cell: _name(cell) for cell in self.cells}
         self.foreign = {name for names in release.others.values() for name in names}
         if other := self._other_notebook(release):
             self.flags.append(
@@ -222,8 +227,7 @@ class _Repair:
         def count(marks: Iterable[str]) -> int:
             marks = set(marks)
             return sum(
-                name in marks or cell.source.strip() in marks
-                for cell, name in zip(self.cells, self.names, strict=True)
+                name in marks or cell.source.strip() in marks for cell, name in self.name_of.items()
             )
 
         if count(text for slot in graded for text in (slot.name, *slot.texts)):
@@ -243,13 +247,14 @@ class _Repair:
         self._match_texts(by_text)
         self._match_definitions()
         self._match_ids()
+        self._match_renamed()
         self._match_imports()
         self._match_written()
         self._report_names()
 
     def _match_names(self, by_text: dict[str, list[_Slot]]) -> None:
         folded = {name.casefold(): slot for name, slot in self.named.items()}
-        for cell, name in zip(self.cells, self.names, strict=True):
+        for cell, name in self.name_of.items():
             slot = self.named.get(name) or folded.get(name.strip().casefold())
             if not slot:
                 continue
@@ -272,6 +277,9 @@ class _Repair:
         names = set(_DEFINED.findall(cell.source))
         return [slot for slot in self.slots if names & slot.defines] if names else []
 
+    def _is_foreign(self, cell: Cell) -> bool:
+        return self.name_of.get(cell) in self.foreign
+
     def _pieces(self) -> dict[_Slot, list[Cell]]:
         pieces: dict[_Slot, list[Cell]] = defaultdict(list)
         for cell in self.cells:
@@ -292,7 +300,7 @@ class _Repair:
 
     def _match_definitions(self) -> None:
         pieces = self._pieces()
-        for cell, name in zip(self.cells, self.names, strict=True):
+        for cell, name in self.name_of.items():
             if cell in self.slot_of:
                 continue
             for slot in self._defined(cell):
@@ -303,20 +311,31 @@ class _Repair:
                     continue
                 self.slot_of[cell] = slot
                 break
-        for cell, name in zip(self.cells, self.names, strict=True):
+        for cell, name in self.name_of.items():
             if cell not in self.slot_of and name in self.named:
                 self.slot_of[cell] = self.named[name]  # a changed locked cell
 
     def _match_ids(self) -> None:
         taken = set(self.slot_of.values())
         by_id = {slot.cell.id: slot for slot in self.slots if slot.kind not in ("check", "given")}
-        for cell, name in zip(self.cells, self.names, strict=True):
+        for cell, name in self.name_of.items():
             slot = by_id.get(cell.id)
             if cell in self.slot_of or not slot or slot in taken or name in self.foreign:
                 continue
-            if cell.source.strip() or slot.name:
+            if cell.source.strip() or slot.name or slot.imports:
                 self.slot_of[cell] = slot
                 taken.add(slot)
+
+    def _match_renamed(self) -> None:
+        """Recognise the other pieces of a cell whose name was changed."""
+        renamed = {
+            name: slot
+            for cell, slot in self.slot_of.items()
+            if (name := self.name_of[cell]) and slot.name and name not in self.named
+        }
+        for cell, name in self.name_of.items():
+            if cell not in self.slot_of and name in renamed:
+                self.slot_of[cell] = renamed[name]
 
     def _match_imports(self) -> None:
         """Recognise imports that were changed, by the lines that are still there."""
@@ -348,8 +367,8 @@ class _Repair:
             stop = place[pieces[behind[0]][0]] if behind else len(self.cells)
             between = [
                 cell
-                for cell, name in zip(self.cells[start:stop], self.names[start:stop], strict=True)
-                if cell not in self.slot_of and cell.source.strip() and name not in self.foreign
+                for cell in self.cells[start:stop]
+                if cell not in self.slot_of and cell.source.strip() and not self._is_foreign(cell)
             ]
             texts = [cell for cell in between if cell.cell_type != "code"]
             if not texts and slot not in pieces:
@@ -373,10 +392,10 @@ class _Repair:
     def _report_names(self) -> None:
         lost = [
             slot
-            for cell, name in zip(self.cells, self.names, strict=True)
+            for cell, name in self.name_of.items()
             if (slot := self.slot_of.get(cell)) and slot.name and slot.name != name
         ]
-        if lost and len(lost) >= len(self.named) / 2 and not any(self.names):
+        if lost and len(lost) >= len(self.named) / 2 and not any(self.name_of.values()):
             self.repairs.append(
                 "The notebook had lost what nbgrader knows of its cells; they were recognised by "
                 "their content."
@@ -387,7 +406,7 @@ class _Repair:
                 for slot in lost
             ]
         old = False
-        for cell, name in zip(self.cells, self.names, strict=True):
+        for cell, name in self.name_of.items():
             slot = self.slot_of.get(cell)
             settings = cell.metadata.get("nbgrader")
             if slot and slot.name and slot.name == name and isinstance(settings, dict):
@@ -410,7 +429,7 @@ class _Repair:
                 f"The tag {_SKIPPED}, which keeps a cell from running, was removed."
             )
         if old:
-            self.repairs.append("nbgrader's metadata were of an old version; they were renewed.")
+            self.repairs.append("nbgrader's metadata were of another version; they were renewed.")
 
     # What each released cell says.
 
@@ -418,7 +437,7 @@ class _Repair:
         """Return True if a cell says no more than the release: its text, or nothing."""
         slot = slot or self.slot_of[cell]
         text = _normal(cell.source)
-        return not text or text in slot.texts
+        return not text or text in slot.texts or text == slot.elsewhere
 
     def _drop(self, cells: Iterable[Cell]) -> None:
         dropped = set(cells)
@@ -429,6 +448,7 @@ class _Repair:
     def _settle(self) -> None:
         """Give each released cell its text and type, and leave one cell for it."""
         self.ranked: dict[Cell, _Slot] = {}  # cells whose order matters
+        self.hosts = {slot: hosts for slot in self.slots if (hosts := self._find_hosts(slot))}
         for slot, pieces in self._pieces().items():
             if slot.kind in ("check", "given"):
                 self._settle_locked(slot, pieces)
@@ -438,12 +458,34 @@ class _Repair:
                 self._settle_answer(slot, pieces)
             else:
                 self._settle_written(slot, pieces)
+        for slot in reversed(self.slots):
+            for cell in self.hosts.get(slot, ()):
+                if cell not in self.ranked or self.ranked[cell].rank > slot.rank:
+                    self.ranked[cell] = slot
+
+    def _find_hosts(self, slot: _Slot) -> list[Cell]:
+        """Return the cells of other exercises that hold the answer to one whose cell does not."""
+        if slot.kind != "answer" or any(
+            one is slot and not self._untouched(cell) for cell, one in self.slot_of.items()
+        ):
+            return []
+        return [
+            cell
+            for cell in self.cells
+            if (one := self.slot_of.get(cell)) is not slot
+            and (one.kind == "answer" if one else cell.cell_type == "code")
+            and slot in self._defined(cell)
+            and not self._is_foreign(cell)
+        ]
 
     def _settle_locked(self, slot: _Slot, pieces: list[Cell]) -> None:
         exact = [piece for piece in pieces if _normal(piece.source) in slot.texts]
         kept = exact or pieces[:1]
         for piece in pieces:
-            if piece not in kept:
+            text = _normal(piece.source)
+            if piece not in kept and any(text in whole for whole in slot.texts):
+                self._drop([piece])  # a part of it
+            elif piece not in kept:
                 del self.slot_of[piece]  # a copy that was changed: an ordinary cell
         if not exact:
             empty = not kept[0].source.strip()
@@ -485,12 +527,14 @@ class _Repair:
             if piece.cell_type != "code":
                 piece.cell_type = "code"
                 self.repairs.append(f"{slot.title} was not of type code; it is again.")
-        self._drop(piece for piece in pieces if piece not in answers)
-        if len(answers) < len(pieces) or len(answers) > 1:
-            self.repairs.append(
-                f"{slot.title} was there {len(pieces)} times; one carries its name."
-            )
-        answers = self._join(answers)
+        templates = [piece for piece in pieces if self._untouched(piece, slot)]
+        self._drop(templates)
+        whole = self._join(answers)
+        if len(whole) < len(answers):
+            self.repairs.append(f"{slot.title} had been split; its pieces were joined.")
+        answers = whole
+        if (times := self._copies(slot, [*templates, *answers])) > 1:
+            self.repairs.append(f"{slot.title} was there {times} times; one carries its name.")
         for piece in answers:
             self._resolve_conflict(slot, piece)
         defining = [
@@ -498,15 +542,31 @@ class _Repair:
         ] or answers
         if len({_normal(piece.source) for piece in defining}) == 1:
             defining = defining[:1]
+        names = [name for piece in defining for name in set(_DEFINED.findall(piece.source))]
+        if any(names.count(name) > 1 for name in slot.defines):
+            self.flags.append(
+                f"There were {len(defining)} different answers to {slot.name}; the last one before "
+                "its check counts."
+            )
+        defining = self._before_check(slot, defining) or defining
         for piece in answers:
             del self.slot_of[piece]
         self.slot_of[defining[-1]] = slot
         self.ranked |= dict.fromkeys(defining, slot)
-        names = [name for piece in defining for name in set(_DEFINED.findall(piece.source))]
-        if any(names.count(name) > 1 for name in slot.defines):
-            self.flags.append(
-                f"There were {len(defining)} different answers to {slot.name}; the last one counts."
-            )
+
+    def _copies(self, slot: _Slot, pieces: list[Cell]) -> int:
+        """Return how many cells carry the name of a released cell, or an unknown one."""
+        return sum(
+            bool(name) and self.named.get(name, slot) is slot
+            for name in map(self.name_of.__getitem__, pieces)
+        )
+
+    def _before_check(self, slot: _Slot, pieces: list[Cell]) -> list[Cell]:
+        """Return the pieces before the check that comes next in the release."""
+        check = next((one for one in self.slots[slot.rank :] if one.kind == "check"), None)
+        place = {cell: index for index, cell in enumerate(self.cells)}
+        checks = [place[cell] for cell, one in self.slot_of.items() if check and one is check]
+        return [cell for cell in pieces if place[cell] < min(checks, default=len(place))]
 
     def _keep_stub(self, slot: _Slot, pieces: list[Cell]) -> None:
         if not any(piece.source.strip() for piece in pieces):
@@ -521,35 +581,29 @@ class _Repair:
 
         It does not define again what the student wrote into the cell of another exercise.
         """
-        elsewhere = {
-            name
-            for cell in self.cells
-            if cell.cell_type == "code" and self.slot_of.get(cell) is not slot
-            for name in _DEFINED.findall(cell.source)
-        }
-        if slot.kind == "answer" and slot.defines and slot.defines <= elsewhere:
-            return f"# Written in another cell: {', '.join(sorted(slot.defines))}"
-        return slot.cell.source
+        if slot not in self.hosts:
+            return slot.cell.source
+        if slot.elsewhere not in [cell.source for cell in self.cells]:
+            self.repairs.append(f"The answer to {slot.name} is in the cell of another exercise.")
+        return slot.elsewhere
 
     def _join(self, pieces: list[Cell]) -> list[Cell]:
         """Join a piece that goes on within the definition of the one before it."""
-        joined = []
+        place = {cell: index for index, cell in enumerate(self.cells)}
+        parts = set()
         for piece in pieces:
-            if piece not in self.slot_of:
-                continue  # joined already
-            joined.append(piece)
-            start = self.cells.index(piece) + 1
-            stop = start
-            while stop < len(self.cells) and self._goes_on(self.cells[stop], pieces):
-                stop += 1
-            for other in self.cells[start:stop]:
+            index = place[piece] + 1
+            while piece not in parts and index < len(self.cells):
+                other = self.cells[index]
+                if not (self.slot_of.get(other) is self.slot_of[piece] or self._is_own_code(other)):
+                    break
+                if not _CONTINUED.match(other.source):
+                    break
                 piece.source += "\n" + other.source
-            self._drop(self.cells[start:stop])
-        return joined
-
-    def _goes_on(self, cell: Cell, pieces: list[Cell]) -> bool:
-        own = cell in pieces or self._is_own_code(cell)
-        return own and _CONTINUED.match(cell.source) is not None
+                parts.add(other)
+                index += 1
+        self._drop(parts)
+        return [piece for piece in pieces if piece not in parts]
 
     def _resolve_conflict(self, slot: _Slot, cell: Cell) -> None:
         sides = merge_sides(cell.source)
@@ -565,8 +619,10 @@ class _Repair:
         if not answers:
             self._keep_stub(slot, pieces)
             return
-        if len(pieces) > 1:
-            self.repairs.append(f"{slot.title} was in {len(pieces)} pieces; they were joined.")
+        if len({_normal(piece.source) for piece in answers}) > 1:
+            self.repairs.append(f"{slot.title} was in {len(answers)} pieces; they were joined.")
+        elif (times := self._copies(slot, pieces)) > 1:
+            self.repairs.append(f"{slot.title} was there {times} times; one was kept.")
         if any(piece.cell_type != slot.cell.cell_type for piece in answers):
             self.repairs.append(f"{slot.title} was not of type markdown; it is again.")
         first = answers[0]
