@@ -192,6 +192,7 @@ def test_a_copied_cell_is_graded_once_and_told(toy_course):
     assert autograded(toy_course, "ann").metadata.labhelpers == {
         "repairs": ["The answer cell double was there 2 times; one carries its name."],
         "flags": [],
+        "events": [],
     }
 
 

@@ -1,0 +1,108 @@
+"""Notebooks that harm their kernel come back with what came before."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from labhelpers.checks.handover import MIME_TYPE
+from labhelpers.instructor.grading.execute import Job, execute, has_run
+from labhelpers.instructor.grading.sandbox import Limits
+
+STEP = "def generator_step(generator, optimizer, criterion, real_t1, real_t2):\n    {}"
+WORKS = "print('works')"
+
+
+def run(*sources: str, **limits: float):
+    """Execute cells; the second last one is an exercise and the last one its check."""
+    cells = [v4.new_code_cell(source, id=f"c{k}") for k, source in enumerate(sources)]
+    cells.append(v4.new_code_cell("0 / 0", id="check"))
+    cells[-1].metadata["nbgrader"] = {
+        "grade_id": "check-generator-step", "grade": True, "solution": False, "locked": True,
+        "points": 3, "schema_version": 3, "task": False,
+    }  # fmt: skip
+    notebook = v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
+    job = Job("ann", "toy", nbformat.writes(notebook), 12_345, limits=Limits(**limits))
+    executed = execute(job)
+    return executed, nbformat.reads(executed.notebook, as_version=4).cells
+
+
+def records(cell):
+    return [o.data[MIME_TYPE] for o in cell.outputs if MIME_TYPE in o.get("data", {})]
+
+
+def test_a_check_hands_over_one_record_and_no_verdict():
+    executed, cells = run(STEP.format("return (generator(real_t1) - real_t2).abs().mean()"))
+    (record,) = records(cells[-1])
+    assert record["exercise"] == "generator-step" and record["series"] == 12_345
+    assert record["cell"] == "check-generator-step"
+    assert record["visible"]["series"] == 0 and record["hidden"]["series"] == 12_345
+    assert cells[-1].source == "0 / 0"  # what the notebook says there is not what runs
+    assert "points" not in json.dumps(cells[-1].outputs)
+    assert executed.events == executed.flags == ()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "from torch import *\nfrom numpy import *",
+        "checks = labhelpers = score = min = float = print = display = None",
+        "import io, sys\nsys.stdout = sys.stderr = io.StringIO()",
+        "import sys\nsys.stderr.write('a warning')\nraise KeyError('own')",
+        "import threading, time, sys\n"
+        "def chat():\n    while True:\n        print('x', file=sys.stderr); time.sleep(0.01)\n"
+        "threading.Thread(target=chat, daemon=True).start()",
+    ],
+)
+def test_careless_cells_cost_nothing(before):
+    executed, cells = run(before, STEP.format("return criterion(generator(real_t1), real_t2)"))
+    (record,) = records(cells[-1])
+    assert record["hidden"]["runs"][0]["observed"]["loss"]
+    assert executed.flags == ()
+
+
+def test_an_answer_that_is_missing_is_what_the_record_tells():
+    _, cells = run("raise SystemExit")
+    (record,) = records(cells[-1])
+    (error, *_) = record["hidden"]["runs"][0]["errors"].values()
+    assert error["message"] == "name 'generator_step' is not defined"
+
+
+@pytest.mark.parametrize(
+    ("harm", "limits", "reason"),
+    [
+        ("import os; os._exit(3)", {}, "ended in the cell number 2"),
+        ("import os; os.kill(os.getpid(), 9)", {}, "ended in the cell number 2"),
+        ("import ctypes; ctypes.string_at(0)", {}, "ended in the cell number 2"),
+        ("while True: print('x' * 10_000)", {"output_mb": 1}, "more than 1 MB of output"),
+        ("print('x' * 5_000_000)", {"output_mb": 1}, "more than 1 MB of output"),
+        (
+            "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass",
+            {"cell_seconds": 2},
+            "did not stop when it was asked to",
+        ),
+    ],
+)
+def test_a_lost_kernel_costs_the_cells_from_there_on(harm, limits, reason):
+    executed, cells = run(WORKS, harm, STEP.format("pass"), **limits)
+    assert cells[0].outputs[0].text == "works\n"
+    assert [has_run(cell) for cell in cells] == [True, False, False, False]
+    assert cells[-1].outputs == []
+    assert any(reason in flag for flag in executed.flags)
+
+
+def test_a_cell_without_end_is_stopped_and_the_next_one_runs():
+    executed, cells = run("while True: pass", WORKS, STEP.format("pass"), cell_seconds=2)
+    assert cells[1].outputs[0].text == "works\n"
+    assert len(records(cells[-1])) == 1
+    (event,) = executed.events
+    assert "number 1 was stopped" in event and executed.flags == ()
+
+
+def test_the_time_of_the_whole_notebook_is_limited():
+    executed, cells = run(*["import time; time.sleep(3)"] * 3, cell_seconds=60, notebook_seconds=4)
+    assert records(cells[-1]) == []
+    assert any("the time for the whole notebook was over" in flag for flag in executed.flags)
