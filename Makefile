@@ -22,7 +22,7 @@ define part
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install lab test jupyter formgrader lint format clean
+.PHONY: help install lab system test jupyter formgrader lint format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -40,7 +40,19 @@ install: $(INSTALLED) ## create the environment in .venv
 lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
 	@$(LABHELPERS) lab
 
-test: $(INSTALLED) ## lint, unit tests, notebooks, release and grading
+# What the tests of grading need beside Python, installed by apt where there is apt.
+PACKAGES := $(if $(shell command -v bwrap),,bubblewrap) \
+  $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql)
+APT := $(if $(filter 0,$(shell id -u)),,sudo) apt-get
+
+system:
+ifneq ($(and $(strip $(PACKAGES)),$(shell command -v apt-get)),)
+	@echo "Installing $(strip $(PACKAGES)) ..."
+	@$(APT) update -qq || true
+	@DEBIAN_FRONTEND=noninteractive $(APT) install -qq -y $(PACKAGES) > /dev/null
+endif
+
+test: $(INSTALLED) system ## lint, unit tests, notebooks, release and grading
 	$(call part,lint,$(MAKE) --no-print-directory lint)
 	$(call part,unit tests,$(PY) -m pytest -q -m "not slow" --numprocesses auto --dist worksteal --cov)
 	$(call part,notebooks,$(LABHELPERS) validate)

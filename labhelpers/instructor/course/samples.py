@@ -16,6 +16,7 @@ from labhelpers.instructor.course.nbgrader import (
 )
 from labhelpers.instructor.course.preprocessors import remove_markers
 from labhelpers.instructor.grading.autograde import autograde, read_scores
+from labhelpers.instructor.grading.sandbox import sandbox_problem
 
 __all__ = [
     "MODEL",
@@ -78,7 +79,8 @@ def hand_in(
 def grade_samples(root: Path = REPOSITORY) -> pd.DataFrame:
     """Hand in the model answer and the untouched notebook of every assignment, and grade them.
 
-    The student version is there already (`release.build_student`).
+    The student version is there already (`release.build_student`). The samples are our own: they
+    are graded without a sandbox where there is none.
 
     Returns:
         What `read_scores` returns, for these two.
@@ -87,6 +89,7 @@ def grade_samples(root: Path = REPOSITORY) -> pd.DataFrame:
         CourseError: If nbgrader cannot grade one of them.
     """
     course = open_course(root)
+    course.config.ExecuteSubmission.sandboxed = sandbox_problem() is None
     for assignment in assignments(root):
         for student, solved in ((MODEL, None), (UNTOUCHED, ())):
             hand_in(student, assignment, solved, root)
