@@ -94,7 +94,7 @@ c.GenerateSolution.preprocessors = [
     RemoveMarkers,
 ]
 # Grading. Submissions run in the sandbox; verdicts are made here, where no student's code runs.
-# Where bubblewrap does not work, LABHELPERS_SANDBOX=off lets the formgrader and `nbgrader autograde`
+# Where bubblewrap does not work, LABHELPERS_SANDBOX=off lets formgrader and `nbgrader autograde`
 # go on without it: points are protected, files and network are not.
 c.ExecuteSubmission.sandboxed = os.environ.get("LABHELPERS_SANDBOX") != "off"
 c.Autograde.exporter_class = RepairingExporter
