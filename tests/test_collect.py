@@ -235,6 +235,19 @@ def test_a_canvas_zip(course, tmp_path):
     assert "several notebooks" in doubtful["ann"]
 
 
+def test_files_with_a_date_are_not_one_student_of_canvas(course, tmp_path):
+    for i, name in enumerate(["ann", "bob", "eve"]):
+        write(tmp_path / "all" / f"{name}_2026_11_toy.ipynb", answer(i), day(20))
+    collect(tmp_path / "all", "toy", root=course)
+    assert set(taken(course).values()) == {answer(0), answer(1), answer(2)}
+    assert all(student.startswith(("ann", "bob", "eve")) for student in taken(course))
+    text = CANVAS_ROSTER.replace("7001", "2026")
+    shutil.rmtree(course / "build" / "submitted")
+    collect(tmp_path / "all", "toy", roster(tmp_path, text), root=course)
+    assert set(taken(course).values()) == {answer(0), answer(1), answer(2)}
+    assert "ann" not in taken(course)
+
+
 def test_a_flat_folder_with_a_roster(course, tmp_path):
     folder = tmp_path / "mails"
     names = ["ann_smith_toy.ipynb", "toy-Müller Jürgen (1).ipynb", "toy (3).ipynb", "s3.IPYNB"]
@@ -771,12 +784,36 @@ def test_links_are_moved_away_and_folders_are_named(course, tmp_path):
     (course / "build" / "submitted" / "eve").mkdir()
     (course / "build" / "submitted" / "eve" / "toy").symlink_to(tmp_path)
     lines = normalise(course)
+    assert not (course / "build" / "submitted" / "eve" / "toy").exists()
     assert [line.kind for line in lines].count("refused") == 4
     assert [line.kind for line in lines].count("extra") == 1
     assert (folder / "toy.ipynb").read_bytes() == answer(1)
     assert secret.read_bytes() == answer(7)
     kept = (course / "build" / "collected" / "toy" / "ann").rglob("*")
     assert sum(path.is_symlink() for path in kept) == 3
+
+
+def test_a_submission_that_cannot_be_opened_stops_no_other(course, tmp_path, monkeypatch):
+    folder = submit(course, {"lab.ipynb": answer(1)})
+    other = write(folder.parents[1] / "bob" / "toy" / "lab.ipynb", answer(2)).parent
+    read = type(folder).read_bytes
+
+    def read_bytes(path):
+        if path.parent == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(type(folder), "read_bytes", read_bytes)
+    refused = [line for line in normalise(course) if line.kind == "refused"]
+    assert [line.student for line in refused] == ["ann"]
+    assert (other / "toy.ipynb").exists()
+    write(folder / "toy.ipynb", answer(3))
+    write(tmp_path / "submitted" / "ann" / "toy" / "toy.ipynb", answer(4))
+    write(tmp_path / "submitted" / "eve" / "toy" / "toy.ipynb", answer(5))
+    result = collect(tmp_path / "submitted", "toy", root=course)
+    assert [line.student for line in said(result, "refused")] == ["ann"]
+    monkeypatch.undo()
+    assert taken(course)["eve"] == answer(5) and taken(course)["ann"] == answer(3)
 
 
 def test_collecting_the_folder_of_submissions_itself_puts_it_in_order(course):

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-__all__ = ["File", "read_files", "zip_problem"]
+__all__ = ["FILE_BYTES", "File", "read_files", "zip_problem"]
 
 #: Largest file that is read, in bytes; nbgrader's own limit.
 FILE_BYTES = 100_000_000

@@ -258,7 +258,11 @@ def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> 
     for student, own in sorted(groups.items()):
         *older, newest = sorted(own, key=lambda attempt: attempt.order(run.assignment))
         ids.settle(student, newest.owner)
-        _place(run, student, newest)
+        try:
+            _place(run, student, newest)
+        except OSError as error:
+            message = f"cannot be written to build/submitted/ ({error.strerror})"
+            run.say("refused", student, newest.file.path, message)
         others = [attempt for attempt in older if attempt.digest != newest.digest]
         for attempt in others:
             run.say("older", student, attempt.file.path)

@@ -46,10 +46,12 @@ class StudentIds:
         ids = {}
         for key, owner in sorted(owners.items()):
             match = matches.get(key)
-            if match and match.student and (match.by_key or times[match.student] == 1):
+            # A file's name with a date looks like one of Canvas with a number.
+            merged = match and match.by_key and owner.system != "canvas"
+            if match and match.student and (merged or times[match.student] == 1):
                 ids[key] = match.student
             elif match:
-                reason = match.reason or f"{owner} is one of several called as {match.student}"
+                reason = match.reason or f"{owner} is one of several that may be {match.student}"
                 ids[key] = self._unknown(owner, reason)
             elif not owner.name:
                 ids[key] = self._unknown(owner, "no name tells whose this is")

@@ -56,7 +56,7 @@ class Owner:
     @property
     def key(self) -> str:
         """What is the same for the same student and differs for another one."""
-        return f"{self.system}:{self.number or unicodedata.normalize('NFC', self.name)}"
+        return f"{self.system}:{self.number}:{unicodedata.normalize('NFC', self.name)}"
 
     def __str__(self) -> str:
         return f"{self.name!r}" + (f" ({self.number})" if self.number else "")

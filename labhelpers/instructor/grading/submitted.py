@@ -13,6 +13,7 @@ import dateutil.parser
 from nbgrader.apps import NbGraderAPI
 from nbgrader.utils import parse_utc
 
+from labhelpers.instructor.grading.archives import FILE_BYTES
 from labhelpers.instructor.grading.recognise import Traits, read_traits, recognise
 
 __all__ = [
@@ -146,12 +147,18 @@ def normalise_in_place(course: NbGraderAPI, assignment: str) -> list[Line]:
         if folder.name != assignment:
             continue
         student = folder.parent.name
-        if folder.is_symlink() or folder.parent.is_symlink():
-            lines.append(Line("refused", student, str(folder), "is a link, which is not followed"))
-        elif folder.is_dir():
-            lines += _without_links(course, assignment, student, folder)
-            lines += _with_readable_time(student, folder)
-            lines += _with_expected_name(traits, assignment, student, folder)
+        try:
+            if folder.is_symlink():
+                kept = keep(course, assignment, student, folder)
+                message = f"is a link; moved to {kept}"
+                lines.append(Line("refused", student, str(folder), message))
+            elif folder.is_dir():
+                lines += _without_links(course, assignment, student, folder)
+                lines += _with_readable_time(student, folder)
+                lines += _with_expected_name(traits, assignment, student, folder)
+        except OSError as error:
+            message = f"cannot be put in order ({error.strerror})"
+            lines.append(Line("refused", student, str(error.filename or folder), message))
     return lines
 
 
@@ -172,7 +179,11 @@ def _without_links(course: NbGraderAPI, assignment: str, student: str, folder: P
 
 def _with_readable_time(student: str, folder: Path) -> list[Line]:
     path = folder / TIMESTAMP
-    if not path.is_file() or not (content := path.read_bytes()).strip():
+    if not path.is_file():
+        return []
+    with path.open("rb") as stream:
+        content = stream.read(1000)
+    if not content.strip():
         return []
     time = read_time(content)
     text = content.decode("utf-8", errors="replace").strip()[:80]
@@ -197,7 +208,10 @@ def _with_expected_name(
         return []
     lines, found = [], []
     for path in sorted(folder.rglob("*")):
-        if ".ipynb" not in path.name.lower() or not path.is_file() or ".ipynb_" in str(path):
+        inside = path.relative_to(folder).parts
+        if ".ipynb" not in path.name.lower() or ".ipynb_checkpoints" in inside:
+            continue
+        if not path.is_file() or path.stat().st_size > FILE_BYTES:
             continue
         recognised = recognise(path.read_bytes(), traits)
         if recognised.assignment == assignment:
