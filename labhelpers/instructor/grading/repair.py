@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,6 +243,7 @@ class _Repair:
         for slot in self.slots:
             for text in slot.texts:
                 by_text[text].append(slot)
+        merged = [cell for cell in self.cells if self._end_merge(cell, by_text)]
         self._match_names(by_text)
         self._match_texts(by_text)
         self._match_definitions()
@@ -251,6 +252,17 @@ class _Repair:
         self._match_imports()
         self._match_written()
         self._report_names()
+        for cell in merged:
+            title = found.title if (found := self.slot_of.get(cell)) else "A cell"
+            self.repairs.append(f"{title} held an unfinished merge; one side of it was taken.")
+            self.flags.append(f"{title} held an unfinished merge; see which side counts.")
+
+    def _end_merge(self, cell: Cell, released: Container[str]) -> bool:
+        """Take one side of an unfinished merge within a cell, rather not that of the release."""
+        sides = merge_sides(cell.source)
+        if sides:
+            cell.source = next((one for one in sides if _normal(one) not in released), sides[0])
+        return sides is not None
 
     def _match_names(self, by_text: dict[str, list[_Slot]]) -> None:
         folded = {name.casefold(): slot for name, slot in self.named.items()}
@@ -535,8 +547,6 @@ class _Repair:
         answers = whole
         if (times := self._copies(slot, [*templates, *answers])) > 1:
             self.repairs.append(f"{slot.title} was there {times} times; one carries its name.")
-        for piece in answers:
-            self._resolve_conflict(slot, piece)
         defining = [
             piece for piece in answers if slot.defines & set(_DEFINED.findall(piece.source))
         ] or answers
@@ -604,15 +614,6 @@ class _Repair:
                 index += 1
         self._drop(parts)
         return [piece for piece in pieces if piece not in parts]
-
-    def _resolve_conflict(self, slot: _Slot, cell: Cell) -> None:
-        sides = merge_sides(cell.source)
-        if not sides:
-            return
-        written = [side for side in sides if _normal(side) not in slot.texts]
-        cell.source = (written or sides)[0]
-        self.repairs.append(f"{slot.title} held an unfinished merge; one side of it was taken.")
-        self.flags.append(f"{slot.title} held an unfinished merge; see which side counts.")
 
     def _settle_written(self, slot: _Slot, pieces: list[Cell]) -> None:
         answers = [piece for piece in pieces if not self._untouched(piece, slot)]
