@@ -22,6 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-answers", action="store_true", help="grade all right answers, not only a sample"
     )
+    parser.addoption(
+        "--kills", type=int, default=3, help="how many times a process of a grading run is killed"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

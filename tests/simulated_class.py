@@ -19,7 +19,6 @@ from typing import NamedTuple
 import pandas as pd
 import sqlalchemy as sa
 from checking import answers, judge, load
-from labhelpers.instructor.grading.run import grade
 from nbgrader.converters import Autograde
 from submissions import ASSIGNMENT, Submission, submit
 from submissions.damaged import DAMAGED
@@ -30,6 +29,7 @@ from labhelpers.instructor.authoring.edits import edited, read_mistakes
 from labhelpers.instructor.course.nbgrader import convert, copy_course, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.grading import ledger
+from labhelpers.instructor.grading.run import grade
 from labhelpers.instructor.sources import read_solutions
 
 SERIES = 271_828_183

@@ -14,6 +14,7 @@ from labhelpers.data import DataError
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.cli import commands
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError
+from labhelpers.instructor.grading.run import Outcome
 
 
 def run(*arguments):
@@ -69,16 +70,15 @@ def test_a_name_that_does_not_exist_is_answered_with_those_that_do(arguments, me
     assert message in result.stderr
 
 
-def test_grading_prints_every_submission_and_fails_if_one_was_not_graded(monkeypatch):
-    results = [("ann", "2 of 2 points"), ("bob", CourseError("'bob' handed in no toy.ipynb"))]
-    monkeypatch.setattr(
-        "labhelpers.instructor.grading.autograde.grade_submissions", lambda *_: iter(results)
-    )
+def test_grading_prints_the_summary_and_fails_if_one_was_not_graded(monkeypatch):
+    outcome = Outcome({"ann": "2 of 2 points"}, failed={"bob": "There is no toy.ipynb."})
+    monkeypatch.setattr("labhelpers.instructor.grading.run.grade", lambda *_, **__: outcome)
     result = run("grade", "toy")
     assert result.exit_code == 1
-    assert result.stdout == "ann: 2 of 2 points\n"
-    assert result.stderr.startswith("bob: 'bob' handed in no toy.ipynb\n")
-    assert result.stderr.endswith("Not graded, for the reasons above: bob.\n")
+    assert result.stdout == outcome.in_words() + "\n"
+    assert "  bob: There is no toy.ipynb.\n" in result.stdout
+    del outcome.failed["bob"]
+    assert run("grade", "toy").exit_code == 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

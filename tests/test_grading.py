@@ -23,7 +23,6 @@ from labhelpers.instructor.course.samples import (
 )
 from labhelpers.instructor.grading.autograde import (
     autograde,
-    grade_submissions,
     read_scores,
     total_scores,
 )
@@ -194,24 +193,6 @@ def test_a_copied_cell_is_graded_once_and_told(toy_course):
         "flags": [],
         "events": [],
     }
-
-
-def test_grading_goes_on_after_a_submission_that_cannot_be_graded(toy_course):
-    hand_in("ann", "toy", root=toy_course)
-    hand_in("bob", "toy", root=toy_course).unlink()
-    hand_in("eve", "toy", (), root=toy_course)
-    lines = {student: str(result) for student, result in grade_submissions("toy", (), toy_course)}
-    assert list(lines) == ["ann", "bob", "eve"]
-    assert lines["ann"] == "2 of 2 points (double 2/2), 1 to grade by hand"
-    assert "handed in no toy.ipynb" in lines["bob"]
-    assert lines["eve"] == "0 of 2 points (double 0/2)"
-    (only,) = grade_submissions("toy", ["eve"], toy_course)
-    assert only == ("eve", lines["eve"])
-
-
-def test_nothing_handed_in_says_where_it_is_expected(toy_course):
-    with pytest.raises(CourseError, match=r"Nothing was handed in for 'toy'. Expected .*STUDENT"):
-        list(grade_submissions("toy", (), toy_course))
 
 
 def test_an_unknown_exercise_is_refused(toy_course):

@@ -137,22 +137,38 @@ def collect(path: Path, assignment: str, roster: Path | None) -> None:
 @commands.command()
 @click.argument("assignment")
 @click.argument("students", nargs=-1)
-def grade(assignment: str, students: tuple[str, ...]) -> None:
+@click.option("--workers", type=click.IntRange(1), help="Processes; without it, one per processor.")
+@click.option("--scheduler", metavar="URL", help="Execute on a Dask cluster: tcp://HOST:PORT.")
+@click.option("--regrade", is_flag=True, help="Grade again what has not changed, too.")
+@click.option("--dry-run", is_flag=True, help="Show which grades would change; write none.")
+@click.option("--no-sandbox", is_flag=True, help="Let submissions see this machine's files.")
+def grade(assignment: str, students: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     """Grade what was handed in for ASSIGNMENT.
 
     Submissions are build/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb; without STUDENTS, all are
-    graded. Prints one line for each. The scores go to build/gradebook.db; scores given by hand
-    stay. A submission that cannot be graded is named with the reason, and the next one follows.
-    """
-    from labhelpers.instructor.grading.autograde import grade_submissions
+    graded that are new or changed, or were graded by another release or version. A run that was
+    stopped goes on where it was. The scores go to the gradebook, build/gradebook.db; scores given
+    by hand stay. Whatever a submission does to its kernel, it is graded; the summary names those
+    that a person should look at.
 
-    failed = []
-    for student, result in grade_submissions(assignment, students):
-        if isinstance(result, Exception):
-            failed.append(student)
-        click.echo(f"{student}: {result}", err=isinstance(result, Exception))
-    if failed:
-        raise click.ClickException(f"Not graded, for the reasons above: {', '.join(failed)}.")
+    The workers of a Dask cluster (`dask scheduler`, `dask worker URL --nthreads 1`) need labhelpers
+    as it is here, and a sandbox.
+    """
+    from labhelpers.instructor.grading.dry_run import rehearse
+    from labhelpers.instructor.grading.run import grade
+
+    options |= {"sandboxed": not options.pop("no_sandbox"), "show": click.echo}
+    if dry_run:
+        outcome, changes = rehearse(assignment, students, **options)
+        what = f"{len(changes)} scores would change" if len(changes) else "No score would change"
+        click.echo(f"{what}; nothing was written.")
+        if len(changes):
+            click.echo(changes.to_string())
+    else:
+        outcome = grade(assignment, students, **options)
+    click.echo(outcome.in_words())
+    if outcome.failed:
+        sys.exit(1)
 
 
 @commands.command("report")

@@ -1,6 +1,5 @@
 """Grade what was handed in through nbgrader, and read the scores of the gradebook."""
 
-from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,62 +8,11 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde
 
 from labhelpers.instructor.course.nbgrader import (
-    REPOSITORY,
     CourseError,
-    assignments,
     convert,
-    open_course,
 )
 
-__all__ = ["autograde", "grade_submissions", "read_scores", "total_scores"]
-
-
-def grade_submissions(
-    assignment: str, students: Collection[str] = (), root: Path = REPOSITORY
-) -> Iterator[tuple[str, str | CourseError]]:
-    """Grade submissions one after another, going on after one that cannot be graded.
-
-    Args:
-        assignment: Name of the assignment.
-        students: Whose submissions; empty for all that are in the folder.
-        root: Folder of the course.
-
-    Yields:
-        A student, and the scores in words or why there are none.
-
-    Raises:
-        CourseError: If there is no such assignment, or nothing was handed in for it.
-    """
-    course = open_course(root)
-    if assignment not in (known := assignments(root)):
-        raise CourseError(
-            f"There is no assignment {assignment!r}: choose one of {', '.join(known)}."
-        )
-    submitted = root / course.coursedir.submitted_directory
-    students = students or sorted(path.parent.name for path in submitted.glob(f"*/{assignment}"))
-    if not students:
-        raise CourseError(
-            f"Nothing was handed in for {assignment!r}. "
-            f"Expected {submitted}/STUDENT/{assignment}/{assignment}.ipynb."
-        )
-    for student in students:
-        try:
-            autograde(course, student, assignment)
-        except CourseError as error:
-            yield student, error
-        else:
-            yield student, _in_words(read_scores(course).loc[student, assignment])
-
-
-def _in_words(scores: pd.DataFrame) -> str:
-    automatic = scores[~scores["written"]]
-    cells = ", ".join(
-        f"{cell.removeprefix('check-')} {row['score']:g}/{row['max_score']:g}"
-        for cell, row in automatic.iterrows()
-    )
-    total = f"{automatic['score'].sum():g} of {automatic['max_score'].sum():g} points ({cells})"
-    waiting = int(scores["needs_manual_grade"].sum())
-    return total + (f", {waiting} to grade by hand" if waiting else "")
+__all__ = ["autograde", "read_scores", "total_scores"]
 
 
 def autograde(course: NbGraderAPI, student: str, assignment: str) -> None:

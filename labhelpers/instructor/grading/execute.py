@@ -68,6 +68,7 @@ class Executed:
         events: What went wrong while it ran, a sentence each.
         flags: Those of the events that need a human eye.
         seconds: Time used: `start`, `cells` and `total`.
+        died: Whether the kernel ended for no reason that we know.
     """
 
     notebook: str
@@ -76,6 +77,7 @@ class Executed:
     events: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    died: bool = False
 
 
 def checked_exercise(cell: NotebookNode) -> str | None:
@@ -96,11 +98,13 @@ def execute(job: Job) -> Executed:
 
     Whatever the submission does, a notebook comes back: a cell that fails or takes too long is left
     behind, and where the kernel dies, or fills the outputs, the cells from there on are not run.
+    A kernel that dies may have been killed by somebody else, so everything is tried once more.
 
     Raises:
         RuntimeError: If no kernel could be started, which is not the submission's fault.
     """
-    return run_sync(_execute)(job)
+    executed = run_sync(_execute)(job)
+    return run_sync(_execute)(job) if executed.died else executed
 
 
 async def _execute(job: Job) -> Executed:
@@ -131,6 +135,7 @@ async def _execute(job: Job) -> Executed:
         tuple(client.events),
         tuple(client.flags),
         {name: round(value, 3) for name, value in seconds.items()},
+        client.died,
     )
 
 
@@ -140,6 +145,7 @@ class _Client(NotebookClient):
     Attributes:
         events: What went wrong, a sentence each.
         flags: Those that need a human eye.
+        died: Whether the kernel ended for no reason that we know.
     """
 
     def __init__(self, nb: NotebookNode, job: Job, km: SandboxedKernelManager) -> None:
@@ -150,6 +156,7 @@ class _Client(NotebookClient):
             skip_cells_with_tag="",  # else a tag would spare a cell
             shutdown_kernel="immediate",
             startup_timeout=_STARTUP,
+            record_timing=False,  # else no two executions would be the same
             store_widget_state=False,
             timeout_func=self._seconds_left,
         )
@@ -158,6 +165,7 @@ class _Client(NotebookClient):
         self.comm_open_handlers.clear()  # no widget of a student redirects outputs
         self.events: list[str] = []
         self.flags: list[str] = []
+        self.died = False
         self._job = job
         self._deadline = math.inf
         self._is_over = False
@@ -198,6 +206,7 @@ class _Client(NotebookClient):
             await self._interrupt(name)
             return False
         except Exception as error:  # the kernel died, or sent what is no message
+            self.died = not (self._is_over or self._manager.verdict)
             self._give_up(name, self._manager.verdict or str(error) or type(error).__name__)
             return False
         finally:

@@ -1,7 +1,6 @@
 """What was graded with which series, in two tables of our own in the gradebook's database."""
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -10,11 +9,16 @@ from typing import Any, TypedDict
 import sqlalchemy as sa
 from nbgrader.api import Gradebook
 
+from labhelpers.instructor.grading.numbers import draw_series
+
 __all__ = [
+    "TABLES",
     "Trace",
     "begin_run",
+    "create_tables",
     "end_run",
     "open_run",
+    "outdate",
     "read_keys",
     "read_traces",
     "series_for",
@@ -43,6 +47,9 @@ _traces = sa.Table(
     sa.Column("key", sa.String(160), nullable=False, default=""),
     sa.Column("trace", sa.Text),  # JSON; null between `set_series` and the first `write_trace`
 )
+
+#: Our tables, for those who copy a gradebook.
+TABLES = (_runs, _traces)
 
 # Seconds to wait while another program, such as the formgrader, writes to SQLite.
 _PATIENCE = 30
@@ -82,9 +89,14 @@ def _transaction(db_url: str) -> Iterator[sa.Connection]:
     if not sa.inspect(engine).get_table_names():
         # nbgrader notes its version only in a database without any table.
         Gradebook(db_url).close()
-    _metadata.create_all(engine)
+    create_tables(engine)
     with engine.begin() as connection:
         yield connection
+
+
+def create_tables(engine: sa.Engine) -> None:
+    """Create our tables where they are missing."""
+    _metadata.create_all(engine)
 
 
 def _now() -> str:
@@ -98,16 +110,6 @@ def _submission(assignment: str, student: str) -> sa.ColumnElement[bool]:
 def _open_series(connection: sa.Connection, assignment: str) -> int | None:
     of_open_run = (_runs.c.assignment == assignment) & _runs.c.ended.is_(None)
     return connection.scalar(sa.select(_runs.c.series).where(of_open_run).order_by(_runs.c.id))
-
-
-def draw_series() -> int:
-    """Return a random seed for the hidden probes, from 1 to 2³¹ - 2.
-
-    A multiple of 65537 would be the visible series in another guise.
-    """
-    while (series := 1 + secrets.randbelow(2**31 - 2)) % 65537 == 0:
-        pass
-    return series
 
 
 def _begin(connection: sa.Connection, assignment: str) -> int:
@@ -217,3 +219,14 @@ def set_key(db_url: str, student: str, assignment: str, key: str) -> None:
     with _transaction(db_url) as connection:
         this = _submission(assignment, student)
         connection.execute(_traces.update().where(this).values(key=key))
+
+
+def outdate(db_url: str, assignment: str, students: Iterable[str]) -> None:
+    """Let graded submissions be graded again, each with the series that it had."""
+    with _transaction(db_url) as connection:
+        for student in students:
+            this = _submission(assignment, student)
+            key = connection.scalar(sa.select(_traces.c.key).where(this))
+            if key:
+                new = key.partition("-")[0] + "-"
+                connection.execute(_traces.update().where(this).values(key=new))

@@ -1,0 +1,91 @@
+"""The key of a graded submission: it changes with what was handed in and with what grades it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import labhelpers
+from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.grading.authority import Release
+
+__all__ = ["code_digest", "key_of", "same_submission"]
+
+# What decides points: in the repository, or in a course with a configuration of its own.
+_CODE = (
+    "labhelpers/*.py",
+    "labhelpers/checks/**/*.py",
+    "labhelpers/checks/**/*.json",
+    "labhelpers/instructor/sources.py",
+    "labhelpers/instructor/authoring/**/*.py",
+    "labhelpers/instructor/authoring/**/*.yaml",
+    "labhelpers/instructor/course/preprocessors.py",
+    *(
+        f"labhelpers/instructor/grading/{name}.py"
+        for name in (
+            "authority",
+            "bubblewrap",
+            "execute",
+            "exporter",
+            "forkserver",
+            "numbers",
+            "preprocessors",
+            "reading",
+            "repair",
+            "sandbox",
+            "verdicts",
+        )
+    ),
+    "notebooks/*/*.ipynb",  # the reference solutions
+)
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of the version and the files of labhelpers that decide points."""
+    paths = {path for pattern in _CODE for path in REPOSITORY.glob(pattern)}
+    digest = hashlib.sha256(labhelpers.__version__.encode())
+    for path in sorted(paths):
+        digest.update(path.relative_to(REPOSITORY).as_posix().encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def key_of(notebook: Path, release: Release, configuration: Path) -> str:
+    """Return the key of a submission.
+
+    Args:
+        notebook: The submitted file, beside its `timestamp.txt`.
+        release: What was released.
+        configuration: The course's `nbgrader_config.py`.
+
+    Returns:
+        Two digests with a hyphen between them: of what was handed in and when, and of release,
+        version, code and configuration.
+    """
+    timestamp = notebook.with_name("timestamp.txt")
+    submission = _digest(
+        notebook.read_bytes(), timestamp.read_bytes() if timestamp.exists() else b""
+    )
+    grader = _digest(
+        json.dumps([asdict(cell) for cell in release.cells]).encode(),
+        release.notebook.encode(),
+        code_digest().encode(),
+        configuration.read_bytes(),
+    )
+    return f"{submission}-{grader}"
+
+
+def same_submission(key: str, other: str) -> bool:
+    """Return True if two keys are of the same submission, whatever graded it; "" is of none."""
+    return bool(key) and key.partition("-")[0] == other.partition("-")[0]
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()[:40]
