@@ -1,9 +1,21 @@
 import json
+import warnings
 from functools import partial
 
 import pytest
 import torch
-from checking import LIMIT, SERIES, Answer, answers, judge, load, solutions, untouched
+from checking import (
+    HIDDEN,
+    LIMIT,
+    SERIES,
+    Answer,
+    answers,
+    judge,
+    load,
+    numbers,
+    solutions,
+    untouched,
+)
 
 from labhelpers import checks
 from labhelpers.checks import verdict
@@ -11,8 +23,8 @@ from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.report import Report
 from labhelpers.checks.runner import run_cases
+from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading import hidden
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -28,7 +40,7 @@ def test_reference_solutions_earn_all_points(exercise: str, series: int) -> None
 def test_untouched_exercises_are_not_attempted(exercise: str, series: int) -> None:
     report = judge(exercise, untouched(exercise), series)
     assert (report.status, report.score) == ("not attempted", 0)
-    tests = " (hidden tests)" if series == hidden.SERIES else ""
+    tests = " (hidden tests)" if series else ""
     assert report.headline == f"{exercise}{tests}: not attempted yet, 0 of 3 points"
 
 
@@ -37,7 +49,7 @@ def judge_both(answer: Answer) -> list[Report]:
     load_anew = partial(load, answer.exercise, answer.source)
     return [
         judge(answer.exercise, load_anew()),
-        judge(answer.exercise, load_anew(), hidden.SERIES, dtype=torch.float32),
+        judge(answer.exercise, load_anew(), HIDDEN, dtype=torch.float32),
     ]
 
 
@@ -49,10 +61,11 @@ def test_right_answers_written_differently_earn_all_points(answer: Answer) -> No
 
 @pytest.mark.parametrize("answer", answers("wrong"), ids=str)
 def test_wrong_answers_lose_points_and_known_mistakes_are_named(answer: Answer) -> None:
-    for report in judge_both(answer):
+    visible, hidden = judge_both(answer)
+    for report in (visible, hidden):
         assert report.status in ("partly", "wrong"), report.text
         assert report.score < 3
-        assert report.mistakes == answer.mistakes, report.text
+    assert visible.mistakes == answer.mistakes, visible.text
 
 
 def wrong(exercise: str, name: str):
@@ -124,17 +137,34 @@ def test_students_cannot_ask_for_hidden_tests() -> None:
         checks.mean_image(load("mean-image"), points=2, variant="hidden")
 
 
-def test_the_hidden_score_counts_if_it_is_the_smaller_one(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    step = wrong("generator-step", "gradients never cleared")
-    assert 0 < hidden.check("generator-step", step, 3.0, points=3) < 3
-    assert hidden.check("generator-step", load("generator-step"), 3.0, points=3) == 3
-    assert hidden.check("generator-step", load("generator-step"), 0.5, points=3) == 0.5
-    out = capsys.readouterr().out
-    assert "generator-step (hidden tests): all right, 3 of 3 points" in out
-    assert "Gradients accumulate" in out
-    assert "expected" not in out
+def test_a_hidden_report_names_the_concept_and_quotes_nothing() -> None:
+    answer = wrong("generator-step", "gradients never cleared")
+    record = run_cases("generator-step", answer, HIDDEN)
+    report = verdict.judge(
+        record,
+        numbers("generator-step", HIDDEN, mistakes=True),
+        quotes_values=False,
+        concepts=read_concepts("generator-step"),
+    )
+    assert report.headline.startswith("generator-step (hidden tests): partly right")
+    assert report.as_record()["hidden"] is True
+    assert "Gradients accumulate" in report.text
+    assert "expected" not in report.text
+    assert str(HIDDEN) not in str(report.as_record())
+
+
+def test_a_hidden_report_quotes_nothing_that_a_student_wrote() -> None:
+    class Size4(Exception):
+        pass
+
+    def talkative(*arguments: object) -> None:
+        print("secret")
+        warnings.warn("secret", UserWarning, stacklevel=1)
+        raise Size4("secret")
+
+    report = judge("generator-step", talkative, HIDDEN)
+    assert report.notes == [("stopped", "an error")]
+    assert "secret" in judge("generator-step", talkative).text
 
 
 def test_each_series_has_its_own_seeds_and_takes_the_options_in_turn() -> None:
@@ -160,7 +190,7 @@ def test_a_known_mistake_gets_a_nudge_then_a_hint(
 def test_hidden_tests_do_not_show_their_numbers(exercise: str) -> None:
     for answer in answers("wrong"):
         if answer.exercise == exercise:
-            report = judge(exercise, load(exercise, answer.source), hidden.SERIES)
+            report = judge(exercise, load(exercise, answer.source), HIDDEN)
             words = {word for item in report.items for word, _ in item.details}
             assert words <= {"likely"}
             assert report.table is None

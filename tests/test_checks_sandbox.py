@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import textwrap
+import threading
 import time
 import warnings
 
@@ -165,6 +166,30 @@ def test_output_and_warnings_are_told_and_cost_nothing(capfd: pytest.CaptureFixt
     assert "printed   mean of 7 subjects" in out
     assert "to stderr" in out
     assert "UserWarning: shapes differ" in out
+
+
+def test_a_thread_that_writes_to_stderr_costs_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    right = load("mean-image")
+    started, over = threading.Event(), threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            print("from a thread", file=sys.stderr)
+            os.write(2, b"to the descriptor\n")
+            started.set()
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    started.wait()
+    try:
+        assert checks.mean_image(right, points=2) == 2.0
+    finally:
+        over.set()
+        thread.join()
+    assert "all right, 2 of 2 points" in capfd.readouterr().out
 
 
 def test_states_and_settings_survive_the_answer() -> None:

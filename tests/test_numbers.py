@@ -30,10 +30,10 @@ def test_drawn_series_differ_and_are_never_the_visible_one(monkeypatch: pytest.M
     assert draw_series() == 42
 
 
-def test_numbers_are_those_of_the_stored_series(tmp_path: Path) -> None:
-    got = numbers_for("intensity-lookup", 0, root=tmp_path)
-    stored = verdict.read_json(verdict.VISIBLE_FILE)["intensity-lookup"]
-    assert differences(got["reference"], stored["reference"]) == []
+def test_numbers_are_those_of_the_stored_series() -> None:
+    got = numbers.expected.numbers_of("generator-step", 0, mistakes=True)
+    stored = verdict.read_json(verdict.VISIBLE_FILE)["generator-step"]
+    assert differences(got, stored) == []
 
 
 def test_right_answers_are_quick_and_kept_apart_from_mistakes(
@@ -46,7 +46,8 @@ def test_right_answers_are_quick_and_kept_apart_from_mistakes(
     complete = numbers_for("generator-step", SERIES, mistakes=True, root=tmp_path)
     assert complete["reference"] == right["reference"]
     assert "two-steps-made" in complete["mistakes"]
-    assert len(kept(tmp_path)) == 2
+    levels = [path.stem.split("-")[-1] for path in kept(tmp_path)]
+    assert sorted(levels) == ["mistakes", "right", "right"]  # two exercises in its notebook
 
     monkeypatch.setattr(numbers, "_work_out", None)  # what is kept needs no process
     assert numbers_for("generator-step", SERIES, mistakes=True, root=tmp_path) == complete
@@ -55,9 +56,10 @@ def test_right_answers_are_quick_and_kept_apart_from_mistakes(
 
 @pytest.mark.parametrize("content", ["", '{"reference": {', "[]", '{"reference": {}}', "\0\0"])
 def test_a_damaged_file_is_written_anew(tmp_path: Path, content: str) -> None:
-    def work_out(exercise_id: str, series: int, mistakes: bool, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(whole), encoding="utf-8")
+    def work_out(exercise_id: str, series: int, level: str, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = numbers._file(exercise_id, series, numbers._fingerprint(), level)
+        (folder / name).write_text(json.dumps(whole), encoding="utf-8")
 
     whole = {"reference": {}, "traces": {}, "accepted": {}, "mistakes": {}}
     with pytest.MonkeyPatch.context() as patch:
@@ -86,7 +88,7 @@ def test_a_reference_solution_that_fails_is_refused(
 
     monkeypatch.setattr(numbers.expected, "numbers_of", fail)
     with pytest.raises(SystemExit) as stopped:
-        numbers._main("generator-step", "1", "right", str(tmp_path / "numbers.json"))
+        numbers._main("generator-step", 1, "right", tmp_path)
     assert stopped.value.code == numbers._REFUSED
     monkeypatch.undo()
     monkeypatch.setattr(numbers, "sys", type("_", (), {"executable": "false"}))

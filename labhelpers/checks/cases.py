@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["CLUE", "ERROR", "TRACE", "Case", "Log", "Setting", "unpacked"]
+__all__ = ["CLUE", "ERROR", "PROOF", "TRACE", "Case", "Log", "Setting", "unpacked"]
 
 #: Names that a probe logs and no item of the report looks at: the error that stopped a case, the
-#: layers that a network ran through, and, beginning with `CLUE`, what helps to recognise a mistake
-#: though right answers may differ in it.
+#: layers that a network ran through; beginning with `CLUE`, what helps to recognise a mistake
+#: though right answers may differ in it; beginning with `PROOF`, what shows that an answer did some
+#: of the work, see `Comparison.shows_work`.
 ERROR = "error"
 TRACE = "trace"
 CLUE = "clue-"
+PROOF = "proof-"
 
 #: `log(item, value)` writes down what an item of the report looks at.
 Log = Callable[[str, Any], None]

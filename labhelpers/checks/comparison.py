@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from labhelpers.checks.fingerprint import same
-from labhelpers.checks.records import ItemTexts, Numbers, Observed, Run
+from labhelpers.checks.cases import PROOF
+from labhelpers.checks.fingerprint import has_fraction, same
+from labhelpers.checks.records import ItemTexts, LayerRecord, Numbers, Observed, Run
+from labhelpers.checks.trace import matching_layers
 
 __all__ = ["Comparison", "accepted_ways", "first_difference", "with_replacements"]
 
@@ -38,11 +40,13 @@ class Comparison:
         items: The items of the exercise, as in the table of items.
         run: One of the runs of the answer's record.
         expected: What the accepted way gives.
+        traces: The layers that the reference solution runs through.
     """
 
     items: Mapping[str, ItemTexts]
     run: Run
     expected: Observed
+    traces: Mapping[str, list[LayerRecord]] = field(default_factory=dict)
 
     def observed(self, name: str, label: str) -> Any:
         """Return the observation of an item in a case, None if there is none."""
@@ -70,6 +74,25 @@ class Comparison:
         weights = {name: item["weight"] for name, item in self.items.items()}
         earned = sum(weight * self.credit(name) for name, weight in weights.items())
         return earned / sum(weights.values())
+
+    def shows_work(self) -> bool:
+        """Return True if the run holds something right that nobody has without computing it.
+
+        That is a number that is not whole, a proof that a probe asks for, or what arrives at the
+        first half of the layers of a network. All else that items look at, such as shapes, words
+        and truth values, can be written down without solving the exercise.
+        """
+        proven = any(
+            name.startswith(PROOF) or (name in self.items and has_fraction(value))
+            for name, cases in self.expected.items()
+            for label, value in cases.items()
+            if same(self.observed(name, label), value, self.run["tolerance"])
+        )
+        return proven or any(
+            2 * matching_layers(self.run["traces"].get(label, []), layers, self.run["tolerance"])
+            >= len(layers)
+            for label, layers in self.traces.items()
+        )
 
     def is_right(self) -> bool:
         """Return True if every item is right in every case."""

@@ -9,11 +9,16 @@ from typing import Any
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
 from labhelpers.checks.probes import data, losses, networks, steps
+from labhelpers.checks.records import Observed
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
 
 #: Loss functions by the name under which an answer calls them.
 Losses = Mapping[str, Callable[..., Any]]
+
+
+def _as_it_is(observed: Observed, setting: Setting) -> Observed:
+    return observed
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Exercise:
         losses: Functions of earlier cells that the answer may call, by name, each with the fixture
             that takes its place, so that a wrong loss costs its own points only. Such an answer is
             tried with the student's losses, too.
+        read: Turns what the probes observed into what the items look at; the verdict calls it.
     """
 
     id: str
     name: str
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
+    read: Callable[[Observed, Setting], Observed] = _as_it_is
 
     @property
     def check_name(self) -> str:
@@ -51,7 +58,12 @@ _LOSSES_OF_CYCLE: Losses = {
 
 _IN_TEACHING_ORDER = [
     # Notebook 1
-    Exercise("make-dataloaders", "make_dataloaders", data.make_dataloaders),
+    Exercise(
+        "make-dataloaders",
+        "make_dataloaders",
+        data.make_dataloaders,
+        read=data.read_dataloaders,
+    ),
     Exercise("intensity-statistics", "intensity_statistics", data.intensity_statistics),
     Exercise("mean-image", "mean_t2_image", data.mean_image),
     Exercise("intensity-lookup", "fit_intensity_lookup", data.intensity_lookup),

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["PERIOD", "compact", "describe", "fill", "hashed", "observe", "same"]
+__all__ = ["PERIOD", "compact", "describe", "fill", "has_fraction", "hashed", "observe", "same"]
 
 Observation = Any  # a plain value, or {"shape": [...], "numbers": [...], "range": [low, high]}
 
@@ -133,6 +133,8 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
     if _is_numeric(observed) and _is_numeric(expected):
         if observed["shape"] != expected["shape"]:
             return False
+        if len(observed["numbers"]) != len(expected["numbers"]):
+            return False
         pairs = [
             (float(x), float(y))
             for x, y in zip(observed["numbers"], expected["numbers"], strict=True)
@@ -149,6 +151,16 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
             same(observed[key], expected[key], tolerance) for key in expected
         )
     return type(observed) is type(expected) and observed == expected
+
+
+def has_fraction(observation: Observation) -> bool:
+    """Return True if an observation holds a number that is not whole.
+
+    Whole numbers, words and truth values can be guessed: counts, zeros, the ends of a range.
+    """
+    if _is_numeric(observation):
+        return any(isinstance(x, float) and not x.is_integer() for x in observation["numbers"])
+    return isinstance(observation, list) and any(map(has_fraction, observation))
 
 
 def describe(observation: Observation) -> str:

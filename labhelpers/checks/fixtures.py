@@ -20,6 +20,7 @@ __all__ = [
     "PairDiscriminator",
     "SingleDiscriminator",
     "SmallGenerator",
+    "codes_of",
     "discriminator_loss_of_one",
     "discriminator_loss_of_pair",
     "generator_loss_of_cycle",
@@ -27,7 +28,7 @@ __all__ = [
     "images",
     "make_dataset",
     "split_numbers",
-    "subject_numbers",
+    "subject_codes",
     "write_folder",
 ]
 
@@ -59,17 +60,22 @@ def make_dataset(
     size = (n_subjects, 1, 64, 64)
     place = torch.arange(n_subjects, dtype=torch.float64).add_(1).div_(n_subjects)
     place = place.reshape(-1, 1, 1, 1)
+    # Large samples of hashed numbers are much alike: what is the same in all subjects of a data set
+    # differs from seed to seed as well.
+    bend1, bend2, low, high, first, last = hashed((6,), seed + 2_000).tolist()
     # Subject by subject, T1 leans more to the left and T2 more to the right of their range.
-    u1 = hashed(size, seed).abs() ** (1 + 2 * place)
-    u2 = 1 - hashed(size, seed + 1).abs() ** (3 * place) * (0.4 + 0.6 * u1)
+    u1 = hashed(size, seed).abs() ** (1 + 2 * place + 0.3 * abs(bend1))
+    u2 = 1 - hashed(size, seed + 1).abs() ** (3 * place + 0.3 * abs(bend2)) * (0.4 + 0.6 * u1)
     if not extremes:  # each subject has a smallest and a largest value of its own
-        u1, u2 = (0.3 - 0.2 * place + (0.4 + 0.2 * place) * u for u in (u1, u2))
+        start, width = 0.3 - 0.2 * place + 0.05 * low, 0.15 + 0.45 * place + 0.05 * high
+        u1, u2 = (start + width * u for u in (u1, u2))
     t1, t2 = (_on_grid(u) for u in (u1, u2))
     low, high = (2 * end - 1 for end in EMPTY)
     t1 = torch.where((t1 > low) & (t1 < high), t1 - _SHIFT, t1)
-    if extremes:  # in two corners, each with a T2 of its own
-        t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 1
-        t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -1
+    if extremes:  # in two corners, each with T2 of its own
+        t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 0.8 + 0.2 * first
+        t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -0.8 + 0.2 * last
+        t2[:, :, 0, 0], t2[:, :, -1, -1] = 1, -1
     return IXIDataset.from_tensors(t1.to(dtype), t2.to(dtype))
 
 
@@ -79,15 +85,15 @@ def _on_grid(u: Tensor) -> Tensor:
 
 
 def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
-    """Write pairs of files as the lab's data set has them; the images carry their subject number.
+    """Write pairs of files as the lab's data set has them; the images carry a code of the subject.
 
-    See `subject_numbers` for reading the number again.
+    See `subject_codes` for the codes, `codes_of` for reading them again.
     """
-    for number in range(n_subjects):
+    for number, code in enumerate(subject_codes(n_subjects, seed)):
         t1, t2 = (hashed((64, 64), seed + 2 * number + k) for k in range(2))
         for image in (t1, t2):
             image[0, :2] = torch.tensor([-1.0, 1.0])
-            image[5, 7] = (2 * number + 1 - GRID) / GRID
+            image[5, 7] = (2 * code + 1 - GRID) / GRID
         write_pair(folder, _SUBJECT.format(number), t1, t2)
 
 
@@ -98,8 +104,13 @@ def split_numbers(n_subjects: int) -> tuple[list[int], list[int]]:
     return [numbers[subject] for subject in train], [numbers[subject] for subject in test]
 
 
-def subject_numbers(batch: Tensor) -> list[int]:
-    """Read the subject numbers of a batch `(N, 1, 64, 64)` of a written folder."""
+def subject_codes(n_subjects: int, seed: int) -> list[int]:
+    """Return the codes of the subjects of a written folder, different ones for each seed."""
+    return hashed((GRID,), seed + 1_000).argsort()[:n_subjects].tolist()
+
+
+def codes_of(batch: Tensor) -> list[int]:
+    """Read the codes of the subjects of a batch `(N, 1, 64, 64)` of a written folder."""
     codes = (batch[:, 0, 5, 7].double() * GRID + GRID - 1) / 2
     return [round(code) for code in codes.tolist()]
 

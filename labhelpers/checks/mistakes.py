@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from labhelpers.checks.cases import ERROR
 from labhelpers.checks.comparison import Comparison, accepted_ways
-from labhelpers.checks.fingerprint import same
+from labhelpers.checks.fingerprint import has_fraction, same
 from labhelpers.checks.records import ItemTexts, MistakeNumbers, Numbers, Observed, Run
 
 __all__ = ["Match", "known_mistakes", "marks_of"]
@@ -36,12 +36,14 @@ class Match(NamedTuple):
         places: Items and cases in which it shows.
         certain: Whether all of `differs` was seen.
         consistent: Whether all clues were seen.
+        shows_work: Whether a mark is a number that nobody has without computing it.
     """
 
     mistake: str
     places: frozenset[_Place]
     certain: bool
     consistent: bool
+    shows_work: bool
 
     def explains(self, item: str) -> bool:
         """Return True if the mistake is a reason for an item to fail."""
@@ -103,7 +105,8 @@ def _matches(
             if identifies and _all_seen(marks, run):
                 certain = _all_seen(_places(stored["differs"]), run)
                 consistent = _all_seen(_places(stored["clues"]), run)
-                yield Match(name, frozenset(marks), certain, consistent)
+                shows_work = any(map(has_fraction, marks.values()))
+                yield Match(name, frozenset(marks), certain, consistent, shows_work)
 
 
 def _places(observed: Observed) -> dict[_Place, Any]:

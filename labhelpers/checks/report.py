@@ -82,7 +82,7 @@ class Report:
         notes: Pairs of a word and a text about the whole: hints, errors, warnings, output.
         table: What the answer did beside what was expected, step by step, where this helps.
         mistakes: Ids of the known mistakes that were recognised.
-        series: Which series of cases was used; 0 is the visible check's.
+        hidden: Whether other cases than the visible check's were tried.
     """
 
     exercise: str
@@ -93,13 +93,13 @@ class Report:
     notes: list[tuple[str, str]] = field(default_factory=list)
     table: Table | None = None
     mistakes: tuple[str, ...] = ()
-    series: int = 0
+    hidden: bool = False
 
     @property
     def headline(self) -> str:
         """Exercise, verdict and points in one line."""
         points = f"{self.score:g} of {self.points:g} point{'' if self.points == 1 else 's'}"
-        hidden = " (hidden tests)" if self.series else ""
+        hidden = " (hidden tests)" if self.hidden else ""
         return f"{self.exercise}{hidden}: {_HEADLINES[self.status]}, {points}"
 
     @property
@@ -143,7 +143,7 @@ class Report:
         """Return what is worth counting over a class, as plain JSON values."""
         return {
             "exercise": self.exercise,
-            "series": self.series,
+            "hidden": self.hidden,
             "status": self.status,
             "score": self.score,
             "points": self.points,

@@ -15,15 +15,14 @@ from labhelpers.checks import sandbox
 from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
 from labhelpers.checks.fingerprint import observe
-from labhelpers.checks.records import ErrorRecord, Record, Run
+from labhelpers.checks.records import MOST_LAYERS, TOLERANCES, ErrorRecord, Record, Run
 from labhelpers.fast import plain_layers
 
 __all__ = ["run_cases"]
 
 TIME_LIMIT = 20.0  # seconds for each case; the slowest right answer needs about one
 _SIGNATURE_LENGTH = 150  # characters of an error message that are compared
-#: How far numbers may differ: far more than rounding costs, far less than a mistake changes.
-_TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}
+_TOLERANCE = dict(zip((torch.float64, torch.float32), TOLERANCES, strict=True))
 _ABSENT = object()
 
 
@@ -100,7 +99,7 @@ def _act(case: Case, run: Run, answer: object, losses: Losses) -> None:
 
 def _log(run: Run, label: str, item: str, value: Any) -> None:
     if item == TRACE:
-        run["traces"][label] = list(value)
+        run["traces"][label] = list(value[:MOST_LAYERS])
     else:
         run["observed"].setdefault(item, {})[label] = observe(value)
 

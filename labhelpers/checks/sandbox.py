@@ -24,13 +24,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from labhelpers.checks.records import ErrorRecord
+from labhelpers.checks.records import MOST_WARNINGS, ErrorRecord
 
 __all__ = ["Outcome", "run"]
 
 _MESSAGE_LENGTH = 300
 _PRINTED_LENGTH = 2_000
-_MOST_WARNINGS = 3
 _CROWDED = 4  # times its limit that a process may take that is not given the processor
 _TICK = 0.2  # seconds from one look at the time to the next
 
@@ -105,7 +104,7 @@ def run(action: Callable[[], object], seconds: float) -> Outcome:
             outcome.error = _describe(error, seconds)
     outcome.printed = printed.getvalue()[:_PRINTED_LENGTH]
     messages = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
-    outcome.warnings = [message[:_MESSAGE_LENGTH] for message in messages][:_MOST_WARNINGS]
+    outcome.warnings = [message[:_MESSAGE_LENGTH] for message in messages][:MOST_WARNINGS]
     return outcome
 
 
@@ -144,7 +143,7 @@ def _settings_restored() -> Iterator[None]:
 @contextlib.contextmanager
 def _descriptor_silenced(printed: io.StringIO) -> Iterator[None]:
     """Collect what goes to descriptor 2 past `sys.stderr`: child processes, compiled code."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    with contextlib.suppress(Exception):  # whatever stands there
         sys.stderr.flush()
     try:
         saved = os.dup(2)
@@ -203,8 +202,8 @@ def _describe(error: BaseException, seconds: float) -> ErrorRecord:
         kind, message = "not written", _message(error)
     else:
         kind, message = "exception", _message(error)
-    name = "TimeoutError" if kind == "too long" else type(error).__name__
-    line = _line(own[-1]) if own else ""
+    name = "TimeoutError" if kind == "too long" else _shortened(type(error).__name__)
+    line = _shortened(_line(own[-1])) if own else ""
     return ErrorRecord(kind=kind, type=name, message=message, line=line)
 
 
@@ -213,7 +212,11 @@ def _message(error: BaseException) -> str:
         message = str(error)
     except Exception:  # an exception class of the student whose text fails
         return ""
-    return message if len(message) <= _MESSAGE_LENGTH else message[:_MESSAGE_LENGTH] + " …"
+    return _shortened(message)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MESSAGE_LENGTH else text[:_MESSAGE_LENGTH] + " …"
 
 
 def _line(frame: traceback.FrameSummary) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from labhelpers.checks.fingerprint import observe, same
 from labhelpers.checks.records import LayerRecord
 from labhelpers.checks.report import Table
 
-__all__ = ["LayerTrace", "layer_table", "output_entry"]
+__all__ = ["LayerTrace", "layer_table", "matching_layers", "output_entry"]
 
 _NAMES = {
     "conv2d": "Conv2d",
@@ -142,6 +142,12 @@ def layer_table(
             note,
         )
     return None
+
+
+def matching_layers(trace: list[LayerRecord], expected: list[LayerRecord], tolerance: float) -> int:
+    """Return the number of first layers at which the expected numbers arrive."""
+    agree = (_agree(got, wanted, tolerance) for got, wanted in zip(trace, expected, strict=False))
+    return sum(takewhile(bool, agree))
 
 
 def _agree(got: LayerRecord | None, wanted: LayerRecord | None, tolerance: float) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from copy import copy
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from labhelpers.checks.cases import ERROR
+from labhelpers.checks.cases import ERROR, Setting
 from labhelpers.checks.comparison import Comparison, accepted_ways, first_difference
+from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import describe
 from labhelpers.checks.mistakes import known_mistakes
-from labhelpers.checks.records import ErrorRecord, Numbers, Record
+from labhelpers.checks.records import ErrorRecord, Numbers, Record, Run
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.trace import layer_table
 
-__all__ = ["TEXTS_FILE", "VISIBLE_FILE", "judge", "mistake_texts", "read_json"]
+__all__ = ["TEXTS_FILE", "VISIBLE_FILE", "judge", "mistake_texts", "read_json", "read_runs"]
 
 #: What `labhelpers expected` writes: the texts of the reports, and for the visible checks the
 #: numbers of right answers and known mistakes.
@@ -34,8 +38,12 @@ def judge(
     points: float = 1.0,
     quotes_values: bool = True,
     seen: Collection[str] = (),
+    concepts: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
     """Judge an answer.
+
+    Nothing counts unless the record shows work, see `Comparison.shows_work` and
+    `mistakes.Match.shows_work`: all else could have been written down without an answer.
 
     Args:
         record: What `run_cases` returned, possibly after a passage through JSON.
@@ -44,33 +52,42 @@ def judge(
         quotes_values: Whether the report may quote inputs, numbers and messages. If not, it holds
             the items, the concept behind a known mistake, and likely causes only.
         seen: Mistakes that were recognised before; they get a clearer hint now.
+        concepts: What each known mistake shows a gap in, by its id; for reports that quote nothing.
     """
-    exercise, series = record["exercise"], record["series"]
+    exercise, hidden = record["exercise"], record["series"] != 0
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
     if _is_untouched(record):
         text = "Replace the raised error by your own code, run that cell, then this one again."
         notes = [("next", text)]
-        return Report(exercise, "not attempted", 0.0, points, notes=notes, series=series)
+        return Report(exercise, "not attempted", 0.0, points, notes=notes, hidden=hidden)
 
+    runs = read_runs(record)
     best = max(
         (
-            Comparison(items, run, way)
-            for run in record["runs"]
+            Comparison(items, run, way, numbers["traces"])
+            for run in runs
             for _, way in accepted_ways(numbers)
         ),
-        key=Comparison.share,
+        key=lambda comparison: (comparison.shows_work(), comparison.share()),
     )
     right = best.is_right()
-    score = float(points if right else min(round(points * best.share(), 2), points))
-    status = "right" if right else "partly" if score > 0 else "wrong"
-    matches = [] if right else known_mistakes(items, numbers, record["runs"])
+    matches = [] if right else known_mistakes(items, numbers, runs)
     mistakes = tuple(match.mistake for match in matches)
+    earned = float(points if right else min(round(points * best.share(), 2), points))
+    counts = right or best.shows_work() or any(match.shows_work for match in matches)
+    score = earned if counts else 0.0
+    status = "right" if right else "partly" if score > 0 else "wrong"
     notes = [] if right else _error_notes(best, quotes_values, explain=not matches)
-    for name in mistakes:
-        texts = mistake_texts(exercise, name)
-        hint = ("hint", texts["hint" if name in seen else "nudge"])
-        notes.append(hint if quotes_values else ("concept", texts["concept"]))
-    notes += _output_notes(record)
+    if earned > score:
+        text = "What holds below counts once a number that the answer computes is right, too."
+        notes.append(("points", text))
+    if quotes_values:
+        for name in mistakes:
+            texts = mistake_texts(exercise, name)
+            notes.append(("hint", texts["hint" if name in seen else "nudge"]))
+        notes += _output_notes(record)
+    else:
+        notes += [("concept", concepts[name]) for name in mistakes if name in concepts]
     # A recognised mistake has its own hint; likely causes and tables beside it would distract.
     shown = [
         _item(name, best, quotes_values, likely=not any(m.explains(name) for m in matches))
@@ -79,11 +96,20 @@ def judge(
     table = None
     if quotes_values and not (right or matches):
         table = _first_layer_that_differs(best, numbers)
-    return Report(exercise, status, score, points, shown, notes, table, mistakes, series)
+    return Report(exercise, status, score, points, shown, notes, table, mistakes, hidden)
+
+
+def read_runs(record: Record) -> list[Run]:
+    """Return the runs of a record, with what the items look at in place of what was observed."""
+    exercise, setting = EXERCISES[record["exercise"]], Setting(record["series"])
+    runs = [copy(run) for run in record["runs"]]
+    for run in runs:
+        run["observed"] = exercise.read(run["observed"], setting)
+    return runs
 
 
 def mistake_texts(exercise: str, mistake: str) -> dict[str, str]:
-    """Return the `nudge`, the `hint` and the `concept` of a known mistake."""
+    """Return the `nudge` and the `hint` of a known mistake."""
     return read_json(TEXTS_FILE)["exercises"][exercise]["mistakes"][mistake]
 
 
@@ -144,9 +170,13 @@ def _error_text(error: ErrorRecord, quotes_values: bool) -> str:
     if error["kind"] == "not written":
         text = "A part of the exercise is not written yet."
     elif error["kind"] == "too long":
-        text = error["message"]
-    else:  # the message may quote sizes and values
-        text = f"{error['type']}: {error['message']}" if quotes_values else error["type"]
+        text = error["message"] if quotes_values else "It was stopped after a long time."
+    elif quotes_values:
+        text = f"{error['type']}: {error['message']}"
+    else:  # a message, a name or a line of the student's own may tell sizes and values
+        text = error["type"] if error["type"] in vars(builtins) else "an error"
+    if not quotes_values:
+        return text
     if error["line"] or error["kind"] == "too long":
         return f"{text}\n{error['line']}".strip()
     return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"

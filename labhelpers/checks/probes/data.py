@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -13,66 +13,136 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from labhelpers.checks.cases import Case, Log, Setting, unpacked
+from labhelpers.checks.cases import ERROR, PROOF, Case, Log, Setting, unpacked
 from labhelpers.checks.fixtures import (
+    codes_of,
     make_dataset,
     split_numbers,
-    subject_numbers,
+    subject_codes,
     write_folder,
 )
+from labhelpers.checks.records import Observed
 
-__all__ = ["intensity_lookup", "intensity_statistics", "make_dataloaders", "mean_image"]
+__all__ = [
+    "intensity_lookup",
+    "intensity_statistics",
+    "make_dataloaders",
+    "mean_image",
+    "read_dataloaders",
+]
 
-_MIXED = -1
-_MOST_BATCHES = 200  # more than any loader of the folder has; ends a loader that never ends
+_TEST, _TRAIN = "test-codes", "train-codes"  # what is logged of the loaders
+_FOLDER_SEED = 100
+_MIXED, _STRANGE = -1, -2
+# More than any loader of the folder has; they end a loader that never ends.
+_MOST_BATCHES = 200
+_MOST_PAIRS = 500
 
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
     """Make loaders with a batch size and without, and read them to the end."""
-    n_subjects = setting.choose(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
+    n_subjects = _n_subjects(setting)
     batch_size = setting.choose(8, 7)
 
     def act(log: Log, **options: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            write_folder(Path(folder), n_subjects, setting.seed(100))
-            train, test = split_numbers(n_subjects)
+            write_folder(Path(folder), n_subjects, setting.seed(_FOLDER_SEED))
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
-            _log_test(test_loader, train, test, log)
-            _log_train(train_loader, train, test, log)
+            log(_TEST, _read(test_loader))
+            batch = next(iter(test_loader))
+            log("images", [_as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
+            log(_TRAIN, [_read(train_loader) for _ in range(3)])
 
     yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
     yield Case("default batch size", act)
 
 
-def _log_train(
-    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], log: Log
-) -> None:
-    batches = _read(loader)
-    epochs = [list(chain(*epoch)) for epoch in (batches, _read(loader), _read(loader))]
+def _n_subjects(setting: Setting) -> int:
+    return setting.choose(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
+
+
+def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[list[int]]]:
+    """List the codes of T1 and T2 of each pair of each batch."""
+    batches: list[list[list[int]]] = []
+    for batch in islice(iter(loader), _MOST_BATCHES):
+        t1, t2 = (_as_tensor(batch[modality]) for modality in ("T1", "T2"))
+        if t1.ndim != 4 or t2.ndim != 4:
+            raise TypeError(
+                "Expected batches with T1 and T2 of shape (N, 1, 64, 64), "
+                f"got {tuple(t1.shape)} and {tuple(t2.shape)}."
+            )
+        pairs = zip(codes_of(t1), codes_of(t2), strict=True)
+        batches.append([[a, b] for a, b in islice(pairs, _MOST_PAIRS)])
+        if sum(map(len, batches)) > _MOST_PAIRS:
+            break
+    return batches
+
+
+def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
+    """Turn the codes that the loaders showed into words.
+
+    The codes of a series are known to the verdict and to nobody who has not read the folder.
+    """
+    n_subjects = _n_subjects(setting)
+    train, test = split_numbers(n_subjects)
+    codes = subject_codes(n_subjects, setting.seed(_FOLDER_SEED))
+    numbers = {code: number for number, code in enumerate(codes)}
+    result: Observed = {name: observed[name] for name in ("images", ERROR) if name in observed}
+
+    def log(label: str, name: str, value: Any) -> None:
+        result.setdefault(name, {})[label] = value
+
+    for label, raw in observed.get(_TEST, {}).items():
+        if (batches := _decoded(raw, numbers)) is not None:
+            log(label, "test-batches", [len(batch) for batch in batches])
+            subjects = list(chain(*batches))
+            in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
+            order = "in the order of the data set" if in_order else "in another order"
+            log(label, "test-order", f"{_who(subjects, train, test)}, {order}")
+            log(label, f"{PROOF}test-codes", _are_real(subjects))
+    for label, raw in observed.get(_TRAIN, {}).items():
+        read = [_decoded(epoch, numbers) for epoch in raw] if isinstance(raw, list) else []
+        if len(read) == 3 and None not in read:
+            epochs = [list(chain(*batches or [])) for batches in read]
+            log(label, "train-batches", [len(batch) for batch in read[0] or []])
+            log(label, "train-subjects", [_who(epoch, train, test) for epoch in epochs])
+            log(label, "train-shuffled", _order(epochs, train, test))
+            log(label, f"{PROOF}train-codes", all(map(_are_real, epochs)))
+    return result
+
+
+def _decoded(raw: Any, numbers: Mapping[int, int]) -> list[list[int]] | None:
+    """Return the subjects of each batch, None if that is not what `_read` returns.
+
+    A pair of two different subjects counts as `_MIXED`, one without a code as `_STRANGE`.
+    """
+    if not (isinstance(raw, list) and all(isinstance(batch, list) for batch in raw)):
+        return None
+    if not all(isinstance(pair, list) and len(pair) == 2 for batch in raw for pair in batch):
+        return None
+    return [[_subject(t1, t2, numbers) for t1, t2 in batch] for batch in raw]
+
+
+def _subject(t1: Any, t2: Any, numbers: Mapping[int, int]) -> int:
+    if not (type(t1) is type(t2) is int and {t1, t2} <= numbers.keys()):
+        return _STRANGE
+    return numbers[t1] if t1 == t2 else _MIXED
+
+
+def _are_real(subjects: list[int]) -> bool:
+    """Return True if a loader showed images of the folder, and no other."""
+    return bool(subjects) and _STRANGE not in subjects
+
+
+def _order(epochs: list[list[int]], train: list[int], test: list[int]) -> str:
+    """Return in words how the order of the subjects changes from epoch to epoch."""
     first = epochs[0]
-    log("train-batches", [len(batch) for batch in batches])
-    log("train-subjects", [_who(epoch, train, test) for epoch in epochs])
     if len(set(map(tuple, epochs))) == len(epochs):
-        order = "another order in every epoch"
-    elif first in (train[: len(first)], test[: len(first)]):
-        order = "the order of the data set in every epoch"
-    else:
-        order = "a shuffled order that comes back"
-    log("train-shuffled", order)
-
-
-def _log_test(
-    loader: Iterable[dict[str, Tensor]], train: list[int], test: list[int], log: Log
-) -> None:
-    batches = _read(loader)
-    subjects = list(chain(*batches))
-    log("test-batches", [len(batch) for batch in batches])
-    in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
-    order = "in the order of the data set" if in_order else "in another order"
-    log("test-order", f"{_who(subjects, train, test)}, {order}")
-    batch = next(iter(loader))
-    log("images", [_as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
+        return "another order in every epoch"
+    if first in (train[: len(first)], test[: len(first)]):
+        return "the order of the data set in every epoch"
+    return "a shuffled order that comes back"
 
 
 def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
@@ -88,21 +158,6 @@ def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
                 return f"all {name}, once each"
             return f"{len(subjects)} of the {len(part)} {name}, once each"
     return "subjects that are not in the folder"
-
-
-def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[int]]:
-    """List the subjects of each batch; a pair of two different subjects counts as `_MIXED`."""
-    batches = []
-    for batch in islice(iter(loader), _MOST_BATCHES):
-        t1, t2 = (_as_tensor(batch[modality]) for modality in ("T1", "T2"))
-        if t1.ndim != 4 or t2.ndim != 4:
-            raise TypeError(
-                "Expected batches with T1 and T2 of shape (N, 1, 64, 64), "
-                f"got {tuple(t1.shape)} and {tuple(t2.shape)}."
-            )
-        pairs = zip(subject_numbers(t1), subject_numbers(t2), strict=True)
-        batches.append([a if a == b else _MIXED for a, b in pairs])
-    return batches
 
 
 def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:

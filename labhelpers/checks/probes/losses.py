@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from labhelpers.checks.cases import CLUE, Case, Log, Setting, unpacked
+from labhelpers.checks.cases import CLUE, PROOF, Case, Log, Setting, unpacked
 from labhelpers.checks.fixtures import (
     PairDiscriminator,
     SingleDiscriminator,
@@ -91,12 +91,13 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
-    def call(batch: int) -> tuple[Any, nn.Module, Tensor]:
+    def call(batch: int) -> _Called:
         discriminator = PairDiscriminator(setting.seed(50), setting.dtype)
+        logits = _logits(discriminator)
         generator = SmallGenerator(setting.seed(51), setting.dtype)
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (52, 53))
         fake = generator(t1)
-        return answer(discriminator, t1, t2, fake), discriminator, fake
+        return answer(discriminator, t1, t2, fake), discriminator, fake, logits()
 
     yield from _discriminator_cases(call, setting)
 
@@ -104,21 +105,32 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def cyclegan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images."""
 
-    def call(batch: int) -> tuple[Any, nn.Module, Tensor]:
+    def call(batch: int) -> _Called:
         discriminator = SingleDiscriminator(setting.seed(60), setting.dtype)
+        logits = _logits(discriminator)
         generator = SmallGenerator(setting.seed(61), setting.dtype)
         fake = generator(images(batch, setting.seed(62), setting.dtype))
         real = images(batch, setting.seed(63), setting.dtype)
-        return answer(discriminator, real, fake), discriminator, fake
+        return answer(discriminator, real, fake), discriminator, fake, logits()
 
     yield from _discriminator_cases(call, setting)
 
 
-def _discriminator_cases(
-    call: Callable[[int], tuple[Any, nn.Module, Tensor]], setting: Setting
-) -> Iterator[Case]:
+#: What was returned, the discriminator, the generated images, and the logits.
+_Called = tuple[Any, nn.Module, Tensor, Tensor]
+
+
+def _logits(discriminator: nn.Module) -> Callable[[], Tensor]:
+    """Return a function that returns the logits since now, sorted: in whatever order of calls."""
+    seen: list[Tensor] = []
+    discriminator.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
+    return lambda: torch.cat([torch.zeros(0), *(x.flatten() for x in seen)]).sort().values
+
+
+def _discriminator_cases(call: Callable[[int], _Called], setting: Setting) -> Iterator[Case]:
     def act(log: Log, batch: int) -> None:
-        loss, discriminator, fake = call(batch)
+        loss, discriminator, fake, logits = call(batch)
+        log(f"{PROOF}logits", logits)
         log("value", value_of(loss))
         log("form", form_of(loss))
         gradients = _gradients(loss, list(discriminator.parameters()))

@@ -28,6 +28,9 @@ from labhelpers.checks.probes.losses import form_of, value_of
 __all__ = ["cgan_step", "cyclegan_step", "generator_step"]
 
 
+_MOST_EVENTS = 20
+
+
 def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
     """Train a small generator for two steps, with two learning rates."""
 
@@ -158,4 +161,4 @@ def _events(name: str, network: nn.Module, optimizer: Optimizer) -> Callable[[],
     events: list[str] = []
     next(network.parameters()).register_hook(lambda gradient: events.append("gradient"))
     optimizer.register_step_post_hook(lambda *_: events.append("step"))
-    return lambda: f"{name}: {', '.join(events)}"
+    return lambda: f"{name}: {', '.join(events[:_MOST_EVENTS])}"

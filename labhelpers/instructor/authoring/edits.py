@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = [
     "Edit",
     "UnfitError",
     "edited",
+    "read_concepts",
     "read_mistakes",
     "read_table",
     "run_answer",
@@ -53,6 +55,16 @@ def read_mistakes() -> dict[str, dict[str, Edit]]:
     if unknown := mistakes.keys() - EXERCISES.keys():
         raise BuildError(f"There are mistakes for {', '.join(sorted(unknown))}: no such exercise.")
     return mistakes
+
+
+@cache
+def read_concepts(exercise_id: str) -> dict[str, str]:
+    """Return what each known mistake of an exercise shows a gap in, by its id.
+
+    Students do not get these texts before they handed in: they are in the hidden reports only.
+    """
+    mistakes = read_mistakes().get(exercise_id, {})
+    return {name: mistake["concept"] for name, mistake in mistakes.items()}
 
 
 def edited(solution: Solution, edits: Sequence[Edit]) -> str:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Container
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, combinations
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labhelpers.checks.cases import CLUE
+from labhelpers.checks.cases import CLUE, PROOF
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import compact, same
 from labhelpers.checks.mistakes import marks_of
 from labhelpers.checks.records import ItemTexts, MistakeNumbers, Numbers, Observed, Run
 from labhelpers.checks.runner import run_cases
-from labhelpers.checks.verdict import TEXTS_FILE, VISIBLE_FILE
+from labhelpers.checks.verdict import TEXTS_FILE, VISIBLE_FILE, read_runs
 from labhelpers.instructor.authoring.edits import (
     BuildError,
     Edit,
@@ -31,12 +30,10 @@ from labhelpers.instructor.authoring.edits import (
     read_table,
     run_answer,
 )
-from labhelpers.instructor.grading import hidden
 from labhelpers.instructor.sources import NOTEBOOKS, Solution, read_solutions
 
 __all__ = ["build", "differences", "numbers_of", "stale", "write"]
 
-NUMBERS_FILES = {0: VISIBLE_FILE, hidden.SERIES: hidden.NUMBERS_FILE}
 _DISTINCT = 5e-3  # relative difference above which two mistakes count as distinguishable
 _ROUNDING = 1e-7  # relative difference below which two runs in float64 gave the same
 _OTHER_MACHINE = 1e-5  # the same, if they ran on different machines
@@ -57,28 +54,26 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
         raise BuildError(f"{folder} has no solution cell for {', '.join(sorted(missing))}.")
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), get_context("spawn")) as pool:
         tasks = {
-            (id_, series): pool.submit(
+            id_: pool.submit(
                 _numbers,
                 solutions[id_],
-                series,
+                0,
                 items[id_],
                 accepted.get(id_, {}),
                 mistakes.get(id_, {}),
             )
             # The largest network takes longest, so it starts first.
             for id_ in sorted(EXERCISES, key=lambda id_: id_ != "generator-unet")
-            for series in NUMBERS_FILES
         }
     errors = [task.exception() for task in tasks.values()]
     problems = [str(error) for error in errors if isinstance(error, BuildError)]
     if problems:
         raise BuildError("\n".join(dict.fromkeys(problems)))
-    numbers = {key: task.result() for key, task in tasks.items()}
     texts = {
         id_: {
             "items": items[id_],
             "mistakes": {
-                name: {key: mistake[key] for key in ("nudge", "hint", "concept")}
+                name: {key: mistake[key] for key in ("nudge", "hint")}
                 for name, mistake in mistakes.get(id_, {}).items()
             },
         }
@@ -86,10 +81,7 @@ def build(folder: Path = NOTEBOOKS) -> dict[Path, Any]:
     }
     return {
         TEXTS_FILE: {"exercises": texts, "errors": read_table("errors.yaml")},
-        **{
-            path: {id_: numbers[id_, series] for id_ in EXERCISES}
-            for series, path in NUMBERS_FILES.items()
-        },
+        VISIBLE_FILE: {id_: tasks[id_].result() for id_ in EXERCISES},
     }
 
 
@@ -133,7 +125,7 @@ def _numbers(
     runs = {way: _run(solution, edits, series) for way, edits in ways.items()}
     reference_run = runs[""]
     _refuse_failure(solution, reference_run, items)
-    observed = {way: _items_and_clues(run, items) for way, run in runs.items()}
+    observed = {way: run["observed"] for way, run in runs.items()}
     stored: dict[str, dict[str, list[MistakeNumbers]]] = {name: {} for name in mistakes}
     problems: dict[str, str] = {}
     for way, names in zip(ways, choices, strict=True):
@@ -158,7 +150,7 @@ def _numbers(
                 others = ", ".join(repr(other.name) for other in alike)
                 problems[one.name] = f"no probe tells {one.name!r} from {others}."
             stored[one.name].setdefault(way, []).append(
-                MistakeNumbers(marks=one.marks, differs=differs, clues=_items_and_clues(one.run))
+                MistakeNumbers(marks=one.marks, differs=differs, clues=_clues(one.run))
             )
     if problems and refuses:
         raise BuildError(f"{solution.id}: " + "\n  ".join(problems.values()))
@@ -167,8 +159,7 @@ def _numbers(
     reference = observed.pop("")
     return Numbers(
         reference=reference,
-        # Tables of layers are for the student; hidden tests show none.
-        traces={} if series else reference_run["traces"],
+        traces=reference_run["traces"],
         accepted={way: _changed(reference, seen, _ROUNDING) for way, seen in observed.items()},
         mistakes=stored,
     )
@@ -177,15 +168,11 @@ def _numbers(
 def _run(solution: Solution, edits: list[Edit], series: int) -> Run:
     """Run a solution with edits on the cases of its exercise."""
     answer = run_answer(solution, edited(solution, edits))
-    return run_cases(solution.id, answer, series)["runs"][0]
+    return read_runs(run_cases(solution.id, answer, series))[0]
 
 
-def _items_and_clues(run: Run, items: Container[str] = ()) -> Observed:
-    return {
-        name: cases
-        for name, cases in run["observed"].items()
-        if name in items or name.startswith(CLUE)
-    }
+def _clues(run: Run) -> Observed:
+    return {name: cases for name, cases in run["observed"].items() if name.startswith(CLUE)}
 
 
 def _refuse_failure(solution: Solution, run: Run, items: dict[str, ItemTexts]) -> None:
@@ -227,8 +214,9 @@ def _differs(run: Run, others: list[Run]) -> Observed:
     differs: Observed = {}
     for other in others:
         for item, cases in _changed(other["observed"], run["observed"], _DISTINCT).items():
-            compacted = {label: compact(value) for label, value in cases.items()}
-            differs.setdefault(item, {}).update(compacted)
+            if not item.startswith(PROOF):
+                compacted = {label: compact(value) for label, value in cases.items()}
+                differs.setdefault(item, {}).update(compacted)
     return differs
 
 

@@ -19,7 +19,6 @@ from labhelpers.checks.verdict import mistake_texts
 from labhelpers.instructor.authoring.edits import edited, read_mistakes
 from labhelpers.instructor.course.nbgrader import REPOSITORY, convert, copy_course, open_course
 from labhelpers.instructor.course.samples import hand_in
-from labhelpers.instructor.grading import hidden
 from labhelpers.instructor.grading.autograde import autograde, read_scores
 from labhelpers.instructor.sources import read_solutions
 
@@ -131,9 +130,9 @@ def _reports(cells: list[NotebookNode], check: str) -> dict[str, Any]:
     """Return the records of the reports that a check's cell shows, and the text of the first."""
     (cell,) = (c for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == check)
     shown = [output for output in cell.outputs if "labhelpers" in output.get("metadata", {})]
-    records = {output.metadata.labhelpers.series: output.metadata.labhelpers for output in shown}
+    records = {output.metadata.labhelpers.hidden: output.metadata.labhelpers for output in shown}
     text = shown[0].data["text/plain"] if shown else ""
-    return {"visible": records.get(0), "hidden": records.get(hidden.SERIES), "text": text}
+    return {"visible": records.get(False), "hidden": records.get(True), "text": text}
 
 
 def mistake_problems(table: pd.DataFrame) -> list[str]:

@@ -7,7 +7,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from nbgrader.apps import NbGraderAPI
@@ -55,12 +55,10 @@ class Collected:
     Attributes:
         lines: What happened to each file and student.
         report: The file that holds the lines.
-        changed: Whether anything in the folder of submissions is new.
     """
 
     lines: tuple[Line, ...]
     report: Path
-    changed: bool
 
     def count(self, kind: str) -> int:
         """Return how many lines are of a kind."""
@@ -75,7 +73,7 @@ class Collected:
             text += [f"  {kind}: {line.in_words()}" for line in lines[:at_most]]
             if len(lines) > at_most:
                 text.append(f"  {kind}: and {len(lines) - at_most} more")
-        if not self.changed:
+        if not self.count("taken") and not self.count("replaced"):
             text.append("Nothing changed.")
         return "\n".join([*text, f"Report: {self.report}"])
 
@@ -229,11 +227,10 @@ def collect(
     if path.is_file() and path.suffix.lower() == ".zip" and (problem := zip_problem(path)):
         raise CourseError(f"{path} is not a zip file that can be opened ({problem}).")
     here = Path(course.coursedir.root, course.coursedir.submitted_directory)
-    path = _start(path, course.course_id)
-    in_place = path.resolve() == here.resolve()
+    path = _start(path)
     with tempfile.TemporaryDirectory(prefix="collect-", dir=root / "build") as spool:
         run = _Collection(course, assignment, traits, Path(spool))
-        if in_place:
+        if path.resolve() == here.resolve():
             run.lines += normalise_in_place(course, assignment)
         else:
             attempts = run.read(path)
@@ -247,8 +244,7 @@ def collect(
     lines = tuple(sorted(run.lines, key=lambda line: (order.index(line.kind), line.student)))
     report = root / "build" / "report" / f"collect-{assignment}.csv"
     _write_report(report, lines)
-    changes = ("taken", "replaced", "renamed") if in_place else ("taken", "replaced")
-    return Collected(lines, report, any(line.kind in changes for line in lines))
+    return Collected(lines, report)
 
 
 def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> None:
@@ -297,8 +293,7 @@ def _place(run: _Collection, student: str, attempt: _Attempt) -> None:
     """Write an attempt to `build/submitted/`, unless what is there is newer."""
     folder = submission_folder(run.course, student, run.assignment)
     notebook = folder / f"{run.assignment}.ipynb"
-    content = attempt.copy.read_bytes()
-    kind, message = "taken", ""
+    content, kind = attempt.copy.read_bytes(), "taken"
     if os.path.lexists(notebook):
         if not notebook.is_symlink() and notebook.read_bytes() == content:
             run.say("unchanged", student, attempt.file.path)
@@ -306,16 +301,16 @@ def _place(run: _Collection, student: str, attempt: _Attempt) -> None:
                 put(notebook, content, attempt.time, attempt.handed_in)
             return
         before = submission_time(notebook)
-        if not attempt.time or abs(attempt.time - before) < timedelta(seconds=1):
-            message = f"is not known to be newer than what is in {folder}, which differs; left"
-            run.say("doubtful", student, attempt.file.path, message)
+        if not attempt.time or attempt.time <= before:
+            when = "not newer than" if attempt.time else "of unknown time; left because of"
+            run.say("older", student, attempt.file.path, f"is {when} what is in {folder}")
             return
-        if attempt.time < before:
-            run.say("older", student, attempt.file.path, f"is older than what is in {folder}")
-            return
-        kept = keep(run.course, run.assignment, student, notebook, folder / TIMESTAMP)
-        kind, message = "replaced", f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}"
+        kept, kind = (
+            keep(run.course, run.assignment, student, notebook, folder / TIMESTAMP),
+            "replaced",
+        )
     put(notebook, content, attempt.time, attempt.handed_in)
+    message = f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}" if kind == "replaced" else ""
     run.say(kind, student, attempt.file.path, message)
 
 
@@ -329,29 +324,10 @@ def _user_name(number: int) -> str | None:
         return None
 
 
-def _start(path: Path, course_id: str) -> Path:
-    """Return the folder of submissions in a course or an exchange, else `path` itself.
-
-    An exchange has `inbound/` in the folder of every course. One such folder alone does not make an
-    exchange: a student may have handed it in.
-
-    Raises:
-        CourseError: If it is the exchange of several courses, and none is this one.
-    """
-    if path.is_dir():
-        for name in ("submitted", "inbound", f"{course_id}/inbound"):
-            if (path / name).is_dir():
-                return path / name
-        courses = [one for one in sorted(path.iterdir()) if one.is_dir() and not one.is_symlink()]
-        if courses and all((one / "inbound").is_dir() for one in courses):
-            if len(courses) > 1:
-                names = ", ".join(one.name for one in courses)
-                raise CourseError(
-                    f"{path} is the exchange of several courses ({names}), none of which is "
-                    f"{course_id}. Name the folder of the one to collect."
-                )
-            return courses[0] / "inbound"
-    return path
+def _start(path: Path) -> Path:
+    """Return the folder of submissions in a course or an exchange, else `path` itself."""
+    found = [p for pattern in ("submitted", "inbound", "*/inbound") for p in path.glob(pattern)]
+    return found[0] if len(found) == 1 and path.is_dir() else path
 
 
 def _wanted(name: str) -> bool:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import cast
 
 import labhelpers
+from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import PERIOD
 from labhelpers.checks.records import Numbers
 from labhelpers.instructor.authoring import expected
 from labhelpers.instructor.authoring.edits import BuildError
-from labhelpers.instructor.sources import NOTEBOOKS
+from labhelpers.instructor.sources import NOTEBOOKS, read_solutions
 
 __all__ = ["FOLDER", "draw_series", "numbers_for"]
 
@@ -30,6 +31,7 @@ FOLDER = Path("build") / "grading" / "numbers"
 
 _LARGEST = 2**31 - 1
 _REFUSED = 3  # exit code of the process if the reference solution fails
+_RIGHT, _MISTAKES = "right", "mistakes"  # what a file holds
 _KEYS = Numbers.__annotations__.keys()
 
 
@@ -46,8 +48,9 @@ def numbers_for(
 ) -> Numbers:
     """Return what right answers, and known mistakes, give in one exercise and series.
 
-    The first call takes a few seconds, with mistakes up to a minute; later ones read a file. Calls
-    from several processes at the same time do no harm.
+    The first call takes some seconds and works out the right numbers of the whole notebook; with
+    mistakes it takes up to a minute, for this exercise alone. Later ones read a file. Calls from
+    several processes at the same time do no harm.
 
     Args:
         exercise_id: Id of the exercise, such as `"cgan-step"`.
@@ -61,16 +64,21 @@ def numbers_for(
         BuildError: If the reference solution fails on a case of the series.
     """
     folder = root / FOLDER
-    name = f"{exercise_id}-{series}-{_fingerprint()}"
-    complete, right = folder / f"{name}-mistakes.json", folder / f"{name}-right.json"
-    for path in (complete,) if mistakes else (complete, right):
-        if (kept := _read(path)) is not None:
+    fingerprint = _fingerprint()
+    for level in (_MISTAKES,) if mistakes else (_MISTAKES, _RIGHT):
+        kept = _read(folder / _file(exercise_id, series, fingerprint, level))
+        if kept is not None:
             return kept
-    path = complete if mistakes else right
-    _work_out(exercise_id, series, mistakes, path)
+    level = _MISTAKES if mistakes else _RIGHT
+    _work_out(exercise_id, series, level, folder)
+    path = folder / _file(exercise_id, series, fingerprint, level)
     if (numbers := _read(path)) is None:
         raise OSError(f"{path} cannot be read back. Look at the disk, then try again.")
     return numbers
+
+
+def _file(exercise_id: str, series: int, fingerprint: str, level: str) -> str:
+    return f"{exercise_id}-{series}-{fingerprint}-{level}.json"
 
 
 def _read(path: Path) -> Numbers | None:
@@ -100,15 +108,14 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:16]
 
 
-def _work_out(exercise_id: str, series: int, mistakes: bool, path: Path) -> None:
-    """Let a new process write the numbers to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    level = "mistakes" if mistakes else "right"
-    command = [sys.executable, "-m", __name__, exercise_id, str(series), level, str(path.resolve())]
+def _work_out(exercise_id: str, series: int, level: str, folder: Path) -> None:
+    """Let a new process write the numbers to files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", __name__, exercise_id, str(series), level]
     # Several of these, and kernels, may share the processor: more threads would only wait.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(  # `-m` looks for modules in the working folder first
-        command,
+        [*command, str(folder.resolve())],
         cwd=Path(labhelpers.__file__).parents[1],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -125,19 +132,33 @@ def _work_out(exercise_id: str, series: int, mistakes: bool, path: Path) -> None
         )
 
 
-def _main(exercise_id: str, series: str, level: str, path: str) -> None:
-    try:
-        numbers = expected.numbers_of(exercise_id, int(series), mistakes=level == "mistakes")
-    except BuildError as error:
-        print(error, file=sys.stderr)
-        sys.exit(_REFUSED)
-    target = Path(path)
+def _main(exercise_id: str, series: int, level: str, folder: Path) -> None:
+    fingerprint = _fingerprint()
+    for id_ in (exercise_id,) if level == _MISTAKES else _of_one_notebook(exercise_id):
+        path = folder / _file(id_, series, fingerprint, level)
+        try:
+            if id_ == exercise_id or not path.exists():
+                _write(path, expected.numbers_of(id_, series, mistakes=level == _MISTAKES))
+        except BuildError as error:
+            if id_ == exercise_id:
+                print(error, file=sys.stderr)
+                sys.exit(_REFUSED)
+
+
+def _of_one_notebook(exercise_id: str) -> list[str]:
+    """Return the exercises of the notebook in which an exercise is, that one first."""
+    notebooks = {id_: s.notebook for id_, s in read_solutions().items() if id_ in EXERCISES}
+    same = [id_ for id_, notebook in notebooks.items() if notebook == notebooks[exercise_id]]
+    return sorted(same, key=lambda id_: id_ != exercise_id)
+
+
+def _write(path: Path, numbers: Numbers) -> None:
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False
+        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
     ) as file:
         json.dump(numbers, file)
-    os.replace(file.name, target)  # another process reads the whole file or none
+    os.replace(file.name, path)  # another process reads the whole file or none
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    _main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))

@@ -14,6 +14,7 @@ from labhelpers.checks.handover import MIME_TYPE, MOST_CHARACTERS
 from labhelpers.checks.records import Record, read_record
 from labhelpers.checks.report import Report, display_data
 from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
+from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import grade_id
 from labhelpers.instructor.grading.execute import checked_exercise, has_run
 from labhelpers.instructor.grading.numbers import numbers_for
@@ -156,7 +157,8 @@ def _judge_hidden(record: Record, series: int, points: float) -> Report:
     exercise = record["exercise"]
     for mistakes in (False, True):
         numbers = numbers_for(exercise, series, mistakes)
-        report = judge(record, numbers, points, quotes_values=False)
+        concepts = read_concepts(exercise)
+        report = judge(record, numbers, points, quotes_values=False, concepts=concepts)
         if report.status in ("right", "not attempted"):
             break
     return report
