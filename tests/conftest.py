@@ -6,6 +6,7 @@ from pathlib import Path
 import postgres
 import pytest
 import torch
+from submissions import write_small_course
 from toy import write_toy_course
 
 from labhelpers import data
@@ -88,3 +89,9 @@ def postgresql_server() -> Iterator[postgres.Server]:
 def postgresql(postgresql_server: postgres.Server) -> str:
     """The URL of an empty PostgreSQL database."""
     return postgresql_server.create_database()
+
+
+@pytest.fixture(scope="session")
+def small_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course of two small notebooks with real exercises, to be handed in to."""
+    return write_small_course(tmp_path_factory.mktemp("small") / "course")
