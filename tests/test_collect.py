@@ -541,6 +541,29 @@ def test_nobody_hands_in_for_another_student(course, tmp_path, names, evil, insi
     assert found[student] == answer(1)
 
 
+@pytest.mark.parametrize("own", ["ann", "ann+toy+2026-11-20 10:00:00 UTC"])
+def test_a_folder_called_inbound_within_a_submission_does_not_hide_the_others(
+    course, tmp_path, own
+):
+    write(tmp_path / "all" / own / "toy.ipynb", answer(1))
+    other = tmp_path / "all" / own.replace("ann", "eve")
+    write(other / "toy.ipynb", answer(2))
+    write(other / "inbound" / "ann+toy+2027-01-01 10:00:00 UTC" / "toy.ipynb", answer(3))
+    collect(tmp_path / "all", "toy", root=course)
+    assert taken(course)["ann"] == answer(1) and len(taken(course)) == 2
+
+
+def test_of_an_exchange_of_several_courses_this_one_is_collected(course, tmp_path):
+    for name in ("one", "two", "brain-mri-synthesis"):
+        attempt = f"{name}+toy+2026-11-20 10:00:00 UTC"
+        write(tmp_path / "exchange" / name / "inbound" / attempt / "toy.ipynb", answer(1))
+    collect(tmp_path / "exchange", "toy", root=course)
+    assert set(taken(course)) == {"brain-mri-synthesis"}
+    shutil.rmtree(tmp_path / "exchange" / "brain-mri-synthesis")
+    with pytest.raises(CourseError, match=r"several courses \(one, two\), none of which is brain"):
+        collect(tmp_path / "exchange", "toy", root=course)
+
+
 def test_a_folder_of_zip_files_of_a_system(course, tmp_path):
     for i, name in enumerate(["Ann Smith_101", "Jürgen Müller_103"]):
         members = {f"{name}_assignsubmission_file_/x.ipynb": answer(i)}
@@ -586,6 +609,22 @@ def test_missing_says_what_was_handed_in_instead(course, tmp_path):
     assert missing == {"s1": "but s1/toy.ipynb is other", "s3": ""}
 
 
+def test_archives_that_are_not_read_and_other_files_are_told_of_who_is_missing(course, tmp_path):
+    members = {
+        "Ann Smith_1_assignsubmission_file_/work.rar": b"Rar!",
+        "Müller Jürgen_2_assignsubmission_file_/work.pdf": b"",
+    }
+    path = write_zip(tmp_path / "a.zip", members)
+    result = collect(path, "toy", roster(tmp_path, ROSTER), root=course)
+    assert [(line.student, line.message) for line in said(result, "doubtful")] == [
+        ("s1", "is an archive that is not read: unpack it and collect again")
+    ]
+    missing = {line.student: line.message for line in said(result, "missing")}
+    assert missing["s1"].startswith("but Ann Smith_1_assignsubmission_file_/work.rar is an archive")
+    assert missing["s2"] == "but Müller Jürgen_2_assignsubmission_file_/work.pdf is no notebook"
+    assert missing["s3"] == ""
+
+
 def test_of_two_attempts_the_newer_counts_even_if_it_cannot_be_read(course, tmp_path):
     write(tmp_path / "inbound" / "ann+toy+2026-11-20 10:00:00 UTC" / "toy.ipynb", answer(1))
     write(tmp_path / "inbound" / "ann+toy+2026-11-21 10:00:00 UTC" / "toy.ipynb", b"")
@@ -604,9 +643,9 @@ def test_in_an_exchange_with_users_a_file_of_another_user_does_not_count_first(
             hour = int(file.path.split(" ")[1][:2])
             yield dataclasses.replace(file, user=["ann", "eve"].index(users[hour]))
 
-    monkeypatch.setattr("labhelpers.instructor.grading.collect.read_files", as_written)
+    monkeypatch.setattr("labhelpers.instructor.grading.attempts.read_files", as_written)
     monkeypatch.setattr(
-        "labhelpers.instructor.grading.collect._user_name", lambda number: ["ann", "eve"][number]
+        "labhelpers.instructor.grading.attempts._user_name", lambda number: ["ann", "eve"][number]
     )
     for hour, name in (10, "ann"), (11, "ann"), (12, "eve"):
         folder = tmp_path / "inbound" / f"{name}+toy+2026-11-20 {hour}:00:00 UTC"
@@ -658,6 +697,17 @@ def test_a_second_run_changes_nothing_and_a_newer_attempt_replaces(course, tmp_p
     shutil.rmtree(source / "ann+toy+2026-11-21 10:00:00 UTC")
     result = collect(source, "toy", root=course)
     assert taken(course) == {"ann": answer(2)} and len(said(result, "older")) == 1
+
+
+def test_what_the_instructor_mended_is_not_overwritten_by_the_same_attempt(course, tmp_path):
+    folder = tmp_path / "inbound" / "ann+toy+2026-11-20 10:00:00 UTC"
+    write(folder / "toy.ipynb", answer(1))
+    collect(tmp_path / "inbound", "toy", root=course)
+    write(course / "build" / "submitted" / "ann" / "toy" / "toy.ipynb", answer(2))
+    result = collect(tmp_path / "inbound", "toy", root=course)
+    assert taken(course) == {"ann": answer(2)} and not result.changed
+    (doubtful,) = said(result, "doubtful")
+    assert "is not known to be newer" in doubtful.message
 
 
 def test_a_student_who_is_found_in_the_roster_later_moves(course, tmp_path):
@@ -819,4 +869,5 @@ def test_a_submission_that_cannot_be_opened_stops_no_other(course, tmp_path, mon
 def test_collecting_the_folder_of_submissions_itself_puts_it_in_order(course):
     folder = submit(course, {"lab.ipynb": answer(1)})
     result = collect(course / "build" / "submitted", "toy", root=course)
-    assert (folder / "toy.ipynb").exists() and said(result, "renamed")
+    assert (folder / "toy.ipynb").exists() and said(result, "renamed") and result.changed
+    assert not collect(course / "build" / "submitted", "toy", root=course).changed

@@ -1,30 +1,26 @@
 """Take in what students handed in, from where a course collects it."""
 
 import csv
-import hashlib
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from nbgrader.apps import NbGraderAPI
-
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, open_course
-from labhelpers.instructor.grading.archives import File, read_files, zip_problem
+from labhelpers.instructor.grading.archives import zip_problem
+from labhelpers.instructor.grading.attempts import Attempt, Intake
 from labhelpers.instructor.grading.ids import StudentIds
-from labhelpers.instructor.grading.recognise import Recognised, Traits, read_traits, recognise
+from labhelpers.instructor.grading.recognise import read_traits
 from labhelpers.instructor.grading.roster import Roster, read_roster
-from labhelpers.instructor.grading.students import Layout, Owner, find_layout, find_owner
 from labhelpers.instructor.grading.submitted import (
     TIMESTAMP,
     Line,
     keep,
     normalise_in_place,
     put,
-    read_time,
     submission_folder,
     submission_time,
     visible,
@@ -55,10 +51,12 @@ class Collected:
     Attributes:
         lines: What happened to each file and student.
         report: The file that holds the lines.
+        changed: Whether anything in the folder of submissions is new.
     """
 
     lines: tuple[Line, ...]
     report: Path
+    changed: bool
 
     def count(self, kind: str) -> int:
         """Return how many lines are of a kind."""
@@ -73,133 +71,9 @@ class Collected:
             text += [f"  {kind}: {line.in_words()}" for line in lines[:at_most]]
             if len(lines) > at_most:
                 text.append(f"  {kind}: and {len(lines) - at_most} more")
-        if not self.count("taken") and not self.count("replaced"):
+        if not self.changed:
             text.append("Nothing changed.")
         return "\n".join([*text, f"Report: {self.report}"])
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A notebook that may be somebody's submission; its content lies in the file `copy`."""
-
-    file: File
-    copy: Path
-    digest: str
-    recognised: Recognised
-    owner: Owner
-    handed_in: datetime | None  # as the system that collected it tells
-    doubt: str  # why its path may not tell the truth, "" if it does
-
-    def order(self, assignment: str) -> tuple[object, ...]:
-        """What makes an attempt the one that counts: the greatest."""
-        handed_in = self.owner.time.timestamp() if self.owner.time else 0.0
-        written = self.file.modified.timestamp() if self.file.modified else 0.0
-        return (
-            self.doubt == "",
-            handed_in,
-            self.owner.upload,
-            self.recognised.assignment is not None,
-            self.recognised.readable,
-            written,
-            not self.recognised.doubt,
-            self.file.parts[-1] == f"{assignment}.ipynb",
-            self.file.path,
-        )
-
-    @property
-    def submission(self) -> tuple[str, ...]:
-        """What is the same for notebooks that were handed in together."""
-        if self.owner.system in ("moodle", "canvas"):  # they give out the last attempt only
-            return (self.owner.key,)
-        return self.file.parts[: self.owner.depth]
-
-    @property
-    def time(self) -> datetime | None:
-        """When it was handed in, else when it was written."""
-        return self.handed_in or self.file.modified
-
-
-@dataclass
-class _Collection:
-    """One run of `collect`."""
-
-    course: NbGraderAPI
-    assignment: str
-    traits: dict[str, Traits]
-    spool: Path
-    lines: list[Line] = field(default_factory=list)
-    left: list[tuple[Owner | None, str, str, str]] = field(default_factory=list)
-    layout: Layout = field(default=Layout("file", 0))
-
-    def say(self, kind: str, student: str, file: str, message: str = "") -> None:
-        self.lines.append(Line(kind, student, file, message))
-
-    def read(self, path: Path) -> list[_Attempt]:
-        """Read all notebooks that are of the assignment, or may be."""
-        found: list[tuple[File, Path, str, Recognised]] = []
-        times: dict[tuple[str, ...], datetime | None] = {}
-        for file in read_files(path, _wanted, lambda name, why: self.say("refused", "", name, why)):
-            if file.content is None:
-                self.say("extra", "", file.path)
-            elif file.parts[-1] == TIMESTAMP:
-                times[file.parts[:-1]] = read_time(file.content)
-            else:
-                recognised = recognise(file.content, self.traits)
-                copy = self.spool / str(len(found))
-                copy.write_bytes(file.content)
-                digest = hashlib.sha256(file.content).hexdigest()
-                bare = replace(file, content=None)
-                found.append((bare, copy, digest, recognised))
-        if not found:
-            return []
-        users = {file.user for file, *_ in found}
-        self.layout = find_layout([file.parts for file, *_ in found], self.traits)
-        return [
-            attempt
-            for file, copy, digest, recognised in found
-            for attempt in self._attempt(file, copy, digest, recognised, times, users)
-        ]
-
-    def _attempt(
-        self,
-        file: File,
-        copy: Path,
-        digest: str,
-        recognised: Recognised,
-        times: dict[tuple[str, ...], datetime | None],
-        users: set[int | None],
-    ) -> Iterator[_Attempt]:
-        owner = find_owner(file.parts, self.layout, self.traits)
-        elsewhere = bool(owner and owner.assignment not in (None, self.assignment))
-        if recognised.assignment not in (None, self.assignment):
-            if not elsewhere:
-                self.left.append((owner, "other", file.path, f"is {recognised.assignment}"))
-            return
-        if owner is None:
-            message = f"is not named as {self.layout.system} names what was handed in; not taken"
-            self.left.append((None, "doubtful", file.path, message))
-            return
-        name = file.parts[-1].casefold()
-        others = any(one.casefold() in name for one in self.traits.keys() - {self.assignment})
-        named = self.assignment.casefold() in name
-        if recognised.assignment is None and (
-            elsewhere or others or (recognised.readable and not named)
-        ):
-            message = f"{recognised.doubt}; not taken"
-            self.left.append((owner, "doubtful", file.path, message))
-            return
-        handed_in = owner.time
-        if owner.system == "nbgrader":
-            handed_in = times.get(file.parts[: owner.depth])
-        elif owner.system == "moodle":
-            layers = [time for start, time in file.packed if start < owner.depth]
-            handed_in = layers[-1] if layers else None
-        doubt = f"was handed in for {owner.assignment}" if elsewhere else ""
-        if owner.system == "exchange" and len(users) > 1 and file.user is not None:
-            user = _user_name(file.user)
-            if user not in (None, owner.name):
-                doubt = f"was handed in by the user {user}, in the name of {owner.name}"
-        yield _Attempt(file, copy, digest, recognised, owner, handed_in, doubt)
 
 
 def collect(
@@ -227,10 +101,11 @@ def collect(
     if path.is_file() and path.suffix.lower() == ".zip" and (problem := zip_problem(path)):
         raise CourseError(f"{path} is not a zip file that can be opened ({problem}).")
     here = Path(course.coursedir.root, course.coursedir.submitted_directory)
-    path = _start(path)
+    path = _start(path, course.course_id)
+    in_place = path.resolve() == here.resolve()
     with tempfile.TemporaryDirectory(prefix="collect-", dir=root / "build") as spool:
-        run = _Collection(course, assignment, traits, Path(spool))
-        if path.resolve() == here.resolve():
+        run = Intake(course, assignment, traits, Path(spool))
+        if in_place:
             run.lines += normalise_in_place(course, assignment)
         else:
             attempts = run.read(path)
@@ -244,10 +119,11 @@ def collect(
     lines = tuple(sorted(run.lines, key=lambda line: (order.index(line.kind), line.student)))
     report = root / "build" / "report" / f"collect-{assignment}.csv"
     _write_report(report, lines)
-    return Collected(lines, report)
+    changes = ("taken", "replaced", "renamed") if in_place else ("taken", "replaced")
+    return Collected(lines, report, any(line.kind in changes for line in lines))
 
 
-def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> None:
+def _take(run: Intake, attempts: list[Attempt], roster: Roster | None) -> None:
     """Put the newest attempt of each student in place."""
     ids = StudentIds(run.course, run.assignment, roster, run.say)
     students = ids.of({attempt.owner.key: attempt.owner for attempt in attempts})
@@ -289,11 +165,12 @@ def _take(run: _Collection, attempts: list[_Attempt], roster: Roster | None) -> 
             run.say("missing", student, "", left.get(student, ""))
 
 
-def _place(run: _Collection, student: str, attempt: _Attempt) -> None:
+def _place(run: Intake, student: str, attempt: Attempt) -> None:
     """Write an attempt to `build/submitted/`, unless what is there is newer."""
     folder = submission_folder(run.course, student, run.assignment)
     notebook = folder / f"{run.assignment}.ipynb"
-    content, kind = attempt.copy.read_bytes(), "taken"
+    content = attempt.copy.read_bytes()
+    kind, message = "taken", ""
     if os.path.lexists(notebook):
         if not notebook.is_symlink() and notebook.read_bytes() == content:
             run.say("unchanged", student, attempt.file.path)
@@ -301,38 +178,42 @@ def _place(run: _Collection, student: str, attempt: _Attempt) -> None:
                 put(notebook, content, attempt.time, attempt.handed_in)
             return
         before = submission_time(notebook)
-        if not attempt.time or attempt.time <= before:
-            when = "not newer than" if attempt.time else "of unknown time; left because of"
-            run.say("older", student, attempt.file.path, f"is {when} what is in {folder}")
+        if not attempt.time or abs(attempt.time - before) < timedelta(seconds=1):
+            message = f"is not known to be newer than what is in {folder}, which differs; left"
+            run.say("doubtful", student, attempt.file.path, message)
             return
-        kept, kind = (
-            keep(run.course, run.assignment, student, notebook, folder / TIMESTAMP),
-            "replaced",
-        )
+        if attempt.time < before:
+            run.say("older", student, attempt.file.path, f"is older than what is in {folder}")
+            return
+        kept = keep(run.course, run.assignment, student, notebook, folder / TIMESTAMP)
+        kind, message = "replaced", f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}"
     put(notebook, content, attempt.time, attempt.handed_in)
-    message = f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}" if kind == "replaced" else ""
     run.say(kind, student, attempt.file.path, message)
 
 
-def _user_name(number: int) -> str | None:
-    """Return the name of a user of this computer, None if it is not known."""
-    try:
-        import pwd
+def _start(path: Path, course_id: str) -> Path:
+    """Return the folder of submissions in a course or an exchange, else `path` itself.
 
-        return pwd.getpwuid(number).pw_name
-    except (ImportError, KeyError):  # Windows; a user of another computer
-        return None
+    An exchange has `inbound/` in the folder of every course. One such folder alone does not make an
+    exchange: a student may have handed it in.
 
-
-def _start(path: Path) -> Path:
-    """Return the folder of submissions in a course or an exchange, else `path` itself."""
-    found = [p for pattern in ("submitted", "inbound", "*/inbound") for p in path.glob(pattern)]
-    return found[0] if len(found) == 1 and path.is_dir() else path
-
-
-def _wanted(name: str) -> bool:
-    """Return True for notebooks, also `lab.ipynb.txt` as some browsers save them, and times."""
-    return ".ipynb" in name.lower() or name == TIMESTAMP
+    Raises:
+        CourseError: If it is the exchange of several courses, and none is this one.
+    """
+    if path.is_dir():
+        for name in ("submitted", "inbound", f"{course_id}/inbound"):
+            if (path / name).is_dir():
+                return path / name
+        courses = [one for one in sorted(path.iterdir()) if one.is_dir() and not one.is_symlink()]
+        if courses and all((one / "inbound").is_dir() for one in courses):
+            if len(courses) > 1:
+                names = ", ".join(one.name for one in courses)
+                raise CourseError(
+                    f"{path} is the exchange of several courses ({names}), none of which is "
+                    f"{course_id}. Name the folder of the one to collect."
+                )
+            return courses[0] / "inbound"
+    return path
 
 
 def _write_report(path: Path, lines: Sequence[Line]) -> None:

@@ -58,7 +58,7 @@ class StudentIds:
             else:
                 ids[key] = self._free(safe_id(owner.name), owner)
                 if ids[key] != owner.name:
-                    self._say("renamed", ids[key], owner.name, "is a name no folder can hold")
+                    self._say("renamed", ids[key], owner.name, "has signs that an id cannot have")
         return ids
 
     def _unknown(self, owner: Owner, reason: str) -> str:

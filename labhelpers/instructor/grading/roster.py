@@ -123,7 +123,9 @@ def read_roster(path: Path) -> Roster:
             continue
         student = safe_id(raw)
         if student != raw:
-            remarks.append((student, f"called {raw!r} in the roster, which no folder can hold"))
+            remarks.append(
+                (student, f"is {raw!r} in the roster, with signs that an id cannot have")
+            )
         keys = {_key(value) for name in ids if (value := cell.get(name))} | {_key(student)}
         keys |= {f"canvas:{number}"} if number else set()
         for name in _NUMBER_COLUMNS:
