@@ -69,7 +69,7 @@ def assert_sound(repaired, release, answers, told=""):
     for name, answer in answers.items():
         if f"check-{name}" not in places:  # written
             found = notebook.cells[places[name]].source
-            assert found.split() == answer.split(), (told, name, found)
+            assert sorted(found.split()) == sorted(answer.split()), (told, name, found)
             continue
         before = dense(
             "\n".join(
@@ -165,6 +165,11 @@ def both_answers_in_the_first(notebook: dict) -> None:
     remove(notebook, get(notebook, STEP))
 
 
+def answer_and_check_in_one(notebook: dict) -> None:
+    put(notebook, UNET, text(get(notebook, UNET)) + "\n\n" + text(get(notebook, CHECK)))
+    remove(notebook, get(notebook, CHECK))
+
+
 def written_answer_below(notebook: dict) -> None:
     twin(notebook, WRITTEN)["metadata"] = {}
     put(notebook, WRITTEN, "*Your answer here.*")
@@ -239,6 +244,18 @@ kind(
     lambda nb: put(nb, CHECK, "5.0"),
     f"The check of {UNET} had been changed; it has the text of the release again.",
 )
+OTHER = "held other text, too; it is in a cell of its own."
+for name, change in (
+    ("above", lambda source: "import math\n" + source),
+    ("below", lambda source: source + "\n\nimport math"),
+    ("within", lambda source: source.replace("\nimport os", "\nimport os\nimport math", 1)),
+):
+    kind(
+        f"import {name} set-up",
+        lambda nb, change=change: put(nb, "setup", change(text(get(nb, "setup")))),
+        "The given cell setup had been changed; it has the text of the release again.",
+        f"The given cell setup {OTHER}",
+    )
 # Cells that are there twice.
 TWICE = "was there 2 times; one was kept."
 NAMED_TWICE = f"The answer cell {UNET} was there 2 times; one carries its name."
@@ -343,6 +360,11 @@ kind(
     f"The answer to {STEP} is in the cell of another exercise.",
     f"The answer cell {STEP} {GONE}",
 )
+kind(
+    "answer and check in one",
+    answer_and_check_in_one,
+    f"The check of {UNET} {GONE}",
+)
 kind("written answer below", written_answer_below, f"The answer cell {WRITTEN} {UNNAMED}")
 # Metadata.
 ALL_LOST = (
@@ -445,6 +467,48 @@ def test_kinds_of_damage(released, kind):
     assert repaired.flags == ()
     assert_sound(repaired, release, answers)
     assert_repeatable(repaired, release)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("import ")])
+def test_what_was_added_to_a_locked_cell_still_runs(released, kind):
+    release, model = released["2-generator"]
+    notebook = copy.deepcopy(model)
+    KINDS[kind][0](notebook)
+    cells = repair(FILE_DAMAGES["as_it_is"](notebook), release).notebook.cells
+    assert "import math" in [cell.source for cell in cells]
+
+
+def test_a_notebook_typed_anew_is_graded(released):
+    """Two answers in a new notebook, the second in two cells, and nothing of the release."""
+    release, model = released["2-generator"]
+    lines = text(get(model, STEP)).split("\n")
+    cells = [
+        code(text(get(model, UNET)).replace("class GeneratorUNet", "class Mine")),
+        code("GeneratorUNet = Mine"),
+        code("\n".join(lines[:-2])),
+        code("\n".join(lines[-2:])),
+    ]
+    repaired = repair(json.dumps({"cells": cells, "nbformat": 4}).encode(), release)
+    assert_sound(repaired, release, {STEP: text(get(model, STEP))})
+    sources = [cell.source for cell in repaired.notebook.cells]
+    assert sources.index("GeneratorUNet = Mine") == sources.index(cells[0]["source"]) + 1
+    assert damages.TEMPLATES[UNET] not in sources
+
+
+def test_all_cells_in_one_are_graded(released):
+    release, model = released["2-generator"]
+    parts = [cell for cell in model["cells"] if cell["cell_type"] == "code"]
+    whole = get(model, "setup") | {"source": "\n\n".join(map(text, parts))}
+    repaired = repair(json.dumps({"cells": [whole], "nbformat": 4}).encode(), release)
+    answers = solutions(model)
+    assert_sound(repaired, release, {UNET: answers[UNET], STEP: answers[STEP]})
+    assert_repeatable(repaired, release)
+
+
+def test_a_notebook_as_the_server_sends_it_is_read(released):
+    release, model = released["2-generator"]
+    content = {"name": "2-generator.ipynb", "type": "notebook", "content": model}
+    assert_sound(repair(json.dumps(content).encode(), release), release, solutions(model))
 
 
 @pytest.mark.parametrize("kind", LOSSES)

@@ -1,11 +1,14 @@
 """Kernels in the real sandbox: what an attack gets, what honest code needs, how kernels end."""
 
+import ast
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
+import labhelpers
 from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.grading.sandbox import Limits, SandboxedKernelManager
 
@@ -247,3 +251,223 @@ def test_a_flood_of_output_ends_the_kernel(code: str, mode: dict[str, bool]) -> 
 def test_a_figure_is_shown(mode: dict[str, bool]) -> None:
     (text,), _ = run("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", **mode)
     assert "image/png" in text
+
+
+# Limits that end the kernel.
+
+HOGS = {
+    "more than 2,048 MB of memory": """
+        import os, time
+        for _ in range(6):
+            if os.fork() == 0:
+                hog = bytearray(os.urandom(1 << 20)) * 500
+                time.sleep(60)
+        time.sleep(60)""",
+    "more than 3 s of processor time": """
+        while True:
+            pass""",
+    "more than 100,000 files": """
+        for number in range(200_000):
+            open(f"/tmp/{number}", "w").close()
+        import time; time.sleep(60)""",
+}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("verdict", HOGS)
+def test_a_hog_ends_with_its_kernel(verdict: str, mode: dict[str, bool]) -> None:
+    limits = Limits(memory_mb=2048, cpu_seconds=3 if "processor" in verdict else 100)
+    _, manager = run(textwrap.dedent(HOGS[verdict]), limits=limits, **mode)
+    assert manager.verdict == verdict
+
+
+def test_limits_hold_without_the_sandbox() -> None:
+    code = "import subprocess, sys\n" + "subprocess.Popen(['sleep', '60']);" * 6
+    _, manager = run(
+        f"{code}\nimport time; time.sleep(30)", sandboxed=False, limits=Limits(processes=5)
+    )
+    assert manager.verdict == "more than 5 processes"
+
+
+# How kernels end.
+
+LINGER = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(sys.executable, [sys.executable, "-Ic", "import time; time.sleep(100)", "{mark}"])
+    os._exit(0)
+time.sleep(1)
+print("started")
+"""
+
+
+def _find(mark: str) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if mark in (one.info["cmdline"] or ())]
+
+
+@pytest.mark.sandbox
+def test_no_process_stays_behind(mode: dict[str, bool]) -> None:
+    (text,), _ = run(LINGER.format(mark="linger-1"), **mode)
+    assert text == "started\n"
+    assert not _find("linger-1")
+
+
+def test_without_the_sandbox_a_process_stays_behind() -> None:
+    run(LINGER.format(mark="linger-2"), sandboxed=False)
+    (left,) = _find("linger-2")
+    left.kill()
+
+
+@pytest.mark.sandbox
+def test_a_signal_to_all_reaches_this_kernel_alone(mode: dict[str, bool]) -> None:
+    code = "import os; os.kill(-1, 9)"
+    texts, _ = run(code, "import os; os._exit(3)", "1 + 1", **mode)
+    assert texts[1:] == ["", ""]
+    for _ in range(2):
+        assert run("1 + 1", **mode)[0] == ["{'text/plain': '2'}"]
+
+
+@pytest.mark.sandbox
+def test_nothing_survives_a_killed_worker(mode: dict[str, bool], tmp_path: Path) -> None:
+    code = LINGER.format(mark="linger-3") + "\ntime.sleep(100)"
+    program = tmp_path / "worker.py"
+    program.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"from test_sandbox import run; run({code!r}, **{mode})"
+    )
+    with subprocess.Popen([sys.executable, program], start_new_session=True) as worker:
+        _wait_until(lambda: _find("linger-3"))
+        family = psutil.Process(worker.pid).children(recursive=True)
+        assert family
+        worker.kill()
+    _wait_until(lambda: not _find("linger-3") and not any(map(_runs, family)))
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _wait_until(condition: Any, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.sandbox
+def test_a_kernel_is_killed_from_another_thread(mode: dict[str, bool]) -> None:
+    managers: list[SandboxedKernelManager] = []
+
+    class Manager(SandboxedKernelManager):
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            managers.append(self)
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("while True: pass")])
+    client = NotebookClient(notebook, kernel_manager_class=Manager)
+    threading.Timer(3 if not mode["forked"] else 1, lambda: managers[0].kill_now("time")).start()
+    with pytest.raises(DeadKernelError):
+        client.execute()
+    assert managers[0].verdict == "time"
+
+
+# What honest code finds.
+
+
+@pytest.mark.sandbox
+def test_a_kernel_has_no_rights(mode: dict[str, bool]) -> None:
+    code = """
+        import os
+        print(dict(line.split(":\\t") for line in open("/proc/self/status").read().splitlines()))
+        print(os.getuid(), os.getresgid(), os.getgroups())
+        print(sorted(os.environ))
+        print([os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]])"""
+    (text,), _ = run(textwrap.dedent(code), **mode)
+    status, ids, environment, files = text.splitlines()
+    facts = ast.literal_eval(status)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(facts[name], 16) == 0, name
+    assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
+    assert not ids.startswith("0 ")
+    assert {name for name in ast.literal_eval(environment) if "TOKEN" in name} == set()
+    paths = [file for file in ast.literal_eval(files) if file.startswith("/")]
+    assert all(path.startswith(("/dev/", "/tmp/")) for path in paths), paths
+
+
+@pytest.mark.sandbox
+def test_only_folders_of_limited_size_can_be_written(mode: dict[str, bool]) -> None:
+    code = """
+        import os
+        for line in open("/proc/self/mountinfo"):
+            folder = line.split()[4].replace("\\\\040", " ")
+            for path in (folder, *os.scandir(folder)) if os.path.isdir(folder) else ():
+                if os.path.isdir(path) and not folder.startswith("/proc"):
+                    try:
+                        open(os.path.join(path, "written"), "w").close()
+                        print(os.fspath(path))
+                    except OSError:
+                        pass"""
+    (text,), _ = run(textwrap.dedent(code), **mode)
+    assert {path.split("/")[1] for path in text.splitlines()} == {"tmp", "run", "dev"}
+    assert {path for path in text.splitlines() if path.startswith("/dev")} == {"/dev/shm"}
+
+
+@pytest.mark.sandbox
+def test_a_forked_kernel_is_like_a_new_one() -> None:
+    code = """
+        import random, sys, numpy, torch, tqdm.auto, IPython
+        import labhelpers.data
+        print(sys.argv[1:2], sys.argv[3:], __name__, sys.modules["__main__"].__dict__ is globals())
+        print([name for name in sys.modules if "instructor" in name or "forkserver" in name])
+        print(torch.get_num_threads(), tqdm.auto.tqdm.__module__)
+        print(sys.path, sys.flags, __import__("os").getcwd(), __import__("os").environ)
+        print(IPython.get_ipython().user_ns.keys())"""
+    draw = "print(random.random(), numpy.random.rand(), torch.initial_seed())"
+    modes = (False, False, True, True)
+    kernels = [run(textwrap.dedent(code), draw, forked=forked)[0] for forked in modes]
+    facts, draws = zip(*kernels, strict=True)
+    assert [fact.splitlines() for fact in facts] == [facts[0].splitlines()] * 4
+    for first, second, third, fourth in zip(*map(str.split, draws), strict=True):
+        assert (first == second) == (third == fourth)  # older versions of torch: the same seed
+
+
+@pytest.mark.sandbox
+def test_honest_code_runs(mode: dict[str, bool]) -> None:
+    code = """
+        import pathlib, torch
+        from labhelpers.download import fetch_ixi
+        from torch.utils.data import DataLoader
+        print(len(list(pathlib.Path(fetch_ixi()).glob("*.pt"))) > 0)
+        print(len(list(DataLoader(list(range(10)), batch_size=5, num_workers=2))))
+        layer = torch.nn.Conv2d(1, 64, 3)
+        layer(torch.zeros(8, 1, 64, 64)).sum().backward()
+        pathlib.Path("images").mkdir()
+        torch.save(layer, "images/layer.pt")
+        print(pathlib.Path("images/layer.pt").exists())"""
+    texts, manager = run(textwrap.dedent(code), "!echo shell", **mode)
+    assert texts[0].splitlines()[-3:] == ["True", "2", "True"]
+    assert "shell" in texts[1]
+    assert not manager.verdict
+
+
+@pytest.mark.sandbox
+def test_no_output_of_a_quick_cell_is_lost(mode: dict[str, bool]) -> None:
+    notebook_code = "for i in range(3000): display(i)"
+    (text,), manager = run(notebook_code, **mode)
+    assert text.count("text/plain") == 3000
+    assert not manager.verdict
+
+
+def test_a_folder_beside_the_notebook_shadows_nothing(tmp_path: Path) -> None:
+    for name in ("labhelpers", "ipykernel", "ipykernel_launcher", "json"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit")
+        (tmp_path / f"{name}.py").write_text("raise SystemExit")
+    code = "import labhelpers, json, os; print(labhelpers.__file__, os.getcwd())"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    manager = SandboxedKernelManager(sandboxed=False)
+    client = NotebookClient(notebook, km=manager, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(cleanup_kc=True)
+    assert notebook.cells[0].outputs[0].text.split() == [labhelpers.__file__, str(tmp_path)]

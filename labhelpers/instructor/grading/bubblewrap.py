@@ -44,7 +44,7 @@ class Limits:
     memory_mb: int = 4096
     """Memory of all processes together; pages that processes share count once."""
     cpu_seconds: int = 900
-    """Processor time of one process."""
+    """Processor time of all processes that run, together."""
     processes: int = 64
     """Processes and threads."""
     disk_mb: int = 256
@@ -75,7 +75,7 @@ def sandbox_problem() -> str | None:
     try:
         found = subprocess.run(
             [*bubblewrap(Limits()), *isolated_python("-c", look % (("ipykernel", "torch"),))],
-            env={},
+            env=kernel_environment(),
             capture_output=True,
             text=True,
             timeout=60,
@@ -103,8 +103,15 @@ def sandbox_problem() -> str | None:
 def bubblewrap(limits: Limits) -> list[str]:
     """Return the command, up to the program to run, that starts it in a sandbox."""
     disk = str(limits.disk_mb << 20)
-    arguments = "bwrap --die-with-parent --unshare-pid --unshare-net --unshare-ipc --unshare-uts"
-    command = [*arguments.split(), "--unshare-cgroup-try", "--hostname", "sandbox", "--new-session"]
+    command = [shutil.which("bwrap") or "bwrap", "--hostname", "sandbox"]
+    command += [
+        "--die-with-parent",
+        "--new-session",
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+    ]
+    command += ["--unshare-uts", "--unshare-cgroup-try"]
     if is_root():
         # What `forkserver.confine` needs to become another user.
         for name in ("SETUID", "SETGID", "SETPCAP"):
@@ -203,7 +210,7 @@ def resource_limits(limits: Limits) -> dict[str, int]:
     return {
         "DATA": memory,  # its own writable memory: an allocation beyond fails with MemoryError
         "AS": memory + (16 << 30),  # with what it maps and hardly uses: the libraries of torch
-        "CPU": limits.cpu_seconds,
+        "CPU": limits.cpu_seconds + 60,  # where the watcher fails, which counts all processes
         "FSIZE": limits.disk_mb << 20,
         "NPROC": limits.processes + _threads_that_count(),
         "NOFILE": 512,

@@ -24,13 +24,13 @@ import importlib
 import importlib.util
 import json
 import os
-import runpy
 import signal
 import socket
 import struct
 import sys
 import tempfile
 import traceback
+from typing import Any
 
 __all__ = ["main"]
 
@@ -73,10 +73,20 @@ def main() -> None:
 
 
 def run_kernel(arguments: list[str]) -> None:
-    """Run ipykernel as `python -m ipykernel_launcher` does."""
+    """Run ipykernel as `python -m ipykernel_launcher` does, but drop no output.
+
+    What the grader has not read yet waits in the kernel, within the kernel's own memory.
+    """
+    from ipykernel.kernelapp import IPKernelApp
+
+    class KernelApp(IPKernelApp):
+        def _bind_socket(self, s: Any, port: int) -> int:
+            s.sndhwm = 0
+            return super()._bind_socket(s, port)
+
     launcher = importlib.util.find_spec("ipykernel_launcher")
     sys.argv = [str(launcher and launcher.origin), *arguments]
-    runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+    KernelApp.launch_instance()
 
 
 # The prepared process.
@@ -162,8 +172,7 @@ def enter_namespaces(process: int) -> None:
 def become_kernel(request: dict) -> None:
     """Turn this process, alone in its sandbox, into the kernel; does not return."""
     try:
-        import ipykernel.kernelapp  # noqa: F401  so that a failure is still told on stderr
-
+        importlib.import_module("ipykernel.kernelapp")  # a failure is still told on stderr
         confine(request["limits"], request["user"])
         os.environ.clear()
         os.environ.update(request["environment"])
@@ -174,14 +183,23 @@ def become_kernel(request: dict) -> None:
         connection = f"{SOCKETS}.json"
         with open(os.open(connection, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             json.dump(request["connection"], file)
-        if numpy := sys.modules.get("numpy"):
-            numpy.random.seed()  # as in a new process; `random` does it itself, torch is constant
+        _draw_seeds()
         _close_all()
         run_kernel(["-f", connection, *request["arguments"]])
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _draw_seeds() -> None:
+    """Give a fork seeds of its own, as a new process has; Python's `random` does it itself."""
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if torch := sys.modules.get("torch"):
+        constant = 67280421310721  # the seed of each new process in older versions
+        if torch.initial_seed() != constant:
+            torch.default_generator.seed()
 
 
 def _close_all() -> None:

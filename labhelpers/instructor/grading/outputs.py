@@ -62,6 +62,7 @@ _CLASSES = re.compile(r"(highlight|dataframe|[a-z][a-z0-9]{0,2})( [a-z][a-z0-9]{
 # A whole element that bleach would leave as text, and text that a browser can only read as one of
 # the elements and attributes that `clean_html` leaves.
 _INVISIBLE = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_NO_IMAGE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HARMLESS = re.compile(
     rf"</?(?:{'|'.join(sorted(_TAGS, key=len, reverse=True))})"
     r'(?:\s+(?:alt|title|width|height)="[^"<>]*"'
@@ -81,17 +82,28 @@ _FOREIGN_FRAME = re.compile(
     r"(?P<path>[~/<][^\n]*?|[A-Za-z]:\\[^\n]*?|[\w./\\-]+\.py)"
     r"(?::\d+|,? line \d+)?,? in (?P<function>[\w.<>]+)"
 )
-_LIBRARY = re.compile(r".*[/\\](?:site-packages|dist-packages|python3[\d.]*)[/\\](?=[\w.])")
+_LIBRARY = re.compile(
+    r"(?:.*[/\\](?:site-packages|dist-packages|python3[\d.]*)|.*(?=[/\\]labhelpers))[/\\](?P<name>\w+)"
+)
 
 _PART = r"[\w.+@~-]"
 _IN_LIBRARY = re.compile(
     rf"(?<![\w.+@~:/-])(?:~?(?:/{_PART}+)*|[A-Za-z]:(?:[\\/]{_PART}+)*)[\\/]"
     r"(?:(?:site|dist)-packages|lib/python3[\d.]*)[\\/]"
 )
-_ABSOLUTE = re.compile(
-    r"(?<![\w.+@~:/-])(?:/(?:home|root|Users|tmp|var|opt|srv|mnt|media|usr|work|private|data|run)"
-    rf"(?![\w.-])|[A-Za-z]:(?=\\))(?:[\\/]{_PART}+)*[\\/]?"
-)
+_HERE = {  # folders of this machine
+    sys.prefix,
+    sys.base_prefix,
+    str(NOTEBOOKS.parent),
+    tempfile.gettempdir(),
+    os.path.expanduser("~"),
+}
+_ROOTS = [
+    *(re.escape(folder) for folder in _HERE if len(folder) > 2),
+    r"/(?:home|root|Users|tmp|var|opt|srv|mnt|media|usr|work|private|data|run)",
+    r"[A-Za-z]:(?=\\)",
+]
+_ABSOLUTE = re.compile(rf"(?<![\w.+@~:/-])(?:{'|'.join(_ROOTS)})(?![\w.-])(?:[\\/]{_PART}+)*[\\/]?")
 
 
 class CleanOutputs(NbGraderPreprocessor):
@@ -146,7 +158,7 @@ def clean_html(text: str) -> str:
     without_images = _IMAGE.sub("", text)
     if len(without_images) > _MOST_HTML or _depth(without_images) > _DEEPEST:
         return f"<pre>{html.escape(_cut(without_images, _MOST_TEXT))}</pre>"
-    return bleach.clean(
+    cleaned = bleach.clean(
         text,
         tags=_TAGS,
         attributes=_allows,
@@ -154,6 +166,7 @@ def clean_html(text: str) -> str:
         strip=True,
         css_sanitizer=_Styles(allowed_css_properties=_STYLES),
     )
+    return _NO_IMAGE.sub("", cleaned)
 
 
 class _Styles(CSSSanitizer):
@@ -313,8 +326,8 @@ def _clean_traceback(error: NotebookNode, hide: bool) -> list[str]:
     for chunk in error.traceback:
         plain = _ANSI.sub("", chunk)
         if "\n" in plain.strip() and (frame := _FOREIGN_FRAME.match(plain)):
-            module = re.split(r"[/\\.]", _LIBRARY.sub("", frame["path"]))[0]
-            where = module if _LIBRARY.match(frame["path"]) else "another file"
+            library = _LIBRARY.search(frame["path"])
+            where = library["name"] if library else "another file"
             line = f"… in {where}: {frame['function']}"
             if lines and lines[-1].startswith("… in "):
                 lines.pop()
@@ -350,7 +363,7 @@ def hide_paths(text: str) -> str:
     if "/" not in text and "\\" not in text:
         return text
     text = _IN_LIBRARY.sub("", text)
-    return _ABSOLUTE.sub(_shorten, _FOLDERS.sub("…", text))
+    return _ABSOLUTE.sub(_shorten, text)
 
 
 def _shorten(path: re.Match[str]) -> str:
@@ -361,19 +374,3 @@ def _shorten(path: re.Match[str]) -> str:
 def _hide_paths_in_html(text: str) -> str:
     parts = re.split(r"(data:image/[^\"']*)", text)
     return "".join(part if place % 2 else hide_paths(part) for place, part in enumerate(parts))
-
-
-def _machine_folders() -> re.Pattern[str]:
-    """Return a pattern of the folders of this machine whose names a page does not show."""
-    folders = {
-        sys.prefix,
-        sys.base_prefix,
-        str(NOTEBOOKS.parent),
-        tempfile.gettempdir(),
-        os.path.expanduser("~"),
-    }
-    longest_first = sorted((one for one in folders if len(one) > 2), key=len, reverse=True)
-    return re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(?![\\w-])")
-
-
-_FOLDERS = _machine_folders()

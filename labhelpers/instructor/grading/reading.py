@@ -157,6 +157,8 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
         repairs.append("The file was damaged (no sound JSON); its cells were read one by one.")
         if not complete:
             flags.append("The file breaks off; cells at its end may be missing.")
+    if isinstance(root, dict) and "cells" not in root and isinstance(root.get("content"), dict):
+        root = root["content"]  # as Jupyter's server sends it
     if not isinstance(root, dict):
         raise NotANotebook(f"The file is no notebook: it begins with {text[:40]!r}.")
     if isinstance(root.get("worksheets"), list) and "cells" not in root:

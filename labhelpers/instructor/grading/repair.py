@@ -28,7 +28,7 @@ __all__ = ["Repaired", "repair", "repair_file"]
 _LARGEST = 128 * 2**20  # bytes
 
 _SKIPPED = "skip-execution"  # the tag of a cell that nbclient does not run
-_DEFINED = re.compile(r"^(?:async +def|def|class) +(\w+)", re.MULTILINE)
+_DEFINED = re.compile(r"^(?:(?:async +)?def|class) +(\w+)|^(\w+) *=(?!=)", re.MULTILINE)
 # A cell that goes on within what the one above it began, behind empty lines.
 _CONTINUED = re.compile(r"(?:[ \t]*\n)*(?:[ \t]+\S|[)\]}]|(?:elif|else|except|finally)\b)")
 _SETTINGS = ("grade", "solution", "locked", "task", "points")
@@ -128,6 +128,11 @@ def _imports(source: str) -> bool:
     return re.search(r"^(?:import|from) ", source, re.MULTILINE) is not None
 
 
+def _defines(source: str) -> set[str]:
+    """Return the functions, classes and variables that a cell defines."""
+    return {name or other for name, other in _DEFINED.findall(source)}
+
+
 def _normal(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().split("\n"))
 
@@ -175,8 +180,8 @@ def _named_slot(rank: int, released: ReleasedCell, cell: NotebookNode) -> _Slot:
         kind = "answer"
     else:
         kind = "check" if released.grade else "given"
-    defines = _DEFINED.findall(released.source) if kind == "answer" else ()
-    return _Slot(rank, released.grade_id, kind, restored, texts, frozenset(defines))
+    defines = frozenset(_defines(released.source) if kind == "answer" else ())
+    return _Slot(rank, released.grade_id, kind, restored, texts, defines)
 
 
 def _bare(cell: NotebookNode) -> NotebookNode:
@@ -286,7 +291,7 @@ class _Repair:
 
     def _defined(self, cell: Cell) -> list[_Slot]:
         """Return the answers whose function or class a cell defines."""
-        names = set(_DEFINED.findall(cell.source))
+        names = _defines(cell.source)
         return [slot for slot in self.slots if names & slot.defines] if names else []
 
     def _is_foreign(self, cell: Cell) -> bool:
@@ -384,7 +389,10 @@ class _Repair:
             ]
             texts = [cell for cell in between if cell.cell_type != "code"]
             if not texts and slot not in pieces:
-                texts = between or self._only_text()
+                # Code is an answer only where the question stands before it.
+                texts = (before[-1:] == [self.slots[slot.rank - 1]] and between) or (
+                    self._only_text()
+                )
                 if not texts:
                     self.flags.append(
                         f"{slot.title} is missing; see whether another cell holds the answer."
@@ -505,6 +513,7 @@ class _Repair:
                 f"{slot.title} had been {'emptied' if empty else 'changed'}; "
                 "it has the text of the release again."
             )
+            self._keep_additions(slot, kept[0])
         elif kept[0].cell_type != slot.cell.cell_type:
             self.repairs.append(f"{slot.title} was not of type {slot.cell.cell_type}; it is again.")
         if len(pieces) > 1:
@@ -512,6 +521,26 @@ class _Repair:
         for piece in kept:
             piece.cell_type, piece.source = slot.cell.cell_type, slot.cell.source
             self.ranked[piece] = slot
+
+    def _keep_additions(self, slot: _Slot, cell: Cell) -> None:
+        """Keep what a student wrote above or below a locked text, or imports within it."""
+        text = _normal(cell.source)
+        above, below = "", ""
+        for whole in slot.texts:
+            if whole in text:
+                above, _, below = text.partition(whole)
+                break
+        else:
+            lines = [line for line in text.split("\n") if _imports(line)]
+            given = {line for whole in slot.texts for line in whole.split("\n")}
+            above = "\n".join(line for line in lines if line not in given)
+        place = self.cells.index(cell)
+        added = [Cell(cell.cell_type, one.strip("\n")) for one in (above, below)]
+        self.cells[place : place + 1] = [
+            one for one in (added[0], cell, added[1]) if one is cell or one.source.strip()
+        ]
+        if above.strip() or below.strip():
+            self.repairs.append(f"{slot.title} held other text, too; it is in a cell of its own.")
 
     def _settle_plain(self, slot: _Slot, cell: Cell) -> None:
         if not slot.imports:
@@ -547,12 +576,10 @@ class _Repair:
         answers = whole
         if (times := self._copies(slot, [*templates, *answers])) > 1:
             self.repairs.append(f"{slot.title} was there {times} times; one carries its name.")
-        defining = [
-            piece for piece in answers if slot.defines & set(_DEFINED.findall(piece.source))
-        ] or answers
+        defining = [piece for piece in answers if slot.defines & _defines(piece.source)] or answers
         if len({_normal(piece.source) for piece in defining}) == 1:
             defining = defining[:1]
-        names = [name for piece in defining for name in set(_DEFINED.findall(piece.source))]
+        names = [name for piece in defining for name in _defines(piece.source)]
         if any(names.count(name) > 1 for name in slot.defines):
             self.flags.append(
                 f"There were {len(defining)} different answers to {slot.name}; the last one before "

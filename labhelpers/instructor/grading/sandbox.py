@@ -65,7 +65,7 @@ class Sandbox:
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [*bubblewrap(limits), "--info-fd", str(theirs), *program],
             bufsize=0,
-            env={},
+            env=kernel_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -304,6 +304,8 @@ class SandboxProvisioner(LocalProvisioner):
                 self.parent.kill_now(f"more than {limits.processes} processes")
             elif _memory(processes, limits.memory_mb << 20) > limits.memory_mb << 20:
                 self.parent.kill_now(f"more than {limits.memory_mb:,} MB of memory")
+            elif _processor_seconds(processes) > limits.cpu_seconds:
+                self.parent.kill_now(f"more than {limits.cpu_seconds} s of processor time")
             elif self.sandbox and self.sandbox.n_files() > MAX_FILES:
                 self.parent.kill_now(f"more than {MAX_FILES:,} files")
             time.sleep(WATCH_INTERVAL)
@@ -343,6 +345,14 @@ def _memory(processes: list[psutil.Process], limit: int) -> int:
     return total
 
 
+def _processor_seconds(processes: list[psutil.Process]) -> float:
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
+
+
 def _listens(path: str) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(path) == 0
@@ -351,6 +361,17 @@ def _listens(path: str) -> bool:
 @functools.cache
 def _warn_once(message: str) -> None:
     logging.getLogger(__name__).warning(message)
+
+
+def _limited_context(manager: SandboxedKernelManager) -> zmq.asyncio.Context:
+    """Return a context whose sockets hold little of what a kernel sends and nobody has read."""
+    context = zmq.asyncio.Context()
+    context.rcvhwm = 8  # messages, at most as large as this:
+    context.maxmsgsize = int(manager.limits.output_mb * (1 << 20))
+    if manager.sandboxed:
+        # A student's code could put a link to another socket in the place of the kernel's.
+        context.reconnect_ivl = NEVER
+    return context
 
 
 class SandboxedKernelClient(AsyncKernelClient):
@@ -365,13 +386,7 @@ class SandboxedKernelClient(AsyncKernelClient):
     @default("context")
     def _limited_context(self) -> zmq.asyncio.Context:
         self._created_context = True
-        context = zmq.asyncio.Context()
-        context.rcvhwm = 8  # messages, at most as large as this:
-        context.maxmsgsize = int(self.parent.limits.output_mb * (1 << 20))
-        if self.parent.sandboxed:
-            # A student's code could put a link to another socket in the place of the kernel's.
-            context.reconnect_ivl = NEVER
-        return context
+        return _limited_context(self.parent)
 
     def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
         connected = super()._create_connected_socket(channel, identity)
@@ -457,6 +472,11 @@ class SandboxedKernelManager(AsyncKernelManager):
             interrupt_mode="message",
         )
 
+    @default("context")
+    def _limited_context(self) -> zmq.asyncio.Context:
+        self._created_context = True
+        return _limited_context(self)
+
     def kill_now(self, reason: str = "") -> None:
         """Kill the kernel with all its processes, from any thread.
 
@@ -466,6 +486,9 @@ class SandboxedKernelManager(AsyncKernelManager):
         self.verdict = self.verdict or reason
         if self.provisioner is not None:
             self.provisioner.kill_all()
+
+    async def _async_interrupt_kernel(self) -> None:
+        """Do not interrupt a kernel that is about to be killed (only that calls this method)."""
 
     async def _async_pre_start_kernel(self, **kwargs: Any) -> Any:
         if self.sandboxed and (problem := sandbox_problem()):
