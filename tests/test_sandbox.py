@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from nbclient.exceptions import DeadKernelError
 
 import labhelpers
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading.sandbox import Limits, SandboxedKernelManager
+from labhelpers.instructor.grading import sandbox
+from labhelpers.instructor.grading.sandbox import Limits, SandboxedKernelManager, sandbox_problem
 
 SECRET = "secret-of-the-grader"
 AMPLE = Limits(memory_mb=100_000, processes=10_000, disk_mb=10_000)
@@ -167,9 +169,6 @@ ATTACKS = {
         import os
         others = [name for name in os.listdir("/proc") if name.isdigit()]
         print("GOT" if len(others) > 8 else "")""",
-    "kernel's log": """
-        import ctypes
-        print("GOT" if ctypes.CDLL(None).klogctl(10, None, 0) >= 0 else "")""",
 }
 SMALL = Limits(memory_mb=2048, processes=64, disk_mb=32)
 
@@ -314,6 +313,7 @@ def test_no_process_stays_behind(mode: dict[str, bool]) -> None:
     assert not _find("linger-1")
 
 
+@pytest.mark.sandbox
 def test_without_the_sandbox_a_process_stays_behind() -> None:
     run(LINGER.format(mark="linger-2"), sandboxed=False)
     (left,) = _find("linger-2")
@@ -471,3 +471,70 @@ def test_a_folder_beside_the_notebook_shadows_nothing(tmp_path: Path) -> None:
     client = NotebookClient(notebook, km=manager, resources={"metadata": {"path": str(tmp_path)}})
     client.execute(cleanup_kc=True)
     assert notebook.cells[0].outputs[0].text.split() == [labhelpers.__file__, str(tmp_path)]
+
+
+# Where there is no sandbox.
+
+BUBBLEWRAPS = {
+    "`apt install bubblewrap`": None,
+    "needs bubblewrap 0.7 or newer": "echo bubblewrap 0.6.1",
+    "No permissions to create new namespace.*sysctl": """
+        [ "$1" = --version ] && echo bubblewrap 0.8.0 && exit
+        echo No permissions to create new namespace >&2
+        exit 1""",
+    "does not find ipykernel torch": """
+        [ "$1" = --version ] && echo bubblewrap 0.8.0 || echo ipykernel torch""",
+}
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("reason", BUBBLEWRAPS)
+def test_what_is_missing_is_said(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script := BUBBLEWRAPS[reason]:
+        program = tmp_path / "bwrap"
+        program.write_text(f"#!/bin/sh\n{textwrap.dedent(script)}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert re.search(reason, sandbox_problem.__wrapped__(), re.DOTALL)
+
+
+def test_another_system_has_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    assert "The sandbox needs Linux" in sandbox_problem.__wrapped__()
+
+
+@pytest.mark.sandbox
+def test_there_is_a_sandbox_here() -> None:
+    assert sandbox_problem() is None
+
+
+def test_without_a_sandbox_no_kernel_starts_unless_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "sandbox_problem", lambda: "There is none.")
+    with pytest.raises(RuntimeError, match="There is none"):
+        run("1 + 1")
+    assert run("1 + 1", sandboxed=False)[0] == ["{'text/plain': '2'}"]
+
+
+@pytest.mark.sandbox
+def test_where_forking_fails_kernels_start_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(1, "setns: Operation not permitted")
+
+    monkeypatch.setattr(sandbox._ForkServer, "fork", refuse)
+    for _ in range(2):
+        assert run("1 + 1", forked=True)[0] == ["{'text/plain': '2'}"]
+    assert caplog.text.count("setns: Operation not permitted") == 1
+
+
+@pytest.mark.sandbox
+def test_a_dead_fork_server_is_replaced() -> None:
+    assert run("1 + 1", forked=True)[0] == ["{'text/plain': '2'}"]
+    server = sandbox.start_fork_server()
+    server._process.kill()
+    server._process.wait()
+    assert run("1 + 1", forked=True)[0] == ["{'text/plain': '2'}"]
+    assert sandbox.start_fork_server() is not server

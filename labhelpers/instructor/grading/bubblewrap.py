@@ -104,14 +104,8 @@ def bubblewrap(limits: Limits) -> list[str]:
     """Return the command, up to the program to run, that starts it in a sandbox."""
     disk = str(limits.disk_mb << 20)
     command = [shutil.which("bwrap") or "bwrap", "--hostname", "sandbox"]
-    command += [
-        "--die-with-parent",
-        "--new-session",
-        "--unshare-pid",
-        "--unshare-net",
-        "--unshare-ipc",
-    ]
-    command += ["--unshare-uts", "--unshare-cgroup-try"]
+    command += ["--die-with-parent", "--new-session"]
+    command += [f"--unshare-{name}" for name in ("pid", "net", "ipc", "uts", "cgroup-try")]
     if is_root():
         # What `forkserver.confine` needs to become another user.
         for name in ("SETUID", "SETGID", "SETPCAP"):

@@ -24,6 +24,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -105,7 +106,8 @@ def serve() -> None:
     requests.send(b"{}")
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 17, 1)
-        if not message:
+        if not message:  # the worker has ended, perhaps without warning
+            shutil.rmtree(os.environ["HOME"], ignore_errors=True)
             return
         if os.fork() == 0:
             _fork_into_sandbox(json.loads(message), requests)

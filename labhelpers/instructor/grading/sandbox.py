@@ -90,7 +90,10 @@ class Sandbox:
             self.folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except (OSError, ValueError, LookupError, psutil.Error) as error:
             self.process.kill()
-            raise RuntimeError(f"The sandbox did not start: {self.message() or error}.") from error
+            self.process.wait()
+            reason = self.message() or error
+            self.let_go()
+            raise RuntimeError(f"The sandbox did not start: {reason}.") from error
 
     def message(self) -> str:
         """Return what was written to standard error, once the sandbox has ended."""
@@ -114,7 +117,8 @@ class Sandbox:
             self.process.wait()
 
     def close(self) -> None:
-        """Close the descriptor of the sandbox's `/run`."""
+        """Close the pipes, and the descriptor of the sandbox's `/run`."""
+        self.let_go()
         if self.folder >= 0:
             os.close(self.folder)
         self.folder = -1
@@ -162,8 +166,12 @@ class _ForkServer:
             if not self._ready:
                 self._receive()
                 self._ready = True
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [lifeline])
-            return self._receive()["process"]
+            try:
+                socket.send_fds(self._socket, [json.dumps(request).encode()], [lifeline])
+                return self._receive()["process"]
+            except TimeoutError:
+                self.close()  # else the next request would get this one's answer
+                raise
 
     def is_alive(self) -> bool:
         """Return True if it runs and is this process's own."""
@@ -176,6 +184,7 @@ class _ForkServer:
             self._process.kill()
             self._process.wait()
             shutil.rmtree(self._home, ignore_errors=True)
+        atexit.unregister(self.close)
 
     def _receive(self) -> dict[str, Any]:
         if not (message := self._socket.recv(1 << 16)):
