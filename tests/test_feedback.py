@@ -3,6 +3,7 @@ import copy
 import re
 import sys
 import tempfile
+import time
 
 import nbformat
 import pytest
@@ -293,7 +294,29 @@ def test_what_is_long_is_cut():
     assert len(many) == 61 and many[30].text == "… 940 outputs are not shown …\n"
     big = base64.b64encode(b"x" * 4_000_000).decode()
     shown = clean(*(new_output("display_data", data={"image/png": big}) for _ in range(8)))
-    assert ["image/png" in output.data for output in shown] == [True] * 4 + [False] * 4
+    assert ["image/png" in output.get("data", {}) for output in shown] == [True] * 4 + [False] * 4
+
+
+def test_a_notebook_shows_so_much_and_its_reports():
+    def flood(n):
+        return new_code_cell(
+            "", outputs=[new_output("stream", name="stdout", text="x" * 20_000) for _ in range(n)]
+        )
+
+    graded = {"nbgrader": {"grade": True, "solution": False, "schema_version": 3}}
+    report = [new_output("display_data", data={"text/html": "<b>right</b>"})]
+    cells = [flood(50) for _ in range(10)] + [new_code_cell("", outputs=report, metadata=graded)]
+    notebook, _ = CleanOutputs().preprocess(new_notebook(cells=cells), {})
+    assert len(nbformat.writes(notebook)) < 1_500_000
+    assert "shows too much already" in notebook.cells[9].outputs[0].text
+    assert notebook.cells[10].outputs[0].data["text/html"] == "<b>right</b>"
+
+
+@pytest.mark.parametrize("code", ["</i><i>", "<b><i></b></i>", "<script>", "<p a=b ", "<a href=x>"])
+def test_html_that_is_slow_to_clean_is_not(code):
+    start = time.perf_counter()
+    clean_html((code * 60_000)[:59_999])
+    assert time.perf_counter() - start < 20  # the squares of 60,000 took minutes
 
 
 def test_a_progress_bar_is_its_last_state():

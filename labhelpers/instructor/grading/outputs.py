@@ -34,9 +34,10 @@ Notebook = tuple[NotebookNode, ResourcesDict]
 
 # How much of a notebook is shown. Lengths in characters; an image counts as base64.
 _MOST_TEXT = 12_000  # of one output
-_MOST_HTML = 200_000  # without images
+_MOST_HTML = 60_000  # without images
 _MOST_IMAGE = 6_000_000
-_MOST_IMAGES = 24_000_000  # of a notebook
+_MOST_SHOWN = 24_000_000  # of a notebook's images; text and HTML count
+_TEXT_COUNTS = 20  # times as much
 _MOST_OUTPUTS = 60  # of a cell
 _MOST_SOURCE = 100_000  # of a cell
 _DEEPEST = 100  # elements within elements; the time to clean them grows with the square
@@ -61,7 +62,9 @@ _CLASSES = re.compile(r"(highlight|dataframe|[a-z][a-z0-9]{0,2})( [a-z][a-z0-9]{
 
 # A whole element that bleach would leave as text, and text that a browser can only read as one of
 # the elements and attributes that `clean_html` leaves.
-_INVISIBLE = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_INVISIBLE = re.compile(
+    r"<(script|style)\b[^>]{0,999}>.{0,20000}?</\1\s*>", re.IGNORECASE | re.DOTALL
+)
 _NO_IMAGE = re.compile(r"<img(?![^>]* src=)[^>]*>")
 _HARMLESS = re.compile(
     rf"</?(?:{'|'.join(sorted(_TAGS, key=len, reverse=True))})"
@@ -119,7 +122,7 @@ class CleanOutputs(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
         """Change the notebook in place and return it."""
         nb.metadata.pop("widgets", None)  # without outputs of widgets it is a burden only
-        room = _MOST_IMAGES
+        room = _MOST_SHOWN
         for cell in nb.cells:
             if cell.cell_type == "code":
                 room = _clean_cell(cell, room)
@@ -154,12 +157,11 @@ def clean_html(text: str) -> str:
     Args:
         text: HTML from anywhere.
     """
-    text = _INVISIBLE.sub("", str(text))
-    without_images = _IMAGE.sub("", text)
+    without_images = _IMAGE.sub("", str(text))
     if len(without_images) > _MOST_HTML or _depth(without_images) > _DEEPEST:
         return f"<pre>{html.escape(_cut(without_images, _MOST_TEXT))}</pre>"
     cleaned = bleach.clean(
-        text,
+        _INVISIBLE.sub("", str(text)),
         tags=_TAGS,
         attributes=_allows,
         protocols={"http", "https", "mailto", "data"},  # `_allows` knows where
@@ -198,7 +200,7 @@ def _depth(text: str) -> int:
     """Return how many elements are open at once at most, roughly."""
     depth = deepest = 0
     for end, _ in re.findall(r"<(/?)(?!br|img|hr|col\b|p\b|li\b|t[rdh]\b)([a-zA-Z])", text):
-        depth += -1 if end else 1
+        depth = max(depth + (-1 if end else 1), 0)
         deepest = max(depth, deepest)
     return deepest
 
@@ -249,7 +251,7 @@ def _clean_cell(cell: NotebookNode, room: int) -> int:
 
     Args:
         cell: The cell, changed in place.
-        room: How many characters of images the notebook may still show.
+        room: How much the notebook may still show, in characters of images.
 
     Returns:
         What is left of it.
@@ -260,46 +262,71 @@ def _clean_cell(cell: NotebookNode, room: int) -> int:
         half = _MOST_OUTPUTS // 2
         note = f"… {left_out:,} outputs are not shown …\n"
         outputs[half:-half] = [new_output("stream", name="stdout", text=note)]
-    for output in outputs:
+    for place, output in enumerate(outputs):
+        cost = 0 if is_grade(cell) else _cost(output)  # a report is always shown
+        if cost > room:
+            note = "[An output is not shown here: this notebook shows too much already.]\n"
+            outputs[place] = new_output("stream", name="stdout", text=note)
+            continue
+        room -= cost
         if output.output_type == "stream":
             output.text = _clean_text(output.text)
         elif output.output_type == "error":
             output.ename, output.evalue = output.ename[:200], _clean_text(output.evalue)
             output.traceback = _clean_traceback(output, hide=is_grade(cell))
         else:
-            room = _clean_data(output, room)
+            output.data = _clean_data(output.data)
+            output.metadata = NotebookNode(
+                {kind: _sizes(value) for kind, value in output.metadata.items() if kind in _IMAGES}
+                | {name: value for name, value in output.metadata.items() if name == "labhelpers"}
+            )
     return room
 
 
-def _clean_data(output: NotebookNode, room: int) -> int:
-    """Clean what was displayed; see `_clean_cell`."""
-    clean = {}
+def _cost(output: NotebookNode) -> int:
+    """Return how much an output shows, in characters of images."""
+    if output.output_type == "stream":
+        return _TEXT_COUNTS * min(len(output.text), _MOST_TEXT)
+    if output.output_type == "error":
+        return _TEXT_COUNTS * _MOST_TEXT
+    cost = 0
     for kind, value in output.data.items():
-        if kind in _TEXTS and isinstance(value, str):
+        if _is_image(kind, value):
+            cost += len(value)
+        elif isinstance(value, str):
+            text = len(_IMAGE.sub("", value))
+            most = _MOST_HTML if kind == "text/html" else _MOST_TEXT
+            cost += len(value) - text + _TEXT_COUNTS * min(text, most)
+    return cost
+
+
+def _clean_data(data: NotebookNode) -> NotebookNode:
+    """Return what was displayed, cleaned."""
+    clean = {}
+    for kind, value in data.items():
+        if not isinstance(value, str):
+            continue
+        if kind in _TEXTS:
             clean[kind] = _clean_text(value)
-        elif kind == "text/html" and isinstance(value, str):
+        elif kind == "text/html":
             clean[kind] = _hide_paths_in_html(clean_html(value))
-        elif kind == "text/markdown" and isinstance(value, str):
+        elif kind == "text/markdown" and "text/html" not in data:
             markdown = _render(_cut(value, _MOST_TEXT), {})
-            clean.setdefault("text/html", _hide_paths_in_html(clean_html(markdown)))
-        elif kind in _IMAGES and isinstance(value, str) and _is_image(kind, value):
+            clean["text/html"] = _hide_paths_in_html(clean_html(markdown))
+        elif _is_image(kind, value):
             clean[kind] = value
-    room -= sum(len(value) for kind, value in clean.items() if kind in (*_IMAGES, "text/html"))
-    if not clean or room < 0:
-        kinds = ", ".join(output.data) or "nothing"
-        clean = {"text/plain": f"[An output is not shown here: {_cut(kinds, 200)}]"}
-    output.data = NotebookNode(clean)
-    output.metadata = NotebookNode(
-        {kind: _sizes(value) for kind, value in output.metadata.items() if kind in _IMAGES}
-        | {name: value for name, value in output.metadata.items() if name == "labhelpers"}
-    )
-    return max(room, 0)
+    if not clean:
+        kinds = _cut(", ".join(map(str, data)) or "nothing", 200)
+        clean = {"text/plain": f"[An output is not shown here: {kinds}]"}
+    return NotebookNode(clean)
 
 
-def _is_image(kind: str, value: str) -> bool:
+def _is_image(kind: str, value: object) -> bool:
     """Return True for an image that is not too large and cannot end the attribute that holds it."""
-    encoded = kind != "image/svg+xml"  # the template encodes SVG, in which nothing runs then
-    return len(value) <= _MOST_IMAGE and (not encoded or bool(_BASE64.fullmatch(value)))
+    if kind not in _IMAGES or not isinstance(value, str) or len(value) > _MOST_IMAGE:
+        return False
+    # The template encodes SVG, in which nothing runs then.
+    return kind == "image/svg+xml" or bool(_BASE64.fullmatch(value))
 
 
 def _sizes(metadata: object) -> dict[str, int | str]:
