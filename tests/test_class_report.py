@@ -6,7 +6,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbgrader.api import Gradebook
 
-from labhelpers.checks.verdict import mistake_texts
+from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.grading import class_report
 from labhelpers.instructor.grading.class_report import class_facts, render, write_class_report
@@ -122,7 +122,7 @@ def test_a_mistake_is_named_by_its_concept_with_an_example_of_three_or_more():
     traces = [trace(name, wrong) for name in ("ann", "bob", "eve")]
     answers = {"generator-unet": {name: OWN for name in ("ann", "bob", "eve")}}
     (row,) = facts_of(traces, answers)["mistakes"]
-    assert row["count"] == 3 and row["concept"] == mistake_texts(*MISTAKE)["concept"]
+    assert row["count"] == 3 and row["concept"] == read_concepts(MISTAKE[0])[MISTAKE[1]]
     assert "class GeneratorUNet" in row["example"]
     wrong[0]["mistakes"] = ["no-longer-known"]
     (row,) = facts_of(traces[:2], answers)["mistakes"]

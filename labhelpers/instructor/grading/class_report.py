@@ -15,7 +15,8 @@ import pandas as pd
 from nbgrader.apps import NbGraderAPI
 from nbgrader.utils import is_solution
 
-from labhelpers.checks.verdict import TEXTS_FILE, mistake_texts, read_json
+from labhelpers.checks.verdict import TEXTS_FILE, read_json
+from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import (
     REPOSITORY,
     CourseError,
@@ -283,10 +284,7 @@ def _mistakes(
 
 def _concept(exercise: str, mistake: str) -> str:
     """Return the concept behind a mistake; of one that is no longer in the table, its id."""
-    try:
-        return mistake_texts(exercise, mistake)["concept"]
-    except KeyError:
-        return mistake.replace("-", " ")
+    return read_concepts(exercise).get(mistake, mistake.replace("-", " "))
 
 
 def _items(traces: Sequence[Trace]) -> list[dict[str, Any]]:
