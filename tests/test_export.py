@@ -41,6 +41,7 @@ def graded(toy_template, tmp_path_factory):
         enter(gradebook, "Doe, John", 1, None, last_name='Doe "JD"', first_name="John")
         enter(gradebook, "=HYPERLINK(1)", 0, 0, last_name="+49", first_name="@x", email="-1")
         enter(gradebook, "zoe")
+        enter(gradebook, "model-answer", 2)  # no student
     (root / "build" / "submitted" / "late" / "toy").mkdir(parents=True)
     trace = {"student": "ann", "assignment": "toy", "series": 1, "key": "", "graded_at": ""}
     trace |= {"version": "", "sandboxed": True, "events": [], "seconds": {}, "cells": []}

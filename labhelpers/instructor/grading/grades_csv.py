@@ -14,6 +14,7 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.plugins import ExportPlugin
 from traitlets import Enum
 
+from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
 from labhelpers.instructor.grading.authority import read_release
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.ledger import Trace, read_traces
@@ -49,7 +50,8 @@ class GradesCsv(ExportPlugin):
       ID` or `SIS User ID`) or by the name, and assignments by their titles.
 
     What was not handed in, not graded, or waits for a person is empty, never 0: an import would
-    publish it. The file is UTF-8 with a byte-order mark, by which Excel knows it.
+    publish it. Samples of `labhelpers lab` are left out. The file is UTF-8 with a byte-order mark,
+    by which Excel knows it.
     """
 
     columns = Enum(["plain", "moodle", "canvas"], "plain", help="For whom").tag(config=True)
@@ -96,7 +98,9 @@ def _submissions(
         traces = {
             one["student"]: one for one in read_traces(course.coursedir.db_url, assignment.name)
         }
-        for student in sorted({*people, *files}, key=lambda name: _name(name, people.get(name))):
+        for student in sorted(
+            {*people, *files} - {MODEL, UNTOUCHED}, key=lambda name: _name(name, people.get(name))
+        ):
             if not students or student in map(str, students):
                 found.append(
                     _Submission(
