@@ -321,6 +321,25 @@ def test_without_the_sandbox_a_process_stays_behind() -> None:
 
 
 @pytest.mark.sandbox
+def test_no_process_keeps_the_sandbox_of_a_kernel_that_ended(mode: dict[str, bool]) -> None:
+    code = """
+        import glob, os, sys, time
+        if os.fork() == 0:
+            for path in glob.glob("/proc/[0-9]*/fd/*"):
+                try:
+                    os.set_inheritable(os.open(path, os.O_WRONLY | os.O_NONBLOCK), True)
+                except OSError:
+                    pass
+            os.execv(sys.executable, [sys.executable, "-Ic", "import time; time.sleep(90)", "held"])
+        time.sleep(2)
+        os._exit(0)"""
+    began = time.monotonic()
+    run(textwrap.dedent(code), **mode)
+    assert time.monotonic() - began < 60
+    assert not _find("held")
+
+
+@pytest.mark.sandbox
 def test_a_signal_to_all_reaches_this_kernel_alone(mode: dict[str, bool]) -> None:
     code = "import os; os.kill(-1, 9)"
     texts, _ = run(code, "import os; os._exit(3)", "1 + 1", **mode)

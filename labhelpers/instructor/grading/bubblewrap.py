@@ -42,7 +42,8 @@ class Limits:
     notebook_seconds: float = 600
     """Time for all cells together."""
     memory_mb: int = 4096
-    """Memory of all processes together; pages that processes share count once."""
+    """Memory of all processes together; pages that processes share count once. A kernel that has
+    imported torch and its like needs 1,000."""
     cpu_seconds: int = 900
     """Processor time of all processes that run, together."""
     processes: int = 64

@@ -307,7 +307,8 @@ class SandboxProvisioner(LocalProvisioner):
         while process.poll() is None:
             try:
                 processes = self._processes(process)
-            except psutil.NoSuchProcess:
+            except psutil.NoSuchProcess:  # the kernel has ended: nothing of it stays
+                self.kill_all()
                 break
             if len(processes) > limits.processes:
                 self.parent.kill_now(f"more than {limits.processes} processes")
