@@ -23,7 +23,7 @@ from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.report import Report
 from labhelpers.checks.runner import run_cases
-from labhelpers.instructor.authoring.edits import read_concepts
+from labhelpers.instructor.authoring.edits import edited, read_concepts, read_mistakes
 from labhelpers.instructor.course.nbgrader import REPOSITORY
 
 
@@ -165,6 +165,15 @@ def test_a_hidden_report_quotes_nothing_that_a_student_wrote() -> None:
     report = judge("generator-step", talkative, HIDDEN)
     assert report.notes == [("stopped", "an error")]
     assert "secret" in judge("generator-step", talkative).text
+
+
+def test_an_activation_at_the_end_shows_where_all_logits_are_positive() -> None:
+    mistake = read_mistakes()["discriminator"]["activation-at-the-end"]
+    answer = load("discriminator", edited(solutions()["discriminator"], [mistake]))
+    series = 767_981_032
+    logits = numbers("discriminator", series)["reference"]["values"]["default channels"]
+    assert min(logits["numbers"]) > 0
+    assert judge("discriminator", answer, series).status == "partly"
 
 
 def test_each_series_has_its_own_seeds_and_takes_the_options_in_turn() -> None:

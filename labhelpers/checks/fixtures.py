@@ -62,13 +62,14 @@ def make_dataset(
     place = place.reshape(-1, 1, 1, 1)
     # Large samples of hashed numbers are much alike: what is the same in all subjects of a data set
     # differs from seed to seed as well.
-    bend1, bend2, low, high, first, last = hashed((6,), seed + 2_000).tolist()
+    bend1, bend2, low1, low2, high1, high2, first, last = hashed((8,), seed + 2_000).tolist()
     # Subject by subject, T1 leans more to the left and T2 more to the right of their range.
     u1 = hashed(size, seed).abs() ** (1 + 2 * place + 0.3 * abs(bend1))
     u2 = 1 - hashed(size, seed + 1).abs() ** (3 * place + 0.3 * abs(bend2)) * (0.4 + 0.6 * u1)
     if not extremes:  # each subject has a smallest and a largest value of its own
-        start, width = 0.3 - 0.2 * place + 0.05 * low, 0.15 + 0.45 * place + 0.05 * high
-        u1, u2 = (start + width * u for u in (u1, u2))
+        start, width = 0.3 - 0.2 * place, 0.15 + 0.45 * place
+        u1 = start + 0.05 * low1 + (width + 0.05 * high1) * u1
+        u2 = start + 0.05 * low2 + (width + 0.05 * high2) * u2
     t1, t2 = (_on_grid(u) for u in (u1, u2))
     low, high = (2 * end - 1 for end in EMPTY)
     t1 = torch.where((t1 > low) & (t1 < high), t1 - _SHIFT, t1)

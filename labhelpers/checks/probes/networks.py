@@ -50,17 +50,23 @@ def _discriminators(answer: Any, setting: Setting, n_inputs: int) -> Iterator[Ca
     in_channels = setting.choose(2, 3)
 
     def default(log: Log) -> None:
-        _try(answer(), [1] * n_inputs, setting, log)
+        _try(answer(), [1] * n_inputs, setting, log, negated=True)
 
     def channels(log: Log) -> None:
-        _try(answer(in_channels=in_channels), [in_channels] * n_inputs, setting, log)
+        network = answer(in_channels=in_channels)
+        _try(network, [in_channels] * n_inputs, setting, log, negated=True)
 
     yield Case("default channels", default)
     yield Case(f"in_channels={in_channels}", channels)
 
 
 def _try(
-    network: Any, channels: Sequence[int], setting: Setting, log: Log, brief: bool = False
+    network: Any,
+    channels: Sequence[int],
+    setting: Setting,
+    log: Log,
+    brief: bool = False,
+    negated: bool = False,
 ) -> None:
     """Look at what a new network computes, forwards and backwards.
 
@@ -70,6 +76,8 @@ def _try(
         setting: Seeds and number type.
         log: Takes what is observed.
         brief: Take one image, and leave out repetition and evaluation mode, for a large network.
+        negated: Change the sign of the last layer before evaluation mode: the few logits may all be
+            positive, and now the first one is seen with either sign.
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"Expected a network (an nn.Module), got a {type(network).__name__}.")
@@ -103,7 +111,16 @@ def _try(
     if not brief:
         with torch.no_grad():
             network.eval()
-            log("evaluation", network(*_inputs(1, channels, setting)).reshape(-1))
+            one = [x[:1] for x in inputs] if negated else _inputs(1, channels, setting)
+            for parameter in _last_layer(used) if negated else ():
+                parameter.neg_()
+            log("evaluation", network(*one).reshape(-1))
+
+
+def _last_layer(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Return the last weight, and the bias that follows it, of parameters in the order of use."""
+    weights = [place for place, parameter in enumerate(parameters) if parameter.ndim > 1]
+    return parameters[weights[-1] :] if weights else []
 
 
 def _belonging(own: int, used: int) -> str:
