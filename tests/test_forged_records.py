@@ -17,7 +17,7 @@ from checking import HIDDEN, LIMIT, answers, load, numbers
 from labhelpers.checks import verdict
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.checks.fingerprint import has_fraction
+from labhelpers.checks.fingerprint import n_fractions
 from labhelpers.checks.records import TOLERANCES, Numbers, Observed, Record, read_record
 from labhelpers.checks.runner import run_cases
 
@@ -61,7 +61,7 @@ def plain_ones_known(replayed: Observed, right: Observed) -> Observed:
     result = copy.deepcopy(replayed)
     for name, cases in right.items():
         for label, value in cases.items():
-            if not has_fraction(value) and not name.startswith("proof-"):
+            if not n_fractions(value) and not name.startswith("proof-"):
                 result.setdefault(name, {})[label] = value
     return result
 
@@ -128,7 +128,7 @@ def test_the_same_rule_holds_in_the_visible_check(exercise: str) -> None:
     observed = copy.deepcopy(reference)
     for name, cases in reference.items():
         for label, value in cases.items():
-            if has_fraction(value) or name.startswith("proof-"):
+            if n_fractions(value) or name.startswith("proof-"):
                 observed[name][label] = {"shape": [], "numbers": [0.123]}
     report = told(record_of(exercise, 0, observed, {}), numbers(exercise, 0))
     assert report.score == 0, report.text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labhelpers.checks.cases import PROOF
-from labhelpers.checks.fingerprint import has_fraction, same
+from labhelpers.checks.fingerprint import n_fractions, same
 from labhelpers.checks.records import ItemTexts, LayerRecord, Numbers, Observed, Run
 from labhelpers.checks.trace import matching_layers
 
@@ -78,17 +78,21 @@ class Comparison:
     def shows_work(self) -> bool:
         """Return True if the run holds something right that nobody has without computing it.
 
-        That is a number that is not whole, a proof that a probe asks for, or what arrives at the
-        first half of the layers of a network. All else that items look at, such as shapes, words
-        and truth values, can be written down without solving the exercise.
+        That is two observations with numbers that are not whole, or one with three of them (one or
+        two can be met by luck); a proof that a probe asks for; or what arrives at the first half of
+        the layers of a network. All else that items look at, such as shapes, words and truth
+        values, can be written down without an answer.
         """
-        proven = any(
-            name.startswith(PROOF) or (name in self.items and has_fraction(value))
+        right = [
+            (name, value)
             for name, cases in self.expected.items()
             for label, value in cases.items()
             if same(self.observed(name, label), value, self.run["tolerance"])
-        )
-        return proven or any(
+        ]
+        sizes = [n for name, value in right if name in self.items and (n := n_fractions(value))]
+        if len(sizes) > 1 or sum(sizes) > 2 or any(name.startswith(PROOF) for name, _ in right):
+            return True
+        return any(
             2 * matching_layers(self.run["traces"].get(label, []), layers, self.run["tolerance"])
             >= len(layers)
             for label, layers in self.traces.items()

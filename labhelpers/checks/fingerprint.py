@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["PERIOD", "compact", "describe", "fill", "has_fraction", "hashed", "observe", "same"]
+__all__ = ["PERIOD", "compact", "describe", "fill", "hashed", "n_fractions", "observe", "same"]
 
 Observation = Any  # a plain value, or {"shape": [...], "numbers": [...], "range": [low, high]}
 
@@ -153,14 +153,14 @@ def same(observed: Observation, expected: Observation, tolerance: float = 1e-4) 
     return type(observed) is type(expected) and observed == expected
 
 
-def has_fraction(observation: Observation) -> bool:
-    """Return True if an observation holds a number that is not whole.
+def n_fractions(observation: Observation) -> int:
+    """Return how many numbers of an observation are not whole.
 
     Whole numbers, words and truth values can be guessed: counts, zeros, the ends of a range.
     """
     if _is_numeric(observation):
-        return any(isinstance(x, float) and not x.is_integer() for x in observation["numbers"])
-    return isinstance(observation, list) and any(map(has_fraction, observation))
+        return sum(isinstance(x, float) and not x.is_integer() for x in observation["numbers"])
+    return sum(map(n_fractions, observation)) if isinstance(observation, list) else 0
 
 
 def describe(observation: Observation) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from labhelpers.checks.cases import ERROR
 from labhelpers.checks.comparison import Comparison, accepted_ways
-from labhelpers.checks.fingerprint import has_fraction, same
+from labhelpers.checks.fingerprint import n_fractions, same
 from labhelpers.checks.records import ItemTexts, MistakeNumbers, Numbers, Observed, Run
 
 __all__ = ["Match", "known_mistakes", "marks_of"]
@@ -105,7 +105,7 @@ def _matches(
             if identifies and _all_seen(marks, run):
                 certain = _all_seen(_places(stored["differs"]), run)
                 consistent = _all_seen(_places(stored["clues"]), run)
-                shows_work = any(map(has_fraction, marks.values()))
+                shows_work = any(map(n_fractions, marks.values()))
                 yield Match(name, frozenset(marks), certain, consistent, shows_work)
 
 
