@@ -381,8 +381,8 @@ def test_a_dask_cluster_with_postgresql_gives_the_same_gradebook(
     class_course, graded, cluster, postgresql, tmp_path, monkeypatch
 ):
     root = copy_course(class_course, tmp_path / "course")
+    copy_gradebook(db_url(root), postgresql)
     monkeypatch.setenv("LABHELPERS_DB_URL", postgresql)
-    build_student(root)  # a gradebook of its own
     assert db_url(root) == postgresql
     outcome = grade("toy", (), root, scheduler=cluster)
     assert len(outcome.graded) == 7 and not outcome.failed
