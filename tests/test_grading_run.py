@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from nbgrader.api import Gradebook
 from toy import TEST, toy_notebook, write_source
 
+from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import hand_in
@@ -272,10 +274,49 @@ def test_a_full_disk_stops_the_run_in_words(toy_course, monkeypatch):
     assert list(grade("toy", (), toy_course).graded) == ["ann"]
 
 
+def test_a_series_on_which_a_reference_solution_fails_is_not_used(toy_course, monkeypatch):
+    url, tried = db_url(toy_course), []
+
+    def numbers_for(exercise, series):
+        tried.append((exercise, series))
+        if len(tried) < 3:
+            raise BuildError(f"The solution of {exercise} fails.")
+
+    monkeypatch.setattr(run, "numbers_for", numbers_for)
+    series = run._begin(url, "toy", ["double", "triple"])
+    assert [exercise for exercise, _ in tried] == ["double", "double", "double", "triple"]
+    assert tried[2][1] == tried[3][1] == series == open_run(url, "toy")
+    tried.clear()
+    assert run._begin(url, "toy", []) == series
+    monkeypatch.setattr(run, "_DRAWS", 2)
+    with pytest.raises(BuildError, match="double fails"):
+        run._begin(url, "toy", ["double"])
+
+
+def test_results_wait_for_the_numbers_while_the_workers_go_on():
+    until, came = Future(), []
+
+    def results():
+        for number in range(4):
+            came.append(number)
+            if number == 2:
+                until.set_result(None)
+            yield number
+
+    held = run._held_back(results(), until)
+    assert next(held) == 0 and came == [0, 1, 2]
+    assert [*held] == [1, 2, 3]
+    failing = Future()
+    failing.set_exception(BuildError("no"))
+    with pytest.raises(BuildError):
+        list(run._held_back(iter([1]), failing))
+
+
 COMMAND = """\
 import sys
 from pathlib import Path
 from labhelpers.instructor.grading.run import grade
+from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError
 print("ready", flush=True)
 try:

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde
 from tqdm import tqdm
 
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import (
     REPOSITORY,
     CourseError,
@@ -30,11 +33,26 @@ from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.authority import read_release
 from labhelpers.instructor.grading.execute import Executed, Job
 from labhelpers.instructor.grading.keys import key_of, same_submission
+from labhelpers.instructor.grading.numbers import numbers_for
 from labhelpers.instructor.grading.sandbox import Limits, sandbox_problem
 from labhelpers.instructor.grading.submitted import normalise_in_place
-from labhelpers.instructor.grading.workers import AGAIN, DaskWorkers, LocalWorkers, execute_all
+from labhelpers.instructor.grading.workers import (
+    AGAIN,
+    DaskWorkers,
+    LocalWorkers,
+    Result,
+    execute_all,
+)
 
 __all__ = ["AutogradeInHalves", "Outcome", "Plan", "carry_out", "grade", "plan"]
+
+
+# Submissions of a run among which there will be wrong answers to most exercises.
+_MANY = 8
+# Submissions per worker from which on it pays to import the packages once and fork kernels.
+_TO_FORK = 4
+# Series to try before a reference solution counts as wrong.
+_DRAWS = 3
 
 
 @dataclass
@@ -48,6 +66,7 @@ class Plan:
         afresh: Those of them that are new or changed, and get the series of this run.
         unchanged: Students whose submissions are graded already.
         failed: Why there is nothing to grade of a student.
+        exercises: Ids of the exercises whose answers are judged by records.
         notices: What was mended in the folder of submissions, a sentence each.
     """
 
@@ -57,6 +76,7 @@ class Plan:
     afresh: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    exercises: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
 
@@ -157,6 +177,8 @@ def plan(
             ledger.outdate(course.coursedir.db_url, assignment, students)
         keys = ledger.read_keys(course.coursedir.db_url, assignment)
         present = _graded(course, assignment)
+    names = [cell.grade_id.removeprefix("check-") for cell in release.cells if cell.grade]
+    todo.exercises = [name for name in names if name in EXERCISES]
     for student in students:
         folder = submitted / student / assignment
         notebook = folder / f"{assignment}.ipynb"
@@ -227,17 +249,24 @@ def _grade_all(
     show: Callable[[str], None],
 ) -> None:
     db_url, assignment = todo.course.coursedir.db_url, todo.assignment
-    if todo.afresh:
-        series = ledger.begin_run(db_url, assignment)
-        ledger.set_series(db_url, assignment, todo.afresh, series)
     crew = (
         DaskWorkers(scheduler, sandboxed)
         if scheduler
         else LocalWorkers(min(workers or os.cpu_count() or 1, len(todo.keys)))
     )
     progress = _Progress(len(todo.keys), outcome, show)
+    numbers = ThreadPoolExecutor(1)
     try:
-        for job, result in execute_all(_jobs(todo, outcome, progress, sandboxed), crew):
+        known = None
+        if todo.afresh:
+            series = _begin(db_url, assignment, todo.exercises)
+            ledger.set_series(db_url, assignment, todo.afresh, series)
+            if len(todo.afresh) >= _MANY:
+                known = numbers.submit(_work_out, todo.exercises, series)
+        forked = len(todo.keys) >= _TO_FORK * crew.room
+        jobs = _jobs(todo, outcome, progress, sandboxed, forked)
+        results = execute_all(jobs, crew)
+        for job, result in _held_back(results, known):
             student = job.student
             if isinstance(result, Executed):
                 try:
@@ -257,8 +286,44 @@ def _grade_all(
         ) from None
     finally:
         progress.close()
+        numbers.shutdown(wait=False, cancel_futures=True)
         crew.close()
     ledger.end_run(db_url, assignment)
+
+
+def _begin(db_url: str, assignment: str, exercises: list[str]) -> int:
+    """Return the series of the run: one on which the reference solutions work."""
+    for _ in range(_DRAWS):
+        series = ledger.begin_run(db_url, assignment)
+        try:
+            for exercise in exercises:
+                numbers_for(exercise, series)
+            return series
+        except BuildError as error:
+            ledger.end_run(db_url, assignment)
+            problem = error
+    raise problem
+
+
+def _work_out(exercises: list[str], series: int) -> None:
+    """Work out what known mistakes give, which takes a while, before the writer asks for it."""
+    for exercise in exercises:
+        numbers_for(exercise, series, mistakes=True)
+
+
+def _held_back(
+    results: Iterator[tuple[Job, Result]], until: Future[None] | None
+) -> Iterator[tuple[Job, Result]]:
+    """Yield results, none before `until` is done; meanwhile the workers go on."""
+    waiting = []
+    for result in results:
+        waiting.append(result)
+        if until is None or until.done():
+            yield from waiting
+            waiting.clear()
+    if until:
+        until.result()
+    yield from waiting
 
 
 class _Progress:
@@ -284,7 +349,9 @@ class _Progress:
         self._bar.close()
 
 
-def _jobs(todo: Plan, outcome: Outcome, progress: _Progress, sandboxed: bool) -> Iterator[Job]:
+def _jobs(
+    todo: Plan, outcome: Outcome, progress: _Progress, sandboxed: bool, forked: bool
+) -> Iterator[Job]:
     folders = todo.course.coursedir
     limits = todo.course.config.ExecuteSubmission.get("limits", Limits())
     for student in todo.keys:
@@ -298,7 +365,7 @@ def _jobs(todo: Plan, outcome: Outcome, progress: _Progress, sandboxed: bool) ->
             progress.advance(student)
             continue
         series = ledger.series_for(folders.db_url, todo.assignment, student)
-        yield Job(student, todo.assignment, notebook, series, sandboxed, limits=limits)
+        yield Job(student, todo.assignment, notebook, series, sandboxed, forked, limits)
 
 
 class AutogradeInHalves(Autograde):

@@ -15,8 +15,9 @@ from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.grading.execute import Executed, Job, execute
 from labhelpers.instructor.grading.keys import code_digest
 
-__all__ = ["AGAIN", "DaskWorkers", "LocalWorkers", "Workers", "execute_all"]
+__all__ = ["AGAIN", "DaskWorkers", "LocalWorkers", "Result", "Workers", "execute_all"]
 
+#: What comes of a job: an exception if the job is not to blame.
 Result = Executed | Exception
 
 # A job whose worker died this often was alone in it each time: it is the reason.
