@@ -12,10 +12,9 @@ from labhelpers.instructor.course.preprocessors import (
     RemoveMarkers,
     RunElsewhere,
 )
-from labhelpers.instructor.grading.exporter import RepairingExporter
-from labhelpers.instructor.grading.feedback import FeedbackExporter
-from labhelpers.instructor.grading.grades_csv import GradesCsv
-from labhelpers.instructor.grading.outputs import (
+from labhelpers.instructor.grading.pages.feedback import FeedbackExporter
+from labhelpers.instructor.grading.pages.grades_csv import GradesCsv
+from labhelpers.instructor.grading.pages.outputs import (
     CleanForReaders,
     CleanOutputs,
     clean_html,
@@ -26,6 +25,7 @@ from labhelpers.instructor.grading.preprocessors import (
     JudgeSubmission,
     WriteTrace,
 )
+from labhelpers.instructor.grading.repair.exporter import RepairingExporter
 
 c = get_config()
 root = Path(__file__).resolve().parent

@@ -8,10 +8,10 @@ from nbgrader.api import Gradebook
 
 from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
-from labhelpers.instructor.grading import class_report
-from labhelpers.instructor.grading.class_report import class_facts, render, write_class_report
 from labhelpers.instructor.grading.ledger import write_trace
-from labhelpers.instructor.grading.similar import alike_answers, anonymous, vocabulary
+from labhelpers.instructor.grading.pages import class_report
+from labhelpers.instructor.grading.pages.class_report import class_facts, render, write_class_report
+from labhelpers.instructor.grading.pages.similar import alike_answers, anonymous, vocabulary
 from labhelpers.instructor.sources import read_solutions
 
 EXERCISES = {"generator-unet": 5.0, "generator-step": 3.0}

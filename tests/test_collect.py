@@ -19,11 +19,11 @@ from toy import write_toy_course
 from labhelpers.instructor.cli import commands
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.course.release import build_student
-from labhelpers.instructor.grading import archives
-from labhelpers.instructor.grading.collect import collect
-from labhelpers.instructor.grading.roster import read_roster, safe_id
-from labhelpers.instructor.grading.students import Owner
-from labhelpers.instructor.grading.submitted import normalise_in_place, read_time
+from labhelpers.instructor.grading.intake import archives
+from labhelpers.instructor.grading.intake.collect import collect
+from labhelpers.instructor.grading.intake.roster import read_roster, safe_id
+from labhelpers.instructor.grading.intake.students import Owner
+from labhelpers.instructor.grading.intake.submitted import normalise_in_place, read_time
 
 ROSTER = """id,first_name,last_name,email
 s1,Ann,Smith,ann@uni.edu

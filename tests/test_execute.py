@@ -7,8 +7,8 @@ import pytest
 from nbformat import v4
 
 from labhelpers.checks.handover import MIME_TYPE
-from labhelpers.instructor.grading.execute import Job, execute, has_run
-from labhelpers.instructor.grading.sandbox import Limits
+from labhelpers.instructor.grading.kernels.execute import Job, execute, has_run
+from labhelpers.instructor.grading.kernels.sandbox import Limits
 
 STEP = "def generator_step(generator, optimizer, criterion, real_t1, real_t2):\n    {}"
 WORKS = "print('works')"

@@ -18,8 +18,8 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading.feedback import FeedbackExporter
-from labhelpers.instructor.grading.outputs import (
+from labhelpers.instructor.grading.pages.feedback import FeedbackExporter
+from labhelpers.instructor.grading.pages.outputs import (
     CleanOutputs,
     clean_html,
     hide_paths,

@@ -13,8 +13,8 @@ from nbgrader.nbgraderformat import MetadataValidator
 
 from labhelpers.instructor.course.nbgrader import assignments, grade_id, open_course
 from labhelpers.instructor.course.samples import hand_in
-from labhelpers.instructor.grading.authority import read_release
-from labhelpers.instructor.grading.repair import repair
+from labhelpers.instructor.grading.repair.authority import read_release
+from labhelpers.instructor.grading.repair.repair import repair
 
 NAMES = assignments()
 SEEDS = 10

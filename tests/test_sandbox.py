@@ -22,8 +22,12 @@ from nbclient.exceptions import DeadKernelError
 
 import labhelpers
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading import sandbox
-from labhelpers.instructor.grading.sandbox import Limits, SandboxedKernelManager, sandbox_problem
+from labhelpers.instructor.grading.kernels import sandbox
+from labhelpers.instructor.grading.kernels.sandbox import (
+    Limits,
+    SandboxedKernelManager,
+    sandbox_problem,
+)
 
 SECRET = "secret-of-the-grader"
 AMPLE = Limits(memory_mb=100_000, processes=10_000, disk_mb=10_000)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from labhelpers.instructor.grading import workers
-from labhelpers.instructor.grading.execute import Executed, Job
-from labhelpers.instructor.grading.sandbox import Limits
+from labhelpers.instructor.grading.kernels.execute import Executed, Job
+from labhelpers.instructor.grading.kernels.sandbox import Limits
 from labhelpers.instructor.grading.workers import LocalWorkers, execute_all
 
 

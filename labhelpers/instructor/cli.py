@@ -129,7 +129,7 @@ def collect(path: Path, assignment: str, roster: Path | None) -> None:
     be several, gets a folder unknown-NAME. The report names these, what was refused, and who handed
     in nothing.
     """
-    from labhelpers.instructor.grading.collect import collect
+    from labhelpers.instructor.grading.intake.collect import collect
 
     click.echo(collect(path, assignment, roster).in_words())
 
@@ -179,7 +179,7 @@ def class_report(assignment: str) -> None:
     Points and frequent mistakes of each exercise, where students stopped, and which submissions a
     person should look at.
     """
-    from labhelpers.instructor.grading.class_report import write_class_report
+    from labhelpers.instructor.grading.pages.class_report import write_class_report
 
     click.echo(f"Wrote {write_class_report(assignment)}.")
 

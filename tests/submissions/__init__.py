@@ -17,7 +17,7 @@ from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import hand_in
 from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.autograde import autograde
-from labhelpers.instructor.grading.collect import collect
+from labhelpers.instructor.grading.intake.collect import collect
 
 __all__ = [
     "ALL_POINTS",
@@ -53,7 +53,7 @@ from torch.nn import functional as F"""
 
 #: Whatever runs for ever does so for seconds.
 _SHORT = """
-from labhelpers.instructor.grading.sandbox import Limits
+from labhelpers.instructor.grading.kernels.sandbox import Limits
 
 c.ExecuteSubmission.limits = Limits(
     cell_seconds=15, notebook_seconds=60, memory_mb=3000, disk_mb=64, processes=50, output_mb=5

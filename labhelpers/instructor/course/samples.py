@@ -16,7 +16,7 @@ from labhelpers.instructor.course.nbgrader import (
 )
 from labhelpers.instructor.course.preprocessors import remove_markers
 from labhelpers.instructor.grading.autograde import autograde, read_scores
-from labhelpers.instructor.grading.sandbox import sandbox_problem
+from labhelpers.instructor.grading.kernels.sandbox import sandbox_problem
 
 __all__ = [
     "MODEL",

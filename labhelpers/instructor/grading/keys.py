@@ -10,7 +10,7 @@ from pathlib import Path
 
 import labhelpers
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading.authority import Release
+from labhelpers.instructor.grading.repair.authority import Release
 
 __all__ = ["code_digest", "key_of", "same_submission"]
 
@@ -23,22 +23,11 @@ _CODE = (
     "labhelpers/instructor/authoring/**/*.py",
     "labhelpers/instructor/authoring/**/*.yaml",
     "labhelpers/instructor/course/preprocessors.py",
-    *(
-        f"labhelpers/instructor/grading/{name}.py"
-        for name in (
-            "authority",
-            "bubblewrap",
-            "execute",
-            "exporter",
-            "forkserver",
-            "numbers",
-            "preprocessors",
-            "reading",
-            "repair",
-            "sandbox",
-            "verdicts",
-        )
-    ),
+    "labhelpers/instructor/grading/repair/*.py",
+    "labhelpers/instructor/grading/kernels/*.py",
+    "labhelpers/instructor/grading/numbers.py",
+    "labhelpers/instructor/grading/preprocessors.py",
+    "labhelpers/instructor/grading/verdicts.py",
     "notebooks/*/*.ipynb",  # the reference solutions
 )
 

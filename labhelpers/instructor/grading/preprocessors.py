@@ -14,8 +14,8 @@ from traitlets import Bool, Instance
 import labhelpers
 from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.grading import ledger
-from labhelpers.instructor.grading.execute import Executed, Job, execute
-from labhelpers.instructor.grading.sandbox import Limits, sandbox_problem
+from labhelpers.instructor.grading.kernels.execute import Executed, Job, execute
+from labhelpers.instructor.grading.kernels.sandbox import Limits, sandbox_problem
 from labhelpers.instructor.grading.verdicts import CellTrace, score_cell
 
 __all__ = ["ExecuteSubmission", "JudgeSubmission", "WriteTrace"]

@@ -30,12 +30,12 @@ from labhelpers.instructor.course.nbgrader import (
     open_course,
 )
 from labhelpers.instructor.grading import ledger
-from labhelpers.instructor.grading.authority import read_release
-from labhelpers.instructor.grading.execute import Executed, Job
+from labhelpers.instructor.grading.intake.submitted import normalise_in_place
+from labhelpers.instructor.grading.kernels.execute import Executed, Job
+from labhelpers.instructor.grading.kernels.sandbox import Limits, sandbox_problem
 from labhelpers.instructor.grading.keys import key_of, same_submission
 from labhelpers.instructor.grading.numbers import numbers_for
-from labhelpers.instructor.grading.sandbox import Limits, sandbox_problem
-from labhelpers.instructor.grading.submitted import normalise_in_place
+from labhelpers.instructor.grading.repair.authority import read_release
 from labhelpers.instructor.grading.workers import (
     AGAIN,
     DaskWorkers,

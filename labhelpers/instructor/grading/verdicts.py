@@ -16,7 +16,7 @@ from labhelpers.checks.report import Report, display_data
 from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import grade_id
-from labhelpers.instructor.grading.execute import checked_exercise, has_run
+from labhelpers.instructor.grading.kernels.execute import checked_exercise, has_run
 from labhelpers.instructor.grading.numbers import numbers_for
 
 __all__ = ["CellTrace", "score_cell"]

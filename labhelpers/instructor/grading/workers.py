@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
 from labhelpers.instructor.course.nbgrader import CourseError
-from labhelpers.instructor.grading.execute import Executed, Job, execute
+from labhelpers.instructor.grading.kernels.execute import Executed, Job, execute
 from labhelpers.instructor.grading.keys import code_digest
 
 __all__ = ["AGAIN", "DaskWorkers", "LocalWorkers", "Result", "Workers", "execute_all"]
@@ -252,8 +252,8 @@ class DaskWorkers:
         # Defined here so that Dask sends its code, not the name of a module that may be missing.
         def problem(digest: str) -> str | None:
             try:
+                from labhelpers.instructor.grading.kernels.sandbox import sandbox_problem
                 from labhelpers.instructor.grading.keys import code_digest
-                from labhelpers.instructor.grading.sandbox import sandbox_problem
             except ImportError as error:
                 return f"{error}. Install this repository there, with its dependencies."
             if code_digest() != digest:

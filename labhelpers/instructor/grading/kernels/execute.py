@@ -17,7 +17,7 @@ from nbgrader.utils import is_grade
 
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import grade_id
-from labhelpers.instructor.grading.sandbox import Limits, SandboxedKernelManager
+from labhelpers.instructor.grading.kernels.sandbox import Limits, SandboxedKernelManager
 
 __all__ = ["Executed", "Job", "checked_exercise", "execute", "has_run"]
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, open_course
-from labhelpers.instructor.grading.archives import zip_problem
-from labhelpers.instructor.grading.attempts import Attempt, Intake
-from labhelpers.instructor.grading.ids import StudentIds
-from labhelpers.instructor.grading.recognise import read_traits
-from labhelpers.instructor.grading.roster import Roster, read_roster
-from labhelpers.instructor.grading.submitted import (
+from labhelpers.instructor.grading.intake.archives import zip_problem
+from labhelpers.instructor.grading.intake.attempts import Attempt, Intake
+from labhelpers.instructor.grading.intake.ids import StudentIds
+from labhelpers.instructor.grading.intake.recognise import read_traits
+from labhelpers.instructor.grading.intake.roster import Roster, read_roster
+from labhelpers.instructor.grading.intake.submitted import (
     TIMESTAMP,
     Line,
     keep,

@@ -13,8 +13,8 @@ import dateutil.parser
 from nbgrader.apps import NbGraderAPI
 from nbgrader.utils import parse_utc
 
-from labhelpers.instructor.grading.archives import FILE_BYTES
-from labhelpers.instructor.grading.recognise import Traits, read_traits, recognise
+from labhelpers.instructor.grading.intake.archives import FILE_BYTES
+from labhelpers.instructor.grading.intake.recognise import Traits, read_traits, recognise
 
 __all__ = [
     "TIMESTAMP",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from nbgrader.apps import NbGraderAPI
 
-from labhelpers.instructor.grading.roster import Roster, safe_id
-from labhelpers.instructor.grading.students import Owner
-from labhelpers.instructor.grading.submitted import keep, submission_folder
+from labhelpers.instructor.grading.intake.roster import Roster, safe_id
+from labhelpers.instructor.grading.intake.students import Owner
+from labhelpers.instructor.grading.intake.submitted import keep, submission_folder
 
 __all__ = ["Say", "StudentIds"]
 

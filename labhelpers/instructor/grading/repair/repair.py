@@ -9,15 +9,15 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from labhelpers.instructor.grading.authority import Release
-from labhelpers.instructor.grading.matching import Matching
-from labhelpers.instructor.grading.reading import (
+from labhelpers.instructor.grading.repair.authority import Release
+from labhelpers.instructor.grading.repair.matching import Matching
+from labhelpers.instructor.grading.repair.reading import (
     Cell,
     NotANotebook,
     Submitted,
     read_submitted,
 )
-from labhelpers.instructor.grading.slots import (
+from labhelpers.instructor.grading.repair.slots import (
     Slot,
     build_notebook,
     defined_names,

@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from typing import Any
 
-from labhelpers.instructor.grading.authority import Release
-from labhelpers.instructor.grading.reading import Cell, Submitted, merge_sides
-from labhelpers.instructor.grading.slots import Slot, defined_names, normal
+from labhelpers.instructor.grading.repair.authority import Release
+from labhelpers.instructor.grading.repair.reading import Cell, Submitted, merge_sides
+from labhelpers.instructor.grading.repair.slots import Slot, defined_names, normal
 
 __all__ = ["Matching"]
 

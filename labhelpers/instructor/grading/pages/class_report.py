@@ -28,7 +28,7 @@ from labhelpers.instructor.course.preprocessors import remove_markers
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.ledger import Trace, read_traces
-from labhelpers.instructor.grading.similar import Alike, alike_answers, anonymous, vocabulary
+from labhelpers.instructor.grading.pages.similar import Alike, alike_answers, anonymous, vocabulary
 
 __all__ = ["class_facts", "render", "write_class_report"]
 

@@ -29,7 +29,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Bool, Instance, Type, Unicode, default
 
-from labhelpers.instructor.grading.bubblewrap import (
+from labhelpers.instructor.grading.kernels.bubblewrap import (
     FIXED_ENVIRONMENT,
     INSIDE_PROGRAM,
     PACKAGE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nbgrader.apps import NbGraderAPI
 
 from labhelpers.instructor.course.nbgrader import CourseError
-from labhelpers.instructor.grading.authority import read_release
+from labhelpers.instructor.grading.repair.authority import read_release
 
 __all__ = ["Recognised", "Traits", "read_traits", "recognise"]
 

@@ -10,8 +10,8 @@ from nbformat import NotebookNode, v4
 from nbgrader.utils import compute_checksum
 
 from labhelpers.instructor.course.nbgrader import grade_id
-from labhelpers.instructor.grading.authority import Release, ReleasedCell
-from labhelpers.instructor.grading.reading import VALID_ID, Cell
+from labhelpers.instructor.grading.repair.authority import Release, ReleasedCell
+from labhelpers.instructor.grading.repair.reading import VALID_ID, Cell
 
 __all__ = ["Slot", "build_notebook", "defined_names", "has_imports", "normal", "slots_of"]
 

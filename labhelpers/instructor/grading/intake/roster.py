@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labhelpers.instructor.course.nbgrader import CourseError
-from labhelpers.instructor.grading.students import Owner
+from labhelpers.instructor.grading.intake.students import Owner
 
 __all__ = ["Match", "Roster", "read_roster", "safe_id"]
 

@@ -15,9 +15,9 @@ from nbgrader.plugins import ExportPlugin
 from traitlets import Enum
 
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
-from labhelpers.instructor.grading.authority import read_release
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.ledger import Trace, read_traces
+from labhelpers.instructor.grading.repair.authority import read_release
 
 __all__ = ["GradesCsv", "harmless"]
 

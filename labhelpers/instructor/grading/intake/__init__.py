@@ -1,0 +1,1 @@
+"""Intake: take in what students handed in, and keep it in order."""

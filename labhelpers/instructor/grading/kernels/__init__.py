@@ -1,0 +1,1 @@
+"""Kernels: run a submission in the sandbox, within limits."""

@@ -1,0 +1,1 @@
+"""What comes out: feedback pages, grades for other systems, the class report."""

@@ -1,0 +1,1 @@
+"""Repair: restore a submitted notebook against the release."""
