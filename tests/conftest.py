@@ -10,7 +10,7 @@ from submissions import write_small_course
 from toy import write_toy_course
 
 from labhelpers import data
-from labhelpers.instructor.course.nbgrader import assignments, copy_course
+from labhelpers.instructor.course.nbgrader import assignments, copy_course, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.grading import ledger
 
@@ -37,14 +37,6 @@ def no_public_repository() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_series() -> Iterator[None]:
-    """Every grading run of the tests draws the same series, whose numbers are worked out once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger, "draw_series", lambda: 314_159_265)
-        yield
-
-
 @pytest.fixture(autouse=True)
 def nothing_simulated_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process remembers that it opened simulated slices; here each test begins anew."""
@@ -56,6 +48,11 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the course outside the working tree, with its student version."""
     root = copy_course(tmp_path_factory.mktemp("course"))
     build_student(root)
+    # The same series each time: its right numbers are worked out once.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "draw_series", lambda: 314_159_265)
+        for assignment in assignments():
+            ledger.begin_run(open_course(root).coursedir.db_url, assignment)
     return root
 
 
