@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -225,6 +226,16 @@ def test_states_and_settings_survive_the_answer() -> None:
     before = state()
     assert judge("mean-image", reckless).status == "right"
     assert state() == before
+
+
+def test_an_answer_is_checked_in_a_folder_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert judge("mean-image", load("mean-image")).status == "right"
 
 
 def test_an_answer_runs_on_one_thread() -> None:

@@ -39,6 +39,19 @@ def _default_device() -> torch.device:
     return torch.empty(0).device
 
 
+def _working_folder() -> str:
+    """Return the working folder, "" if it was removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
+def _go_to(folder: str) -> None:
+    if folder:
+        os.chdir(folder)
+
+
 # Settings that code may change and that outlive it: how to read and how to write each.
 _SETTINGS: list[tuple[Callable, Callable]] = [
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -53,7 +66,7 @@ _SETTINGS: list[tuple[Callable, Callable]] = [
     (_default_device, torch.set_default_device),
     (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     (np.geterr, lambda settings: np.seterr(**settings)),
-    (os.getcwd, os.chdir),
+    (_working_folder, _go_to),
 ]
 
 

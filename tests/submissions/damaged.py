@@ -196,11 +196,6 @@ threading.Thread(target=talk, daemon=True).start()""",
         after="import sys\nsys.stdout.close()\nsys.stderr.close()",
     ),
     _careless(
-        "stdout-gone",
-        "Sets stdout and stderr to None.",
-        after="import sys\nsys.stdout = sys.stderr = None",
-    ),
-    _careless(
         "descriptors-closed",
         "Closes the descriptors of stdout and stderr.",
         after="import os\nos.close(1)\nos.close(2)",
@@ -326,7 +321,9 @@ _CELLS_OF_ONES_OWN = [
     _edited(
         "own-cell-large-output",
         "A cell of one's own prints one line of 30 MB.",
-        _own_cell("print('x' * 30_000_000)"),
+        _own_cell("print('x' * 30_000_000)", before="intensity-lookup"),
+        points=_ONLY_MEAN,
+        flag=True,
     ),
     _edited(
         "own-cell-many-lines",
@@ -342,7 +339,6 @@ _CELLS_OF_ONES_OWN = [
         "own-cell-quits",
         "A cell of one's own says quit before the second answer.",
         _own_cell("quit()", before="intensity-lookup"),
-        points=_ONLY_MEAN,
     ),
     _edited(
         "raw-cell", "A raw cell.", lambda nb: nb.cells.insert(3, v4.new_raw_cell("--- notes ---"))

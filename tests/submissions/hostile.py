@@ -1167,6 +1167,7 @@ except OSError:
     pass
 """
         + _RIGHT,
+        points={MEAN: 2.0},
     ),
     _attack(
         "many-lines",
@@ -1203,7 +1204,7 @@ for number in range(amount):
         "Opens many channels to a front end.",
         """
 from comm import create_comm
-amount = 20_000  # 5_000 without a sandbox
+amount = 5_000
 for number in range(amount):
     create_comm(target_name="many", data={"number": number})
 """

@@ -31,6 +31,7 @@ labhelpers.checks.handover.hand_over(
     {exercise!r}, lambda: {name}, series={series}, cell={cell!r}
 )"""
 _GRACE = 10.0  # seconds that a kernel has to react to an interrupt
+_LATE = 60  # seconds that outputs may arrive after a cell's end, as when a student printed a lot
 _STARTUP = 120  # seconds that a kernel has to start
 
 
@@ -156,6 +157,7 @@ class _Client(NotebookClient):
             skip_cells_with_tag="",  # else a tag would spare a cell
             shutdown_kernel="immediate",
             startup_timeout=_STARTUP,
+            iopub_timeout=_LATE,
             record_timing=False,  # else no two executions would be the same
             store_widget_state=False,
             timeout_func=self._seconds_left,

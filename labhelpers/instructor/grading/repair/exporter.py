@@ -1,7 +1,7 @@
 """Repair each submission as nbgrader reads it."""
 
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
@@ -23,15 +23,20 @@ class RepairingExporter(NotebookExporter):
 
     parent: Autograde
 
-    def from_file(
-        self, file_stream: TextIO, resources: dict[str, Any] | None = None, **kw: Any
+    def from_filename(
+        self, filename: str, resources: dict[str, Any] | None = None, **kw: Any
     ) -> tuple[NotebookNode, dict[str, Any]]:
-        """Convert a notebook: a submission in the first pass, our own in the second."""
+        """Convert a notebook: a submission in the first pass, our own in the second.
+
+        A submission is not opened before it is known to be a file: a pipe would have no end.
+        """
         if not self.parent._sanitizing:
-            return super().from_file(file_stream, resources, **kw)
+            return super().from_filename(filename, resources, **kw)
+        path = Path(filename)
         resources = {} if resources is None else resources
+        resources.setdefault("metadata", {}).update(name=path.stem, path=str(path.parent))
         release = read_release(self.parent, resources["nbgrader"]["assignment"])
-        repaired = repair_file(Path(file_stream.name), release)
+        repaired = repair_file(path, release)
         found = {"repairs": [*repaired.repairs], "flags": [*repaired.flags]}
         resources["labhelpers"] = found
         repaired.notebook.metadata["labhelpers"] = found

@@ -80,6 +80,8 @@ def repair_file(path: Path, release: Release) -> Repaired:
     """
     if path.is_symlink():
         return _untouched_release(release, f"{path.name} is a link, no file; it was not followed.")
+    if not path.is_file():
+        return _untouched_release(release, f"{path.name} is no file; it was not read.")
     if path.stat().st_size > _LARGEST:
         return _untouched_release(release, f"{path.name} has more than 128 MB; it was not read.")
     return repair(path.read_bytes(), release)
