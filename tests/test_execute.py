@@ -3,6 +3,7 @@
 import json
 
 import nbformat
+import psutil
 import pytest
 from nbformat import v4
 
@@ -68,7 +69,8 @@ def test_an_answer_that_is_missing_is_what_the_record_tells():
     _, cells = run("raise SystemExit")
     (record,) = records(cells[-1])
     (error, *_) = record["hidden"]["runs"][0]["errors"].values()
-    assert error["message"] == "name 'generator_step' is not defined"
+    assert error["message"].startswith("name 'generator_step' is not defined. The cell of the")
+    assert error["line"] == ""  # else it would be the line that holds the series
 
 
 @pytest.mark.parametrize(
@@ -106,3 +108,58 @@ def test_the_time_of_the_whole_notebook_is_limited():
     executed, cells = run(*["import time; time.sleep(3)"] * 3, cell_seconds=60, notebook_seconds=4)
     assert records(cells[-1]) == []
     assert any("the time for the whole notebook was over" in flag for flag in executed.flags)
+
+
+def test_many_short_cells_share_the_time_of_the_notebook():
+    executed, cells = run(*["import time; time.sleep(0.8)"] * 12, notebook_seconds=3)
+    assert sum(map(has_run, cells)) < 6
+    assert any("the time for the whole notebook was over" in flag for flag in executed.flags)
+
+
+FORGE = """
+def send(kind, content):
+    kernel = get_ipython().kernel
+    kernel.session.send(kernel.iopub_socket, kind, content, parent=kernel.get_parent("shell"))
+"""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "send('execute_input', {'code': '1', 'execution_count': '<img src=x onerror=alert(1)>'})",
+        "send('stream', {'name': 'stdout', 'text': 'a \\ud800 b'})",
+        "send('stream', {'name': 'stdout', 'text': ['a', 5]})",
+        "send('error', {'ename': 'E', 'evalue': 'e', 'traceback': 'abc'})",
+        "send('display_data', {'data': [], 'metadata': {}})",
+    ],
+)
+def test_forged_messages_leave_a_notebook_that_can_be_written(message, tmp_path):
+    _, cells = run(FORGE + message, STEP.format("return criterion(generator(real_t1), real_t2)"))
+    notebook = v4.new_notebook(cells=cells)
+    nbformat.validate(notebook)
+    nbformat.write(notebook, tmp_path / "graded.ipynb")
+    assert len(records(cells[-1])) == 1
+
+
+ENDLESS = """
+import os, socket, struct
+for number in range(3, 200):
+    try:
+        s = socket.socket(fileno=os.dup(number))
+        if s.getsockname() == "/run/kernel-2" and s.getpeername() is not None:
+            break
+    except OSError:
+        pass
+s.setblocking(True)
+frame = b"\\x03" + struct.pack(">Q", 1 << 20) + b"x" * (1 << 20)  # and more follows
+for _ in range(2_000):
+    s.sendall(frame)
+"""
+
+
+@pytest.mark.sandbox
+def test_a_message_without_end_does_not_fill_the_grader():
+    before = psutil.Process().memory_info().rss
+    executed, _ = run(ENDLESS, WORKS, output_mb=5)
+    assert psutil.Process().memory_info().rss - before < 1.2e9
+    assert any("more than 5 MB of output" in flag for flag in executed.flags)

@@ -76,6 +76,11 @@ def forgeries(exercise: str, series: int) -> Iterator[Record]:
         yield record_of(exercise, series, observed, traces)
         yield record_of(exercise, series, observed, visible["traces"])
     yield record_of(exercise, series, known, {})
+    shapes = {
+        label: [{key: value for key, value in layer.items() if key != "values"} for layer in layers]
+        for label, layers in right["traces"].items()
+    }
+    yield record_of(exercise, series, known, shapes)
     for way in visible["accepted"].values():
         yield record_of(exercise, series, known | renamed(way, right["reference"]), traces)
     for ways in visible["mistakes"].values():

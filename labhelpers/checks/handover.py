@@ -16,6 +16,8 @@ MIME_TYPE = "application/vnd.labhelpers.record+json"
 #: Size of the largest record that the grader reads; the largest of an honest answer has a tenth.
 MOST_CHARACTERS = 2_000_000
 
+_WHY = "The cell of the exercise stopped with an error, or is missing: look at what it shows."
+
 
 def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: str) -> None:
     """Run an answer on the visible cases and on those of a series, and display the record.
@@ -25,14 +27,15 @@ def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: s
 
     Args:
         exercise_id: Id of the exercise, such as `"cgan-step"`.
-        find: Returns the answer. What it raises, a `NameError` say, counts as what the answer does.
+        find: Returns the answer. If it raises, as where the answer's own cell has failed, the
+            record tells that there is none.
         series: Which series of cases the grader has drawn.
         cell: Grade id of the check.
     """
     try:
         answer = find()
     except Exception as error:
-        answer = _raising(error)
+        answer = _missing(f"{error}. {_WHY}")
     record = {
         "cell": cell,
         "exercise": exercise_id,
@@ -45,8 +48,8 @@ def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: s
     publish_display_data({MIME_TYPE: record, "text/plain": "record"})
 
 
-def _raising(error: Exception) -> Callable[..., object]:
+def _missing(message: str) -> Callable[..., object]:
     def answer(*_: object, **__: object) -> object:
-        raise error
+        raise NameError(message)  # in this module: no line of the grader's own cell is told
 
     return answer

@@ -177,7 +177,7 @@ def _error_text(error: ErrorRecord, quotes_values: bool) -> str:
         text = error["type"] if error["type"] in vars(builtins) else "an error"
     if not quotes_values:
         return text
-    if error["line"] or error["kind"] == "too long":
+    if error["line"] or error["kind"] == "too long" or error["type"] == "NameError":
         return f"{text}\n{error['line']}".strip()
     return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"
 

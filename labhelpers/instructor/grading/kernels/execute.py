@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import nbformat
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade
 
@@ -122,6 +123,7 @@ async def _execute(job: Job) -> Executed:
                 if cell.cell_type == "code":
                     cell.metadata["labhelpers"] = {"ran": await client.run_cell(cell, index)}
             ended = time.monotonic()
+            client.drop_what_is_no_output()
     except DeadKernelError as error:  # before the first cell
         raise RuntimeError(f"No kernel could be started: {manager.verdict or error}") from error
     seconds = {
@@ -187,6 +189,9 @@ class _Client(NotebookClient):
             index: Its position in the notebook.
         """
         cell.outputs, cell.execution_count = [], None
+        name = grade_id(cell) or f"number {index + 1}"
+        if time.monotonic() >= self._deadline:
+            self._give_up(name, "the time for the whole notebook was over")
         if self._is_over:
             return False
         sent = cell
@@ -198,7 +203,6 @@ class _Client(NotebookClient):
                 series=self._job.series,
                 cell=grade_id(cell),
             )
-        name = grade_id(cell) or f"number {index + 1}"
         try:
             await self.async_execute_cell(sent, index)
             return not self._is_over
@@ -209,7 +213,8 @@ class _Client(NotebookClient):
             return False
         except Exception as error:  # the kernel died, or sent what is no message
             self.died = not (self._is_over or self._manager.verdict)
-            self._give_up(name, self._manager.verdict or str(error) or type(error).__name__)
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            self._give_up(name, self._manager.verdict or reason)
             return False
         finally:
             cell.outputs = sent.outputs
@@ -264,8 +269,23 @@ class _Client(NotebookClient):
             return None
         try:
             return super().process_message(msg, cell, cell_index)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            return None  # not what a kernel sends: a submission wrote it
+        except CellControlSignal:
+            raise
+        except Exception:  # not what a kernel sends: a submission wrote it
+            return None
+
+    def drop_what_is_no_output(self) -> None:
+        """Take away outputs that no notebook can hold: a submission has written them itself."""
+        for index, cell in enumerate(self.nb.cells):
+            if cell.cell_type != "code":
+                continue
+            try:
+                nbformat.v4.new_notebook(cells=[cell])  # which validates them
+                json.dumps(cell, allow_nan=False, ensure_ascii=False).encode()
+            except (nbformat.ValidationError, ValueError, RecursionError):
+                cell.outputs, cell.execution_count = [], None
+                name = grade_id(cell) or f"number {index + 1}"
+                self._note(f"The cell {name} sent what is no output; it was dropped.", True)
 
     def handle_comm_msg(
         self, outs: list[NotebookNode], msg: dict[str, Any], cell_index: int

@@ -48,6 +48,8 @@ __all__ = ["Limits", "SandboxedKernelManager", "sandbox_problem", "start_fork_se
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 MAX_FILES = 100_000
 WATCH_INTERVAL = 0.2  # seconds
+_UNREAD = 20  # times the output that a submission may have: what it can take in memory, unread
+_GROWTH = 300  # MB by which the grader grows for reasons of its own
 START_TIMEOUT = 120  # seconds
 NEVER = 2**31 - 1  # milliseconds
 
@@ -304,13 +306,18 @@ class SandboxProvisioner(LocalProvisioner):
     def _watch(self, process: subprocess.Popen) -> None:
         """Kill the kernel as soon as it uses more than its limits, until it has ended."""
         limits = self.parent.limits
+        grader = psutil.Process()
+        # Of a message without end the sockets hold all that has come.
+        most = grader.memory_info().rss + (_UNREAD * limits.output_mb + _GROWTH) * 1e6
         while process.poll() is None:
             try:
                 processes = self._processes(process)
             except psutil.NoSuchProcess:  # the kernel has ended: nothing of it stays
                 self.kill_all()
                 break
-            if len(processes) > limits.processes:
+            if grader.memory_info().rss > most:
+                self.parent.kill_now(f"more than {limits.output_mb:g} MB of output")
+            elif len(processes) > limits.processes:
                 self.parent.kill_now(f"more than {limits.processes} processes")
             elif _memory(processes, limits.memory_mb << 20) > limits.memory_mb << 20:
                 self.parent.kill_now(f"more than {limits.memory_mb:,} MB of memory")
