@@ -1,7 +1,19 @@
 """What honest submissions get that are damaged or careless: all points of what was answered."""
 
+import pytest
+from submissions import ALL_POINTS, grade, submit
 from submissions.damaged import DAMAGED
 
 
 def test_there_are_many_kinds():
     assert len({submission.name for submission in DAMAGED}) == len(DAMAGED) >= 138
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("submission", DAMAGED, ids=str)
+def test_a_damaged_submission_gets_what_it_deserves(small_course, submission):
+    submit(submission, small_course)
+    graded = grade(small_course, submission.name)
+    assert graded.points == dict.fromkeys(ALL_POINTS, 0.0) | dict(submission.points)
+    if submission.flag is not None:
+        assert bool(graded.flags) is submission.flag, graded.flags

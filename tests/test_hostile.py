@@ -1,14 +1,22 @@
 """What hostile submissions get: the points that they deserve, no data, and always a score."""
 
+import json
+import socket
+from collections.abc import Iterator
+
 import nbformat
+import psutil
 import pytest
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import determine_grade, is_grade
 from submissions import (
+    ALL_POINTS,
     ASSIGNMENT,
+    Submission,
+    grade,
     submit,
 )
-from submissions.hostile import HOSTILE, LEAKED
+from submissions.hostile import HOSTILE, LEAKED, RECORD
 
 BY_NAME = {submission.name: submission for submission in HOSTILE}
 
@@ -27,9 +35,40 @@ REAL = [
 ]
 
 
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """A port of this machine that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
 def test_there_are_many_kinds():
     assert len(BY_NAME) == len(HOSTILE) >= 74
     assert all(LEAKED not in text for one in HOSTILE for text in one.sources.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("submission", HOSTILE, ids=str)
+def test_a_hostile_submission_gets_what_it_deserves(small_course, port, monkeypatch, submission):
+    monkeypatch.setenv("LAB_SECRET", "of who grades")
+    submit(submission, small_course, port=port)
+    graded = grade(small_course, submission.name)
+    assert graded.points == dict.fromkeys(ALL_POINTS, 0.0) | dict(submission.points)
+    if submission.flag is not None:
+        assert bool(graded.flags) is submission.flag, graded.flags
+    shown = json.dumps([cell.get("outputs", []) for cell in graded.notebook.cells])
+    assert LEAKED not in shown, shown[shown.index(LEAKED) :][:200]
+    checks = [cell for cell in graded.notebook.cells if is_grade(cell)]
+    assert RECORD not in json.dumps([cell.get("outputs", []) for cell in checks])
+    assert len(shown) < 12_000_000
+    left = [one for one in psutil.process_iter(["cmdline"]) if _left_by(submission, one)]
+    for process in left:
+        process.kill()
+    assert not left
+
+
+def _left_by(submission: Submission, process: psutil.Process) -> bool:
+    return f"left-by-{submission.name}" in (process.info["cmdline"] or ())
 
 
 @pytest.mark.slow

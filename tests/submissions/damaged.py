@@ -916,15 +916,31 @@ _FILES = [
         "more-files", "More files lie beside it.", _also("notes.docx", "data/big.bin", ".DS_Store")
     ),
     _file("more-notebooks", "More notebooks lie beside it.", _also_notebooks),
-    _file("broken-link", "A link to nothing lies beside it.", _broken_link),
-    _file("time-stamp-words", "The time stamp is no date.", _time_stamp(b"yesterday evening")),
-    _file("time-stamp-seconds", "The time stamp counts seconds.", _time_stamp(b"1795680000")),
+    _file("broken-link", "A link to nothing lies beside it.", _broken_link, collected=True),
+    _file(
+        "time-stamp-words",
+        "The time stamp is no date.",
+        _time_stamp(b"yesterday evening"),
+        collected=True,
+    ),
+    _file(
+        "time-stamp-seconds",
+        "The time stamp counts seconds.",
+        _time_stamp(b"1795680000"),
+        collected=True,
+    ),
     _file(
         "time-stamp-mark",
         "The time stamp begins with a byte-order mark.",
         _time_stamp("\ufeff2026-11-21 10:00:00 UTC".encode()),
+        collected=True,
     ),
-    _file("time-stamp-binary", "The time stamp is not text.", _time_stamp(b"\xff\xfe\x00")),
+    _file(
+        "time-stamp-binary",
+        "The time stamp is not text.",
+        _time_stamp(b"\xff\xfe\x00"),
+        collected=True,
+    ),
     _file("time-stamp-empty", "The time stamp is empty.", _time_stamp(b"")),
     _file(
         "time-stamp-far",
