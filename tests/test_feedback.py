@@ -1,23 +1,28 @@
 import base64
 import copy
+import os
 import re
 import sys
 import tempfile
 import time
+import warnings
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbconvert.exporters import HTMLExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
+from nbgrader.api import Gradebook
 from nbgrader.server_extensions.formgrader import handlers
 from nbgrader.utils import is_grade
+from sqlalchemy.exc import SAWarning
 from toy import toy_notebook
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from labhelpers.checks.report import Item, Report, Table
+from labhelpers.checks.report import Item, Report, Table, display_data
 from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.grading.pages import outputs
 from labhelpers.instructor.grading.pages.feedback import FeedbackExporter
 from labhelpers.instructor.grading.pages.outputs import (
     CleanOutputs,
@@ -100,9 +105,23 @@ def hostile_notebook():
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
+    """The course's configuration, and a gradebook in which no answer waits for a person."""
     folder = tmp_path_factory.mktemp("course")
     (folder / "nbgrader_config.py").write_text((REPOSITORY / "nbgrader_config.py").read_text())
-    return PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(folder)).load_config()
+    config.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}"
+    with pytest.MonkeyPatch.context() as patch:  # nbgrader starts `alembic` by name
+        patch.setenv("PATH", os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"])
+        gradebook = Gradebook(config.CourseDirectory.db_url)
+    with warnings.catch_warnings(), gradebook:
+        warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own
+        gradebook.add_assignment("toy")
+        gradebook.add_notebook("toy", "toy")
+        gradebook.add_grade_cell("written-double", "toy", "toy", max_score=2, cell_type="markdown")
+        gradebook.add_student("ann")
+        gradebook.add_submission("toy", "ann").notebooks[0].grades[0].needs_manual_grade = False
+        gradebook.db.commit()
+    return config
 
 
 def feedback_page(config, notebook):
@@ -112,6 +131,7 @@ def feedback_page(config, notebook):
         if is_grade(cell):  # as GetGrades does
             cell.metadata.nbgrader["score"] = 1.0
     names = {"notebook": "toy", "score": 1.0, "max_score": 4.0, "late_penalty": 0}
+    names |= {"assignment": "toy", "student": "ann", "db_url": config.CourseDirectory.db_url}
     return exporter.from_notebook_node(notebook, {"nbgrader": names})[0]
 
 
@@ -319,6 +339,64 @@ def test_html_that_is_slow_to_clean_is_not(code):
     assert time.perf_counter() - start < 20  # the squares of 60,000 took minutes
 
 
+@pytest.mark.parametrize(
+    ("pattern", "code"),
+    [(outputs._NO_IMAGE, "<img "), (outputs._NO_IMAGE, '<img alt="'), (outputs._ANSI, "\x1b[1;")],
+)
+def test_expressions_take_time_in_proportion_to_the_text(pattern, code):
+    start = time.perf_counter()
+    pattern.sub("", code * (400_000 // len(code)))
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize("path", ["a" * 400_000, "/site-packages" * 30_000, "/python3." * 40_000])
+def test_a_traceback_with_a_long_path_is_quick(path):
+    start = time.perf_counter()
+    chunks = [f"/{path} in f\nx", f"/{path}", f"/{path[:10_000]} in f\nx"] * 100
+    (output,) = clean(new_output("error", ename="E", evalue="v", traceback=chunks))
+    assert time.perf_counter() - start < 20  # one path took minutes
+    assert sum(map(len, output.traceback)) < 50_000
+
+
+@pytest.mark.parametrize(
+    "code", ["\\begin{a}", "[", "![](", "*a ", "**a", "`` ` ", "<a ", "> ", "- \n", "$a$$"]
+)
+def test_markdown_that_is_slow_to_render_is_not(code):
+    start = time.perf_counter()
+    notebook = toy_notebook()
+    notebook.cells[-1].source = code * (400_000 // len(code))
+    CleanOutputs().preprocess(notebook, {})
+    assert time.perf_counter() - start < 20
+
+
+@pytest.mark.parametrize("style", ["rgb(" * 5000, "(" * 400, "[" * 400, "{" * 400])
+def test_a_style_that_nests_deeply_is_dropped(config, style):
+    code = f"<b style='color:{style}'>some words</b>"
+    assert BeautifulSoup(clean_html(code), "html.parser").b.text == "some words"
+    (output,) = clean(new_output("display_data", data={"text/html": code}))
+    assert "some words" in output.data["text/html"]
+    notebook = toy_notebook()
+    notebook.cells[-1].source = code
+    assert "some words" in feedback_page(config, notebook)
+
+
+def test_html_that_bleach_cannot_clean_is_shown_as_text(monkeypatch):
+    def fail(*args, **options):
+        raise RecursionError
+
+    monkeypatch.setattr(outputs.bleach, "clean", fail)
+    assert clean_html("<b>x</b>") == "<pre>&lt;b&gt;x&lt;/b&gt;</pre>"
+
+
+@pytest.mark.parametrize("filling", ["words " * 20_000, "\\begin{a}" * 300])
+def test_an_answer_that_is_too_long_to_render_is_quoted_too(filling):
+    notebook = toy_notebook()
+    notebook.cells[-1].source = HOSTILE_HTML["script"] + filling
+    cleaned, _ = CleanOutputs().preprocess(notebook, {})
+    assert cleaned.cells[-1].source.startswith("*This text holds HTML")
+    assert len(cleaned.cells[-1].source) < 101_000
+
+
 def test_a_progress_bar_is_its_last_state():
     assert clean_text("1 %\r50 %\r100 %\ndone\r\n") == "100 %\ndone\n"
 
@@ -340,6 +418,52 @@ def test_the_page_names_repairs_events_and_the_way_to_appeal(config):
         "The kernel died in cell 5.",
         "Write to ann@example.org.",
     ]
+
+
+def reports_on_the_page(config, visible, hidden):
+    """What the page shows of two reports of a check, as headlines."""
+    notebook = toy_notebook()
+    (check,) = (cell for cell in notebook.cells if cell.id == "check-double")
+    check.metadata.nbgrader["grade_id"] = "check-generator-unet"
+    check.outputs = [
+        new_output("display_data", **display_data(report)) for report in (visible, hidden)
+    ]
+    soup = BeautifulSoup(feedback_page(config, notebook), "html.parser")
+    return [element.b.text for element in soup.find_all("div", style=re.compile("^border-left"))]
+
+
+def test_hidden_tests_that_say_the_same_are_not_shown_twice(config):
+    def report(hidden, *items, mistakes=(), score=1.0):
+        items = [Item(name, name, "wrong") for name in items]
+        return Report("generator-unet", "partly", score, 2.0, items, [], None, mistakes, hidden)
+
+    visible, of_hidden = "generator-unet: partly right", "generator-unet (hidden tests): partly"
+    seen = report(False, "shape", "values")
+    (only,) = reports_on_the_page(config, seen, report(True, "values"))
+    assert only.startswith(visible)
+    for other in (
+        report(True, "values", "dtype"),
+        report(True, "values", mistakes=("sign",)),
+        report(True, "values", score=0.5),
+    ):
+        first, second = reports_on_the_page(config, seen, other)
+        assert first.startswith(visible) and second.startswith(of_hidden)
+
+
+def test_the_list_on_top_names_the_exercises(config):
+    contents = BeautifulSoup(feedback_page(config, toy_notebook()), "html.parser").find(id="toc")
+    assert [link.text for link in contents.find_all("a")] == ["double", "Written response"]
+
+
+def test_the_page_says_that_a_written_answer_waits(config):
+    sentence = "A written answer is not graded yet: its points are missing in the sum."
+    assert sentence not in feedback_page(config, toy_notebook())
+    for waits in (True, False):
+        with Gradebook(config.CourseDirectory.db_url) as gradebook:
+            grade = gradebook.find_grade("written-double", "toy", "toy", "ann")
+            grade.needs_manual_grade = waits
+            gradebook.db.commit()
+        assert (sentence in feedback_page(config, toy_notebook())) is waits
 
 
 def test_an_answer_whose_image_is_lost_is_shown_all_the_same(config):

@@ -41,6 +41,12 @@ _TEXT_COUNTS = 20  # times as much
 _MOST_OUTPUTS = 60  # of a cell
 _MOST_SOURCE = 100_000  # of a cell
 _DEEPEST = 100  # elements within elements; the time to clean them grows with the square
+_MOST_STYLE = 500  # of an element; tinycss2 recurses into brackets
+_MOST_BRACKETS = 20  # of a style
+_MOST_MATH = 200  # environments of a text; the time to find their ends grows with the square
+_MOST_CHUNKS = 100  # of either end of a traceback
+_MOST_TRACEBACK = 48_000  # colours count
+_MOST_PATH = 1_000
 
 _TAGS = re.findall(
     r"\w+",
@@ -65,7 +71,7 @@ _CLASSES = re.compile(r"(highlight|dataframe|[a-z][a-z0-9]{0,2})( [a-z][a-z0-9]{
 _INVISIBLE = re.compile(
     r"<(script|style)\b[^>]{0,999}>.{0,20000}?</\1\s*>", re.IGNORECASE | re.DOTALL
 )
-_NO_IMAGE = re.compile(r"<img(?![^>]* src=)[^>]*>")
+_NO_IMAGE = re.compile(r"<img(?![^<>]* src=)[^<>]*>")
 _HARMLESS = re.compile(
     rf"</?(?:{'|'.join(sorted(_TAGS, key=len, reverse=True))})"
     r'(?:\s+(?:alt|title|width|height)="[^"<>]*"'
@@ -158,23 +164,29 @@ def clean_html(text: str) -> str:
         text: HTML from anywhere.
     """
     without_images = _IMAGE.sub("", str(text))
+    as_text = f"<pre>{html.escape(_cut(without_images, _MOST_TEXT))}</pre>"
     if len(without_images) > _MOST_HTML or _depth(without_images) > _DEEPEST:
-        return f"<pre>{html.escape(_cut(without_images, _MOST_TEXT))}</pre>"
-    cleaned = bleach.clean(
-        _INVISIBLE.sub("", str(text)),
-        tags=_TAGS,
-        attributes=_allows,
-        protocols={"http", "https", "mailto", "data"},  # `_allows` knows where
-        strip=True,
-        css_sanitizer=_Styles(allowed_css_properties=_STYLES),
-    )
+        return as_text
+    try:
+        cleaned = bleach.clean(
+            _INVISIBLE.sub("", str(text)),
+            tags=_TAGS,
+            attributes=_allows,
+            protocols={"http", "https", "mailto", "data"},  # `_allows` knows where
+            strip=True,
+            css_sanitizer=_Styles(allowed_css_properties=_STYLES),
+        )
+    except Exception:  # one output that cannot be cleaned must not stop the grading
+        return as_text
     return _NO_IMAGE.sub("", cleaned)
 
 
 class _Styles(CSSSanitizer):
-    """Drops styles that could lay an element over others."""
+    """Drops styles that could lay an element over others, or are too much for tinycss2."""
 
     def sanitize_css(self, style: str) -> str:
+        if len(style) > _MOST_STYLE or len(re.findall(r"[(\[{]", style)) > _MOST_BRACKETS:
+            return ""
         clean = super().sanitize_css(style)
         return "" if re.search(r"-\s*[\d.]|\\|(?<!rgb)(?<!rgba)\(", clean) else clean
 
@@ -205,13 +217,21 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _render(source: str, attachments: dict[str, dict[str, str]]) -> str:
-    """Return the HTML of a Markdown text, as it is if it cannot be rendered."""
+def _render(source: str, attachments: dict[str, dict[str, str]]) -> str | None:
+    """Return the HTML of a Markdown text of bounded length, None if it cannot be rendered."""
+    if source.count("\\begin") > _MOST_MATH:
+        return None
     renderer = IPythonRenderer(escape=False, attachments=attachments, exclude_anchor_links=True)
     try:
         return MarkdownWithMath(renderer=renderer).render(source)
     except Exception:  # an attachment is missing, lists nest too deeply
-        return f"<pre>{html.escape(source)}</pre>"
+        return None
+
+
+def _clean_markdown(source: str, attachments: dict[str, dict[str, str]]) -> str:
+    """Return the HTML of a Markdown text, cleaned; the text as it is if it cannot be rendered."""
+    rendered = _render(source, attachments)
+    return clean_html(f"<pre>{html.escape(source)}</pre>" if rendered is None else rendered)
 
 
 @pass_context
@@ -225,21 +245,23 @@ def markdown_to_html(context: Context, source: str) -> str:
         source: Text in Markdown.
     """
     cell = context.get("cell", {})
-    return clean_html(_render(_cut(source, _MOST_SOURCE), cell.get("attachments", {})))
+    return _clean_markdown(_cut(source, _MOST_SOURCE), cell.get("attachments", {}))
 
 
 def _without_scripts(cell: NotebookNode) -> str:
     """Return the text of a cell; one that holds more than plain HTML is quoted as code."""
     if cell.cell_type == "raw":
         return html.escape(cell.source, quote=False) if "<" in cell.source else cell.source
-    if len(cell.source) > _MOST_SOURCE:
-        return _cut(cell.source, _MOST_SOURCE)
-    if "<" not in _HARMLESS.sub("", _render(cell.source, cell.get("attachments", {}))):
-        return cell.source
-    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", cell.source)), default=0))
+    source = _cut(cell.source, _MOST_SOURCE)
+    rendered = _render(source, cell.get("attachments", {}))
+    if rendered is None:  # somebody else may render it all the same
+        rendered = source
+    if "<" not in _HARMLESS.sub("", rendered):
+        return source
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", source)), default=0))
     return (
         "*This text holds HTML that is not shown here; it reads as follows.*\n\n"
-        f"{fence}text\n{cell.source}\n{fence}"
+        f"{fence}text\n{source}\n{fence}"
     )
 
 
@@ -311,8 +333,8 @@ def _clean_data(data: NotebookNode) -> NotebookNode:
         elif kind == "text/html":
             clean[kind] = _hide_paths_in_html(clean_html(value))
         elif kind == "text/markdown" and "text/html" not in data:
-            markdown = _render(_cut(value, _MOST_TEXT), {})
-            clean["text/html"] = _hide_paths_in_html(clean_html(markdown))
+            markdown = _clean_markdown(_cut(value, _MOST_TEXT), {})
+            clean["text/html"] = _hide_paths_in_html(markdown)
         elif _is_image(kind, value):
             clean[kind] = value
     if not clean:
@@ -350,18 +372,21 @@ def _clean_traceback(error: NotebookNode, hide: bool) -> list[str]:
     if hide or error.ename == "NotImplementedError":
         return [last]
     lines: list[str] = []
-    for chunk in error.traceback:
-        plain = _ANSI.sub("", chunk)
+    chunks = error.traceback
+    for chunk in chunks[:_MOST_CHUNKS] + chunks[max(_MOST_CHUNKS, len(chunks) - _MOST_CHUNKS) :]:
+        plain = _ANSI.sub("", chunk[:_MOST_TEXT])
         if "\n" in plain.strip() and (frame := _FOREIGN_FRAME.match(plain)):
-            library = _LIBRARY.search(frame["path"])
+            library = _LIBRARY.match(frame["path"][-_MOST_PATH:])
             where = library["name"] if library else "another file"
-            line = f"… in {where}: {frame['function']}"
+            line = f"… in {where}: {frame['function'][:200]}"
             if lines and lines[-1].startswith("… in "):
                 lines.pop()
             lines.append(line)
         else:
             lines.append(_clean_text(chunk))
-    return lines[:40] + lines[max(40, len(lines) - 20) :]
+    lines = lines[:40] + lines[max(40, len(lines) - 20) :]
+    whole = "\n".join(lines)
+    return lines if len(whole) <= _MOST_TRACEBACK else [_cut(whole, _MOST_TRACEBACK)]
 
 
 def _clean_text(text: str) -> str:
