@@ -166,14 +166,18 @@ def test_what_a_person_should_look_at():
         trace("bob", [cell("generator-unet")], events=["The kernel died in cell 5."]),
         trace("<b>eve</b>", [cell("generator-unet")], repairs=["Cell 3 was there twice."]),
         trace("joe", [cell("generator-unet")], sandboxed=False),
+        trace("unknown-Kim", [cell("generator-unet")]),
     ]
     page = page_of(traces, {"generator-unet": {"bob": OWN, "joe": OWN}}, handed_in={"zoe", "ann"})
     soup = BeautifulSoup(page, "html.parser")
-    assert "without the sandbox: 1 of 4" in " ".join(soup.find(class_="warning").text.split())
+    assert "without the sandbox: 1 of 5" in " ".join(soup.find(class_="warning").text.split())
     assert "Handed in, not graded: zoe" in soup.text
     sections = {h3["id"]: h3.find_next("ul").text.strip() for h3 in soup.find_all("h3")}
+    flags, nobodys = sections["flags"].split("\n", 1)
+    assert flags == "ann: Another notebook."
+    assert nobodys.strip().startswith("unknown-Kim: Nobody knows whose this is.")
     assert sections == {
-        "flags": "ann: Another notebook.",
+        "flags": sections["flags"],
         "void": "ann: check-generator-unet: no record",
         "events": "bob: The kernel died in cell 5.",
         "alike": sections["alike"],

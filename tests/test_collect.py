@@ -12,8 +12,10 @@ from datetime import datetime, timezone
 
 import nbformat
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 from nbformat import v4
+from nbgrader.api import Gradebook
 from toy import write_toy_course
 
 from labhelpers.instructor.cli import commands
@@ -510,6 +512,40 @@ def test_students_of_the_roster_who_handed_in_nothing_are_listed(course, tmp_pat
     assert [line.student for line in said(result, "missing")] == ["s2", "s3"]
 
 
+NAMED = {
+    "nbgrader": (ROSTER, {"s3": ("Eve", "Doe", "eve@uni.edu")}),
+    "moodle": (MOODLE_ROSTER, {"s3": ("Jürgen", "Müller", "jm@uni.edu")}),
+    "canvas": (CANVAS_ROSTER, {"ann": ("Ann", "Smith", None)}),
+    "words": (
+        "id,name\ns1,Ann Maria Smith\ns2,Plato\n",
+        {"s1": ("Ann Maria", "Smith", None), "s2": ("", "Plato", "kept@uni.edu")},
+    ),
+}
+
+
+@pytest.mark.parametrize("system", NAMED)
+def test_all_students_of_the_roster_get_into_the_gradebook(course, tmp_path, system):
+    text, expected = NAMED[system]
+    write(tmp_path / "all" / "s1" / "toy.ipynb", answer(1))
+    url = open_course(course).coursedir.db_url
+    with Gradebook(url) as gradebook:
+        gradebook.update_or_create_student("s2", email="kept@uni.edu")
+    collect(tmp_path / "all", "toy", roster(tmp_path, text), root=course)
+    with Gradebook(url) as gradebook:
+        people = {one.id: (one.first_name, one.last_name, one.email) for one in gradebook.students}
+    assert expected.items() <= people.items()
+
+
+def test_a_locked_gradebook_is_told_in_words(course, tmp_path, monkeypatch):
+    def locked(*_, **__):
+        raise sa.exc.OperationalError("insert", {}, Exception("database is locked"))
+
+    monkeypatch.setattr(Gradebook, "update_or_create_student", locked)
+    write(tmp_path / "all" / "s1" / "toy.ipynb", answer(1))
+    with pytest.raises(CourseError, match=r"names of the roster .* collect again"):
+        collect(tmp_path / "all", "toy", roster(tmp_path, ROSTER), root=course)
+
+
 EVIL = "ann+toy+2027-01-01 10:00:00 UTC", "Ann Smith_101_assignsubmission_file_", "ann_7001_9_x"
 
 
@@ -606,7 +642,10 @@ def test_missing_says_what_was_handed_in_instead(course, tmp_path):
     write(tmp_path / "all" / "s2" / "toy.ipynb", answer(2))
     result = collect(tmp_path / "all", "toy", roster(tmp_path, ROSTER), root=course)
     missing = {line.student: line.message for line in said(result, "missing")}
-    assert missing == {"s1": "but s1/toy.ipynb is other", "s3": ""}
+    assert missing == {
+        "s1": "No notebook of toy by this student is in the collection: s1/toy.ipynb is other.",
+        "s3": "Nothing of this student is in the collection.",
+    }
 
 
 def test_archives_that_are_not_read_and_other_files_are_told_of_who_is_missing(course, tmp_path):
@@ -620,9 +659,11 @@ def test_archives_that_are_not_read_and_other_files_are_told_of_who_is_missing(c
         ("s1", "is an archive that is not read: unpack it and collect again")
     ]
     missing = {line.student: line.message for line in said(result, "missing")}
-    assert missing["s1"].startswith("but Ann Smith_1_assignsubmission_file_/work.rar is an archive")
-    assert missing["s2"] == "but Müller Jürgen_2_assignsubmission_file_/work.pdf is no notebook"
-    assert missing["s3"] == ""
+    assert ": Ann Smith_1_assignsubmission_file_/work.rar is an archive" in missing["s1"]
+    assert missing["s2"].endswith(
+        ": Müller Jürgen_2_assignsubmission_file_/work.pdf is no notebook."
+    )
+    assert missing["s3"] == "Nothing of this student is in the collection."
 
 
 def test_of_two_attempts_the_newer_counts_even_if_it_cannot_be_read(course, tmp_path):
@@ -643,9 +684,10 @@ def test_in_an_exchange_with_users_a_file_of_another_user_does_not_count_first(
             hour = int(file.path.split(" ")[1][:2])
             yield dataclasses.replace(file, user=["ann", "eve"].index(users[hour]))
 
-    monkeypatch.setattr("labhelpers.instructor.grading.attempts.read_files", as_written)
+    monkeypatch.setattr("labhelpers.instructor.grading.intake.attempts.read_files", as_written)
     monkeypatch.setattr(
-        "labhelpers.instructor.grading.attempts._user_name", lambda number: ["ann", "eve"][number]
+        "labhelpers.instructor.grading.intake.attempts._user_name",
+        lambda number: ["ann", "eve"][number],
     )
     for hour, name in (10, "ann"), (11, "ann"), (12, "eve"):
         folder = tmp_path / "inbound" / f"{name}+toy+2026-11-20 {hour}:00:00 UTC"
@@ -752,14 +794,14 @@ def test_an_unknown_assignment_is_answered_with_those_released(course, tmp_path)
 
 def test_the_command_line(course, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "labhelpers.instructor.grading.collect.collect",
+        "labhelpers.instructor.grading.intake.collect.collect",
         lambda path, assignment, roster: collect(path, assignment, roster, root=course),
     )
     write(tmp_path / "all" / "s1" / "toy.ipynb", answer())
     arguments = ["collect", str(tmp_path / "all"), "toy", "--roster", str(roster(tmp_path, ROSTER))]
     result = CliRunner().invoke(commands, arguments)
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("1 taken; 2 handed in nothing.\n  missing: s2:")
+    assert result.output.startswith("1 taken; 2 handed in nothing.\n  missing: s2: Nothing of")
 
 
 # What is there already

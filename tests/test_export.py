@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import pytest
 from nbgrader.api import Gradebook
@@ -31,8 +32,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object of type <Submitted")  # n
 @pytest.fixture(scope="module")
 def graded(toy_template, tmp_path_factory):
     """A course with a class whose names are what names can be."""
-    import shutil
-
     root = shutil.copytree(toy_template, tmp_path_factory.mktemp("graded") / "course")
     course = open_course(root)
     url = course.coursedir.db_url
@@ -42,6 +41,7 @@ def graded(toy_template, tmp_path_factory):
         enter(gradebook, "=HYPERLINK(1)", 0, 0, last_name="+49", first_name="@x", email="-1")
         enter(gradebook, "zoe")
         enter(gradebook, "model-answer", 2)  # no student
+        gradebook.update_or_create_assignment("later")  # nobody handed in anything
     (root / "build" / "submitted" / "late" / "toy").mkdir(parents=True)
     trace = {"student": "ann", "assignment": "toy", "series": 1, "key": "", "graded_at": ""}
     trace |= {"version": "", "sandboxed": True, "events": [], "seconds": {}, "cells": []}
@@ -92,6 +92,17 @@ def test_each_student_and_assignment_has_a_row(graded, monkeypatch):
         row = rows[student]
         assert row["status"] == status
         assert {row[name] for name in ("score", "raw_score", "late_penalty", "double")} == {""}
+
+
+def test_a_score_that_is_to_be_confirmed_is_shown(graded, tmp_path, monkeypatch):
+    """As after grading again, when nbgrader asks for each written answer anew."""
+    root = shutil.copytree(graded, tmp_path / "course")
+    with Gradebook(open_course(root).coursedir.db_url) as gradebook:
+        gradebook.find_grade("written-double", "toy", "toy", "ann").needs_manual_grade = True
+        gradebook.db.commit()
+    (row,) = export(root, monkeypatch, "--student=ann")
+    assert row["status"] == "needs manual grade"
+    assert (row["score"], row["written-double"]) == ("3.0", "1.5")
 
 
 def test_moodle_gets_a_row_for_each_student(graded, monkeypatch):

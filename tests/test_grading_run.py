@@ -156,7 +156,10 @@ def test_a_changed_submission_gets_a_new_series_and_a_changed_release_the_old(do
     hand_in("wrong", "toy", None, done)
     lines = []
     outcome = grade("toy", ["wrong", "right", "wrong"], done, show=lines.append)
-    assert lines == ["[1/1] wrong: 2 of 2 points (double 2/2), 1 to grade by hand"]
+    assert lines == [
+        "1 to grade with 1 worker.",
+        "[1/1] wrong: 2 of 2 points (double 2/2), 1 to grade by hand",
+    ]
     assert list(outcome.graded) == ["wrong"] and outcome.unchanged == ["right"]
     outcome = grade("toy", ["right"], done, regrade=True)
     assert list(outcome.graded) == ["right"]
@@ -222,7 +225,7 @@ def test_a_missing_notebook_is_named_and_the_others_are_graded(toy_course):
     hand_in("bob", "toy", (), toy_course).unlink()
     lines = []
     outcome = grade("toy", ["ann", "bob", "bob", "eve"], toy_course, show=lines.append)
-    assert lines == ["[1/1] ann: 0 of 2 points (double 0/2)"]
+    assert lines[1:] == ["[1/1] ann: 0 of 2 points (double 0/2)"]
     assert list(outcome.failed) == ["bob", "eve"]
     assert "There is no toy.ipynb" in outcome.failed["bob"]
     assert "  bob: There is no toy.ipynb" in outcome.in_words()
@@ -248,10 +251,13 @@ def test_a_locked_gradebook_stops_the_run_in_words_and_a_rerun_goes_on(toy_cours
     hand_in("bob", "toy", (), toy_course)
     connection = sqlite3.connect(toy_course / "build" / "gradebook.db", isolation_level=None)
 
-    def lock(_: str) -> None:
-        connection.execute("begin immediate")
+    def lock(line: str) -> None:
+        if line.startswith("[1/2]"):
+            connection.execute("begin immediate")
 
-    with pytest.raises(CourseError, match=r"Another program holds the gradebook.*same command"):
+    with pytest.raises(
+        CourseError, match=r"Another program holds the gradebook.*without --regrade"
+    ):
         grade("toy", (), toy_course, workers=1, show=lock)
     connection.rollback()
     connection.close()
@@ -291,6 +297,25 @@ def test_a_series_on_which_a_reference_solution_fails_is_not_used(toy_course, mo
     monkeypatch.setattr(run, "_DRAWS", 2)
     with pytest.raises(BuildError, match="double fails"):
         run._begin(url, "toy", ["double"])
+
+
+def test_it_says_first_what_takes_time():
+    todo = run.Plan(None, "toy", dict.fromkeys("abcdefgh", "key"))
+    assert run._announcement(todo, "2 workers") == "8 to grade with 2 workers."
+    todo.exercises, todo.afresh = ["double"], ["a"]
+    text = run._announcement(todo, "2 workers")
+    assert "First the right numbers of this run are worked out" in text
+    assert "mistakes" not in text
+    todo.afresh = [*todo.keys]
+    assert "known mistakes" in run._announcement(todo, "2 workers")
+
+
+def test_work_that_is_nobodys_is_listed_each_time(toy_course):
+    hand_in("unknown-Lena Fischer-4711012", "toy", (), toy_course)
+    for _ in range(2):
+        summary = grade("toy", (), toy_course).in_words()
+        assert "  unknown-Lena Fischer-4711012: Nobody knows whose this is." in summary
+        assert "student remove --force 'unknown-Lena Fischer-4711012'" in summary
 
 
 def test_results_wait_for_the_numbers_while_the_workers_go_on():
@@ -384,6 +409,7 @@ def test_kills_at_any_moment_cost_nothing(class_course, graded, tmp_path, pytest
 def test_ctrl_c_stops_in_words_and_leaves_no_process(class_course, tmp_path):
     root = copy_course(class_course, tmp_path / "course")
     with grading(root) as process:
+        assert process.stdout.readline() == "7 to grade with 2 workers.\n"
         assert process.stdout.readline().startswith("[1/7]")
         everyone = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)

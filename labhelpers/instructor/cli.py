@@ -127,7 +127,8 @@ def collect(path: Path, assignment: str, roster: Path | None) -> None:
     Student, SIS Login ID, SIS User ID, ID (Canvas). The first of id, ID number, SIS Login ID, SIS
     User ID, e-mail address and Canvas's ID that a student has is the id. Who is not in it, or may
     be several, gets a folder unknown-NAME. The report names these, what was refused, and who handed
-    in nothing.
+    in nothing. All students of the roster get into the gradebook, with their names and e-mail
+    addresses.
     """
     from labhelpers.instructor.grading.intake.collect import collect
 

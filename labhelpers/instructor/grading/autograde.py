@@ -36,7 +36,8 @@ def read_scores(course: NbGraderAPI) -> pd.DataFrame:
 
     Returns:
         One row per student, assignment and graded cell (the index); columns `score`, `max_score`,
-        `written` (whether a person grades the cell) and `needs_manual_grade`.
+        `written` (whether a person grades the cell), `needs_manual_grade` and `manual_score` (what
+        a person gave, NaN for nothing).
     """
     with Gradebook(course.coursedir.db_url, course.coursedir.course_id) as gradebook:
         scores = {
@@ -45,6 +46,7 @@ def read_scores(course: NbGraderAPI) -> pd.DataFrame:
                 grade.max_score,
                 grade.cell_type == "markdown",
                 grade.needs_manual_grade,
+                grade.manual_score,
             )
             for assignment in gradebook.assignments
             for submission in assignment.submissions
@@ -52,7 +54,7 @@ def read_scores(course: NbGraderAPI) -> pd.DataFrame:
             for grade in notebook.grades
         }
     index = pd.MultiIndex.from_tuples(scores, names=["student", "assignment", "cell"])
-    columns = ["score", "max_score", "written", "needs_manual_grade"]
+    columns = ["score", "max_score", "written", "needs_manual_grade", "manual_score"]
     return pd.DataFrame([*scores.values()], index, columns).sort_index()
 
 

@@ -30,6 +30,7 @@ from labhelpers.instructor.course.nbgrader import (
     open_course,
 )
 from labhelpers.instructor.grading import ledger
+from labhelpers.instructor.grading.intake.ids import whose
 from labhelpers.instructor.grading.intake.submitted import normalise_in_place
 from labhelpers.instructor.grading.kernels.execute import Executed, Job
 from labhelpers.instructor.grading.kernels.sandbox import Limits, sandbox_problem
@@ -140,7 +141,8 @@ def grade(
         scheduler: Address of a Dask cluster that executes in their place.
         regrade: Whether to grade again what has not changed.
         sandboxed: Whether submissions run in the sandbox.
-        show: Gets a line for each submission, where there is no terminal for a progress bar.
+        show: Gets a line on what there is to do and, where there is no terminal for a progress
+            bar, one for each submission.
 
     Raises:
         CourseError: If there is no such assignment, nothing was handed in for it, there is no
@@ -236,6 +238,9 @@ def carry_out(
         for trace in ledger.read_traces(todo.course.coursedir.db_url, todo.assignment):
             if trace["flags"] and trace["student"] in chosen:
                 outcome.flags[trace["student"]] = trace["flags"]
+        for student in sorted(chosen):
+            if why := whose(student):
+                outcome.flags[student] = [*outcome.flags.get(student, []), *why]
     outcome.seconds = time.monotonic() - began
     return outcome
 
@@ -254,6 +259,8 @@ def _grade_all(
         if scheduler
         else LocalWorkers(min(workers or os.cpu_count() or 1, len(todo.keys)))
     )
+    where = scheduler or f"{crew.room} worker" + "s" * (crew.room > 1)
+    show(_announcement(todo, where))
     progress = _Progress(len(todo.keys), outcome, show)
     numbers = ThreadPoolExecutor(1)
     try:
@@ -289,6 +296,17 @@ def _grade_all(
         numbers.shutdown(wait=False, cancel_futures=True)
         crew.close()
     ledger.end_run(db_url, assignment)
+
+
+def _announcement(todo: Plan, where: str) -> str:
+    """Return what is about to be done, and what takes time before the first score is there."""
+    text = f"{len(todo.keys)} to grade with {where}."
+    if not (todo.exercises and todo.afresh):
+        return text
+    text += " First the right numbers of this run are worked out"
+    if len(todo.afresh) >= _MANY:
+        text += ", then, while submissions run, those of known mistakes; scores come after these"
+    return f"{text}. This can take minutes."
 
 
 def _begin(db_url: str, assignment: str, exercises: list[str]) -> int:

@@ -27,7 +27,7 @@ _GRACE = 300
 # Seconds to wait for a scheduler, and for workers to come back.
 _PATIENCE = 60
 #: What to do after a run was stopped.
-AGAIN = "Run the same command again: it goes on where it stopped."
+AGAIN = "Run the same command again, without --regrade: it goes on where it stopped."
 
 
 class Workers(Protocol):

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import sqlalchemy as sa
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, open_course
 from labhelpers.instructor.grading.intake.archives import zip_problem
 from labhelpers.instructor.grading.intake.attempts import Attempt, Intake
@@ -82,7 +86,8 @@ def collect(
     """Put the submissions of an assignment where nbgrader expects them.
 
     What is in `build/submitted/` is replaced only by a newer attempt, and kept in
-    `build/collected/` then. A second run with the same input changes nothing.
+    `build/collected/` then. A second run with the same input changes nothing. All students of the
+    roster get into the gradebook, with names and e-mail addresses.
 
     Args:
         path: A folder or zip file: nbgrader's `submitted/`, its exchange, what Moodle or Canvas
@@ -92,8 +97,8 @@ def collect(
         root: Folder of the course.
 
     Raises:
-        CourseError: If there is no such assignment, the roster cannot be read, or there is no
-            notebook at all.
+        CourseError: If there is no such assignment, the roster cannot be read, there is no notebook
+            at all, or the gradebook cannot be written.
     """
     course = open_course(root)
     traits = read_traits(course, assignment)
@@ -119,6 +124,8 @@ def collect(
     lines = tuple(sorted(run.lines, key=lambda line: (order.index(line.kind), line.student)))
     report = root / "build" / "report" / f"collect-{assignment}.csv"
     _write_report(report, lines)
+    if people:
+        _write_students(course, people)
     changes = ("taken", "replaced", "renamed") if in_place else ("taken", "replaced")
     return Collected(lines, report, any(line.kind in changes for line in lines))
 
@@ -158,11 +165,15 @@ def _take(run: Intake, attempts: list[Attempt], roster: Roster | None) -> None:
         student = owner.name if owner else ""
         if owner and roster and (found := roster.find(owner).student):
             student = found
-            left[student] = f"but {file} {message}"
+            left[student] = (
+                f"No notebook of {run.assignment} by this student is in the collection: "
+                f"{file} {message}."
+            )
         run.say(kind, student, file, message)
     for student in roster.ids if roster else ():
         if student not in groups:
-            run.say("missing", student, "", left.get(student, ""))
+            nothing = "Nothing of this student is in the collection."
+            run.say("missing", student, "", left.get(student, nothing))
 
 
 def _place(run: Intake, student: str, attempt: Attempt) -> None:
@@ -189,6 +200,19 @@ def _place(run: Intake, student: str, attempt: Attempt) -> None:
         kind, message = "replaced", f"the one of {before:%Y-%m-%d %H:%M:%S} is in {kept}"
     put(notebook, content, attempt.time, attempt.handed_in)
     run.say(kind, student, attempt.file.path, message)
+
+
+def _write_students(course: NbGraderAPI, roster: Roster) -> None:
+    """Write who the students are to the gradebook; what the roster does not say stays."""
+    try:
+        with Gradebook(course.coursedir.db_url, course.coursedir.course_id) as gradebook:
+            for student in roster.students:
+                gradebook.update_or_create_student(student.id, **student.about)
+    except sa.exc.OperationalError as error:
+        raise CourseError(
+            f"The names of the roster could not be written to the gradebook ({error.orig}). "
+            "The submissions are in place. Close the formgrader, then collect again."
+        ) from error
 
 
 def _start(path: Path, course_id: str) -> Path:

@@ -14,10 +14,25 @@ from labhelpers.instructor.grading.intake.roster import Roster, safe_id
 from labhelpers.instructor.grading.intake.students import Owner
 from labhelpers.instructor.grading.intake.submitted import keep, submission_folder
 
-__all__ = ["Say", "StudentIds"]
+__all__ = ["Say", "StudentIds", "whose"]
 
 #: Takes the kind, the student, the file and the message of a line of the report.
 Say = Callable[[str, str, str, str], None]
+
+
+# What the id begins with of a submission that nobody knows the student of.
+_UNKNOWN = "unknown"
+
+
+def whose(student: str) -> list[str]:
+    """Return what to do about an id that collecting gave for want of a known one; else nothing."""
+    if not student.startswith(f"{_UNKNOWN}-"):
+        return []
+    return [
+        "Nobody knows whose this is. Rename the folder in build/submitted/ to the student's id, "
+        "grade again, then take this one out of the gradebook: "
+        f"`nbgrader db student remove --force {shlex.quote(student)}`."
+    ]
 
 
 class StudentIds:
@@ -62,7 +77,7 @@ class StudentIds:
         return ids
 
     def _unknown(self, owner: Owner, reason: str) -> str:
-        name = "-".join(filter(None, ("unknown", safe_id(owner.name), owner.number)))
+        name = "-".join(filter(None, (_UNKNOWN, safe_id(owner.name), owner.number)))
         student = self._free(name, owner)
         self._say("doubtful", student, "", reason)
         return student

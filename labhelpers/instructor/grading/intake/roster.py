@@ -26,6 +26,9 @@ _NUMBER_COLUMNS = ("identifier", "participant number")
 _FULL_NAME_COLUMNS = ("full name", "student", "name")
 _FIRST_NAME_COLUMNS = ("first_name", "first name")
 _LAST_NAME_COLUMNS = ("last_name", "last name", "surname")
+_EMAIL_COLUMNS = ("email", "email address")
+# Letters that a column of the gradebook holds.
+_WIDTH = 128
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,12 @@ class Match:
 
 @dataclass(frozen=True)
 class _Student:
+    """A student of the roster; `about` is what the gradebook holds: names and e-mail address."""
+
     id: str
     keys: frozenset[str]
     names: frozenset[str]
+    about: dict[str, str]
 
     def is_called(self, name: str) -> bool:
         """Return False if Moodle gives another name; it may begin with a group, or hide it."""
@@ -130,7 +136,7 @@ def read_roster(path: Path) -> Roster:
         keys |= {f"canvas:{number}"} if number else set()
         for name in _NUMBER_COLUMNS:
             keys |= {f"moodle:{digits}" for digits in re.findall(r"\d+", cell.get(name, ""))}
-        students.append(_Student(student, frozenset(keys), _names_of(cell)))
+        students.append(_Student(student, frozenset(keys), _names_of(cell), _about(cell)))
     count = Counter(student.id.casefold() for student in students)
     if twice := [student.id for student in students if count[student.id.casefold()] > 1]:
         raise CourseError(
@@ -155,10 +161,31 @@ def _read_table(path: Path) -> list[list[str]]:
     return table or [[]]
 
 
+def _first_of(cell: dict[str, str], titles: tuple[str, ...]) -> str:
+    """Return what the first of several columns that is filled in holds, "" for nothing."""
+    return next((cell[title] for title in titles if cell.get(title)), "")
+
+
+def _about(cell: dict[str, str]) -> dict[str, str]:
+    """Return a student's `first_name`, `last_name` and `email`, as far as the roster has them.
+
+    A full name is split at its comma ("Last, First"), else before its last word.
+    """
+    first, last = _first_of(cell, _FIRST_NAME_COLUMNS), _first_of(cell, _LAST_NAME_COLUMNS)
+    if not first and not last:
+        full = _first_of(cell, _FULL_NAME_COLUMNS)
+        last, comma, first = full.partition(",")
+        if not comma:
+            first, _, last = full.rpartition(" ")
+    about = {"first_name": first.strip(), "last_name": last.strip()} if first or last else {}
+    email = _first_of(cell, _EMAIL_COLUMNS)
+    about |= {"email": email} if email else {}
+    return {name: value[:_WIDTH] for name, value in about.items()}
+
+
 def _names_of(cell: dict[str, str]) -> frozenset[str]:
     """Return the forms of a student's name, for comparison."""
-    first = next((cell[name] for name in _FIRST_NAME_COLUMNS if cell.get(name)), "")
-    last = next((cell[name] for name in _LAST_NAME_COLUMNS if cell.get(name)), "")
+    first, last = _first_of(cell, _FIRST_NAME_COLUMNS), _first_of(cell, _LAST_NAME_COLUMNS)
     full = [cell[name] for name in _FULL_NAME_COLUMNS if cell.get(name)]
     names = [f"{first} {last}", f"{last} {first}"] if first and last else []
     for name in full:

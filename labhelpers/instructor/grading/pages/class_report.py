@@ -27,6 +27,7 @@ from labhelpers.instructor.course.nbgrader import (
 from labhelpers.instructor.course.preprocessors import remove_markers
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
 from labhelpers.instructor.grading.autograde import read_scores
+from labhelpers.instructor.grading.intake.ids import whose
 from labhelpers.instructor.grading.ledger import Trace, read_traces
 from labhelpers.instructor.grading.pages.similar import Alike, alike_answers, anonymous, vocabulary
 
@@ -335,7 +336,10 @@ def _for_a_human_eye(
         void = [cell for cell in trace["cells"] if cell["status"] == "void"]
         reasons = {cell["flag"] for cell in void}
         found = {
-            "flags": [flag for flag in trace["flags"] if flag not in reasons],
+            "flags": [
+                *(flag for flag in trace["flags"] if flag not in reasons),
+                *whose(trace["student"]),
+            ],
             "void": [cell["flag"] or f"{cell['cell']}: no record" for cell in void],
             "events": trace["events"],
             "repairs": trace["repairs"],

@@ -84,7 +84,10 @@ def harmless(value: object) -> object:
 def _submissions(
     course: NbGraderAPI, gradebook: Gradebook, assignments: list[str], students: list[str]
 ) -> list[_Submission]:
-    """Return each student and assignment, in order; empty lists choose all."""
+    """Return each student and assignment, in order.
+
+    Empty lists choose all students, and the assignments that somebody handed in.
+    """
     people = {one.id: one for one in gradebook.students}
     found = []
     for assignment in sorted(gradebook.assignments, key=lambda one: one.name):
@@ -95,6 +98,8 @@ def _submissions(
         )
         files = {Path(path).parent.name for path in glob.glob(folder)}
         saved = {one.student.id: one for one in assignment.submissions}
+        if not assignments and not {*files, *saved} - {MODEL, UNTOUCHED}:
+            continue
         traces = {
             one["student"]: one for one in read_traces(course.coursedir.db_url, assignment.name)
         }
@@ -176,7 +181,8 @@ def _plain_rows(
             row[title] = ""
             if graded and name == one.assignment and (one.student, name, cell) in scores.index:
                 value = scores.loc[(one.student, name, cell)]
-                row[title] = "" if value["needs_manual_grade"] else value["score"]
+                waits = value["needs_manual_grade"] and pd.isna(value["manual_score"])
+                row[title] = "" if waits else value["score"]
         rows.append(row)
     return rows
 
