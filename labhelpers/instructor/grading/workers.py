@@ -135,9 +135,12 @@ class _Process:
 
     def _begin(self) -> None:
         # Not forked: this process has threads and connections to the gradebook.
-        context = multiprocessing.get_context("spawn")
+        method = "forkserver" if hasattr(os, "fork") else "spawn"
+        context: Any = multiprocessing.get_context(method)
+        context.set_forkserver_preload([__name__])  # what takes long to import is imported once
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._run))
+        arguments = (theirs, self._run, dict(os.environ))
+        self._process = context.Process(target=_serve, args=arguments)
         self._process.start()
         theirs.close()
 
@@ -185,11 +188,13 @@ class _Process:
         self._connection.close()
 
 
-def _serve(connection: Connection, run: Callable[[Job], Executed]) -> None:
+def _serve(
+    connection: Connection, run: Callable[[Job], Executed], environment: dict[str, str]
+) -> None:
     """Do one job after the other, until the parent ends."""
     if hasattr(os, "setsid"):
         os.setsid()  # Ctrl-C is for the parent, which then ends this process
-    os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # in the kernels
+    os.environ.update(environment, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # in the kernels
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         job = connection.recv()
