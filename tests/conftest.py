@@ -26,8 +26,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--all-answers", action="store_true", help="grade all right answers, not only a sample"
     )
     parser.addoption(
+        "--all-submissions",
+        action="store_true",
+        help="grade all hostile and damaged submissions, not every second and third",
+    )
+    parser.addoption(
         "--kills", type=int, default=3, help="how many times a process of a grading run is killed"
     )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give tests of a submission the kinds that their module lists, or a sample of them."""
+    if "submission" in metafunc.fixturenames:
+        kinds, step = metafunc.module.KINDS
+        step = 1 if metafunc.config.getoption("--all-submissions") else step
+        metafunc.parametrize("submission", kinds[::step], ids=str)
 
 
 @pytest.fixture(scope="session", autouse=True)

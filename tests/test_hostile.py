@@ -18,6 +18,7 @@ from submissions import (
 )
 from submissions.hostile import HOSTILE, LEAKED, RECORD
 
+KINDS = (HOSTILE, 2)  # of which without `--all-submissions` every second is graded
 BY_NAME = {submission.name: submission for submission in HOSTILE}
 
 #: Attacks that get points where the verdict is made in the kernel of the student.
@@ -48,7 +49,6 @@ def test_there_are_many_kinds():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("submission", HOSTILE, ids=str)
 def test_a_hostile_submission_gets_what_it_deserves(small_course, port, monkeypatch, submission):
     monkeypatch.setenv("LAB_SECRET", "of who grades")
     submit(submission, small_course, port=port)
