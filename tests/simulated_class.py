@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from itertools import chain, cycle, islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -122,6 +122,13 @@ def with_nbgrader(root: Path) -> None:
     convert(open_course(root), Autograde, ASSIGNMENT)
 
 
+WAYS = {
+    "two workers": with_workers(2),
+    "one worker": with_workers(1),
+    "nbgrader alone": with_nbgrader,
+}
+
+
 def points_in(root: Path) -> pd.Series:
     from labhelpers.instructor.grading.autograde import read_scores
 
@@ -137,7 +144,7 @@ def dump(root: Path) -> dict[str, list[str]]:
     for name in sa.inspect(engine).get_table_names():
         table = pd.read_sql_table(name, engine)
         columns = [c for c in table if c not in left_out and not c.endswith("_id")]
-        tables[name] = sorted(table[columns].astype(str).agg(" ".join, axis=1))
+        tables[name] = sorted(map(str, table[columns].itertuples(index=False, name=None)))
     return tables
 
 
@@ -146,14 +153,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--students", type=int, default=60)
-    parser.add_argument("--without-nbgrader", action="store_true")
+    parser.add_argument("--ways", nargs="*", default=[*WAYS], choices=[*WAYS])
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     template = options.folder / "template"
     expected = write_class(template, options.students)
-    ways = {"two workers": with_workers(2), "one worker": with_workers(1)}
-    if not options.without_nbgrader:
-        ways["nbgrader alone"] = with_nbgrader
+    ways = {way: WAYS[way] for way in options.ways}
     seconds, dumps = {}, {}
     for way, run in ways.items():
         root = shutil.copytree(template, options.folder / way.replace(" ", "-"))
@@ -165,17 +170,17 @@ def main() -> None:
         print(f"{way}: {seconds[way]:.0f} s, {len(wrong)} scores not as deserved")
         if len(wrong):
             print(wrong.to_string())
-    first = dumps["two workers"]
-    for way, tables in dumps.items():
-        differ = [name for name in chain(first) if tables[name] != first[name]]
-        print(f"{way} against two workers: {differ or 'the same gradebook'}")
+    (reference, first), *others = dumps.items()
+    for way, tables in others:
+        differ = [name for name in first if tables[name] != first[name]]
+        print(f"{way} against {reference}: {differ or 'the same gradebook'}")
     for way in ways:
         print(
             f"{way}: {seconds[way] / options.students:.2f} s a submission, "
-            f"{seconds[way] / seconds['two workers']:.2f} times as long as two workers"
+            f"{seconds[way] / seconds[reference]:.2f} times as long as {reference}"
         )
     traces = ledger.read_traces(
-        open_course(options.folder / "two-workers").coursedir.db_url, ASSIGNMENT
+        open_course(options.folder / reference.replace(" ", "-")).coursedir.db_url, ASSIGNMENT
     )
     print(pd.DataFrame([trace["seconds"] for trace in traces]).describe().round(2).to_string())
 
