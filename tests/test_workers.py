@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.grading import workers
 from labhelpers.instructor.grading.kernels.execute import Executed, Job
 from labhelpers.instructor.grading.kernels.sandbox import Limits
@@ -78,3 +79,17 @@ def test_jobs_are_made_when_a_worker_is_about_to_be_free(room):
         done.append(job.student)
         assert len(made) <= len(done) + room + 1
     assert done == [*"012345678"]
+
+
+class Ends:
+    """Ends each process that it is sent to."""
+
+    def __reduce__(self):
+        return os._exit, (5,)
+
+
+def test_workers_that_cannot_begin_are_no_fault_of_a_submission():
+    crew = LocalWorkers(1, Ends())
+    with pytest.raises(CourseError, match=r"end before they can begin \(exit code 5\)"):
+        list(execute_all(iter([Job("ann", "work", "{}", 7)]), crew))
+    crew.close()

@@ -20,6 +20,8 @@ __all__ = ["AGAIN", "DaskWorkers", "LocalWorkers", "Result", "Workers", "execute
 #: What comes of a job: an exception if the job is not to blame.
 Result = Executed | Exception
 
+_READY = Ellipsis  # what a worker process sends first: there is only one, in every process
+
 # A job whose worker died this often was alone in it each time: it is the reason.
 _TRIES = 3
 # Seconds beyond its own limit after which a job counts as stuck.
@@ -138,6 +140,7 @@ class _Process:
         method = "forkserver" if hasattr(os, "fork") else "spawn"
         context: Any = multiprocessing.get_context(method)
         context.set_forkserver_preload([__name__])  # what takes long to import is imported once
+        self._is_ready = False
         self._connection, theirs = context.Pipe()
         arguments = (theirs, self._run, dict(os.environ))
         self._process = context.Process(target=_serve, args=arguments)
@@ -162,10 +165,16 @@ class _Process:
         return self._process.is_alive()
 
     def result(self) -> tuple[Job, Result] | None:
-        """Return the job with its result, None if it is still under way."""
+        """Return the job with its result, None if it is still under way.
+
+        Raises:
+            CourseError: If the process dies time after time before it can begin.
+        """
         try:
-            if self._connection.poll():
-                return self._job, self._connection.recv()
+            while self._connection.poll():
+                if (received := self._connection.recv()) is not _READY:
+                    return self._job, received
+                self._is_ready = True
         except (EOFError, OSError):
             self._process.join()
         is_stuck = time.monotonic() > self.deadline
@@ -175,6 +184,11 @@ class _Process:
         self._deaths += 1
         if is_stuck:
             return self._job, _unexecuted(self._job, "its worker did not come to an end")
+        if self._deaths == _TRIES and not self._is_ready:
+            raise CourseError(
+                "The worker processes end before they can begin "
+                f"(exit code {self._process.exitcode}); what they say stands above. {AGAIN}"
+            )
         if self._deaths == _TRIES:
             how = f"its worker process died {_TRIES} times (exit code {self._process.exitcode})"
             return self._job, _unexecuted(self._job, how)
@@ -196,6 +210,7 @@ def _serve(
         os.setsid()  # Ctrl-C is for the parent, which then ends this process
     os.environ.update(environment, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")  # in the kernels
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection.send(_READY)
     while True:
         job = connection.recv()
         try:
