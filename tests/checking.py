@@ -92,7 +92,10 @@ def judge(
     points: float = 3.0,
     time_limit: float = LIMIT,
     dtype: torch.dtype = torch.float64,
+    mistakes: bool = False,
 ) -> Report:
     record = run_cases(exercise, answer, series, time_limit, dtype)
     record = read_record(json.loads(json.dumps(record, allow_nan=False)))
-    return verdict.judge(record, numbers(exercise, series), points, quotes_values=series == 0)
+    return verdict.judge(
+        record, numbers(exercise, series, mistakes), points, quotes_values=series == 0
+    )

@@ -87,7 +87,9 @@ def students() -> Iterator[Student]:
         elif kind == "mistake":
             id_, _, edit = next(mistakes)
             source = edited(solutions[id_], [edit])
-            reports = [judge(id_, load(id_, source), series, 2.0) for series in (0, SERIES)]
+            reports = [
+                judge(id_, load(id_, source), series, 2.0, mistakes=True) for series in (0, SERIES)
+            ]
             score = min(report.score for report in reports)
             yield Student(name, Submission(name, "", {id_: source}), ALL | {f"check-{id_}": score})
         elif kind == "untouched":
