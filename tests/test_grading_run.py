@@ -443,7 +443,7 @@ def cluster(tmp_path):
         process.wait()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="PostgreSQL is a package of Linux here")
+@pytest.mark.sandbox
 def test_a_dask_cluster_with_postgresql_gives_the_same_gradebook(
     class_course, graded, cluster, postgresql, tmp_path, monkeypatch
 ):

@@ -27,6 +27,7 @@ __all__ = [
     "copy_course",
     "grade_id",
     "open_course",
+    "refuse_unknown",
 ]
 
 REPOSITORY = NOTEBOOKS.parent
@@ -92,6 +93,14 @@ def _refuse_foreign_kernel() -> None:
 def assignments(root: Path = REPOSITORY) -> list[str]:
     """Return the names of the assignments in teaching order, one per notebook."""
     return sorted(path.stem for path in (root / "notebooks").glob("*/*.ipynb"))
+
+
+def refuse_unknown(assignment: str, root: Path) -> None:
+    """Raise a `CourseError` that lists the assignments if there is none of this name."""
+    if assignment not in (known := assignments(root)):
+        raise CourseError(
+            f"There is no assignment {assignment!r}: choose one of {', '.join(known)}."
+        )
 
 
 def copy_course(root: Path, names: Iterable[str] | None = None) -> Path:

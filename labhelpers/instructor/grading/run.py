@@ -20,19 +20,18 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde
 from tqdm import tqdm
 
-from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import (
     REPOSITORY,
     CourseError,
-    assignments,
     convert,
     open_course,
+    refuse_unknown,
 )
 from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.intake.ids import whose
 from labhelpers.instructor.grading.intake.submitted import normalise_in_place
-from labhelpers.instructor.grading.kernels.execute import Executed, Job
+from labhelpers.instructor.grading.kernels.execute import Executed, Job, exercise_of
 from labhelpers.instructor.grading.kernels.sandbox import Limits, sandbox_problem
 from labhelpers.instructor.grading.keys import key_of, same_submission
 from labhelpers.instructor.grading.numbers import numbers_for
@@ -158,10 +157,7 @@ def plan(
 ) -> Plan:
     """Return what there is to grade; see `grade`."""
     root = Path(course.coursedir.root)
-    if assignment not in (known := assignments(root)):
-        raise CourseError(
-            f"There is no assignment {assignment!r}: choose one of {', '.join(known)}."
-        )
+    refuse_unknown(assignment, root)
     notices = [line.in_words() for line in normalise_in_place(course, assignment)]
     submitted = root / course.coursedir.submitted_directory
     students = dict.fromkeys(students) or sorted(
@@ -179,8 +175,8 @@ def plan(
             ledger.outdate(course.coursedir.db_url, assignment, students)
         keys = ledger.read_keys(course.coursedir.db_url, assignment)
         present = _graded(course, assignment)
-    names = [cell.grade_id.removeprefix("check-") for cell in release.cells if cell.grade]
-    todo.exercises = [name for name in names if name in EXERCISES]
+    checked = (exercise_of(cell.grade_id) for cell in release.cells if cell.grade)
+    todo.exercises = [exercise for exercise in checked if exercise]
     for student in students:
         folder = submitted / student / assignment
         notebook = folder / f"{assignment}.ipynb"

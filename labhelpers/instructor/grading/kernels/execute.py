@@ -20,7 +20,7 @@ from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import grade_id
 from labhelpers.instructor.grading.kernels.sandbox import Limits, SandboxedKernelManager
 
-__all__ = ["Executed", "Job", "checked_exercise", "execute", "has_run"]
+__all__ = ["Executed", "Job", "checked_exercise", "execute", "exercise_of", "has_run"]
 
 _CHECK = "check-"  # and the id of the exercise: the grade id of its check
 # What the kernel runs in the place of a check. It binds every name that it uses: no variable of a
@@ -84,10 +84,14 @@ class Executed:
 
 def checked_exercise(cell: NotebookNode) -> str | None:
     """Return the id of the exercise that a graded cell checks, None for any other cell."""
-    name = grade_id(cell) or ""
+    exercise = exercise_of(grade_id(cell) or "")
+    return exercise if is_grade(cell) and cell.cell_type == "code" else None
+
+
+def exercise_of(name: str) -> str | None:
+    """Return the id of the exercise whose check has this grade id, None for any other cell."""
     exercise = name.removeprefix(_CHECK)
-    is_check = name != exercise and exercise in EXERCISES
-    return exercise if is_check and is_grade(cell) and cell.cell_type == "code" else None
+    return exercise if name != exercise and exercise in EXERCISES else None
 
 
 def has_run(cell: NotebookNode) -> bool:

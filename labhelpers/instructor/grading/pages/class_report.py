@@ -20,9 +20,9 @@ from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import (
     REPOSITORY,
     CourseError,
-    assignments,
     grade_id,
     open_course,
+    refuse_unknown,
 )
 from labhelpers.instructor.course.preprocessors import remove_markers
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
@@ -56,10 +56,7 @@ def write_class_report(assignment: str, root: Path = REPOSITORY) -> Path:
         CourseError: If there is no such assignment, or nothing of it was graded.
     """
     course = open_course(root)
-    if assignment not in (known := assignments(root)):
-        raise CourseError(
-            f"There is no assignment {assignment!r}: choose one of {', '.join(known)}."
-        )
+    refuse_unknown(assignment, root)
     traces = [
         trace
         for trace in read_traces(course.coursedir.db_url, assignment)
