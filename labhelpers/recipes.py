@@ -301,7 +301,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "reference": CycleGANRecipe(),
         "recommended": CycleGANRecipe(
             "recommended",
-            batch_size=8,
+            batch_size=4,
             schedule="cosine",
             flip=True,
             averaging=0.998,
