@@ -1,26 +1,49 @@
-"""The list of methods, and the results that one notebook saves and a later one shows."""
+"""The list of methods, and the results of this machine or of the lab's own trainings."""
 
 from __future__ import annotations
 
 import json
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
 from labhelpers.data import simulated_data_opened
+from labhelpers.metrics import generate
+from labhelpers.recipes import RECIPES
 from labhelpers.session import is_graded, temporary_folder
+from labhelpers.stored import SUBJECTS, VALUES, read_sheet
+from labhelpers.training import describe_run, load_record
 
-__all__ = ["METHODS", "Method", "load_generator", "results_table", "save_result"]
+__all__ = [
+    "ABLATION_COLUMNS",
+    "METHODS",
+    "Method",
+    "ablation",
+    "generated_slices",
+    "load_generator",
+    "results_table",
+    "save_result",
+]
 
 # By default pandas cuts a text after 50 characters: here the end of how a method was trained.
 pd.set_option("display.max_colwidth", None)
 
 _COLUMNS = pd.MultiIndex.from_product([("MAE", "PSNR", "SSIM"), ("Training set", "Test set")])
+
+
+ABLATION_COLUMNS = ("PSNR", "SSIM", "MAE", "sharpness", "discriminator")
+"""What `ablation` shows of each training."""
+
+_TITLES = {"as-cgan": "cGAN's recipe"}  # of recipes whose name alone does not say what they are
+
+_STORED = "the lab's own training (seed 0, 20 epochs, all training subjects)"
 
 
 @dataclass(frozen=True)
@@ -32,8 +55,8 @@ class Method:
         title: Its name in tables and charts.
         kind: `baseline`, or `trained` for a network.
         notebook: Name of the notebook that measures it.
-        published: Figures on IXI, shown until the method is measured: those of networks as
-            published, those of baselines as measured for this lab. Keys `Training set` and
+        published: Values on IXI: those of networks by the `reference` recipe in the earlier version
+            of this lab, those of baselines as measured for this one. Keys `Training set` and
             `Test set`, each with `MAE`, `PSNR` (dB) and `SSIM`; and `source`.
     """
 
@@ -43,56 +66,77 @@ class Method:
     notebook: str
     published: dict[str, Any]
 
+    @property
+    def stored_recipes(self) -> list[str]:
+        """The recipes of which slices and values of the lab's own training are stored."""
+        names = (name.partition("-") for name in VALUES)
+        return [recipe for method, _, recipe in names if method == self.id]
+
 
 _LIST = json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8"))
 METHODS: dict[str, Method] = {id_: Method(id_, **method) for id_, method in _LIST.items()}
 """All methods by their id, in the order of tables and charts."""
 
 
-def save_result(
-    method: str, metrics: pd.DataFrame, recipe: str, generator: nn.Module | None = None
-) -> None:
-    """Save the metrics of a method, and its network, for the notebooks that follow.
+# --- what the notebooks save ----------------------------------------------------------------------
 
-    They go to the folder `results`. Where it cannot be written this says so, and the lesson goes
-    on. During grading and validation nothing of it is touched.
+
+def save_result(
+    method: str, metrics: pd.DataFrame, run: str | None, generator: nn.Module | None = None
+) -> None:
+    """Save the metrics of a method and recipe, and its network, for the notebooks that follow.
+
+    They go to the folder `results`, as `<method>-<recipe>.csv` and `.pt`. Where it cannot be
+    written this says so, and the lesson goes on. During grading and validation nothing of the
+    student's is touched.
 
     Args:
         method: Id of the method, such as `mean-image` or `generator`.
         metrics: What `metrics.evaluate_generator` returned.
-        recipe: How the figures came about, for instance `"20 epochs"`; shown beside them.
+        run: Name of the training run, whose record says recipe and epochs; None for a baseline.
         generator: The trained network, if a later notebook may show its images.
 
     Raises:
         ValueError: If the method is unknown.
+        FileNotFoundError: If there is no such run in this folder.
+        RuntimeError: If the last run of that name failed.
     """
     if method not in METHODS:
         raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
+    recipe = load_record(run)["recipe"] if run else ""
     row = {f"{metric} {split}": metrics.loc[metric, split] for metric, split in _COLUMNS}
-    row |= {"data": "phantom" if simulated_data_opened() else "IXI", "recipe": recipe}
+    row |= {
+        "data": "phantom" if simulated_data_opened() else "IXI",
+        "recipe": recipe,
+        "run": describe_run(run) if run else "no training",
+    }
     if generator is not None:
         row["parameters"] = sum(weights.numel() for weights in generator.parameters())
-    folder = _folder()
+    path = _path(method, recipe, "csv")
     try:
-        folder.mkdir(exist_ok=True)
-        pd.DataFrame([row]).to_csv(folder / f"{method}.csv", index=False)
+        path.parent.mkdir(exist_ok=True)
+        pd.DataFrame([row]).to_csv(path, index=False)
         if generator is not None and not is_graded():  # 54 MB for each notebook of a class
-            torch.save(generator.state_dict(), folder / f"{method}.pt")
+            torch.save(generator.state_dict(), path.with_suffix(".pt"))
     except (OSError, RuntimeError) as error:  # a RuntimeError of torch if the disk is full
         print(
-            f"The result of {method!r} could not be saved in {folder.absolute()} ({error}): later "
-            "tables do not show it. Make room or allow writing there, and run this cell again."
+            f"The result of {method!r} could not be saved in {path.parent.absolute()} ({error}): "
+            "later tables do not show it. Make room or allow writing there, and run this cell "
+            "again."
         )
 
 
-def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
+def load_generator(
+    method: str, generator: nn.Module, recipe: str = "recommended"
+) -> nn.Module | None:
     """Fill `generator` with the weights that `save_result` saved, or return None without any.
 
     Args:
         method: Id of the method whose network to load.
         generator: A network of the same architecture.
+        recipe: Name of the recipe by which it was trained.
     """
-    path = _folder() / f"{method}.pt"
+    path = _path(method, recipe, "pt")
     if not path.exists():
         return None
     try:
@@ -100,7 +144,9 @@ def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
         names = saved if saved.keys() == generator.state_dict().keys() else generator.state_dict()
         # A student may have called the layers otherwise: then weights are taken in their order.
         generator.load_state_dict(dict(zip(names, saved.values(), strict=True)))
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError):
+    except (
+        OSError, EOFError, AttributeError, RuntimeError, ValueError, pickle.UnpicklingError
+    ):  # fmt: skip
         print(
             f"{path.absolute()} does not hold weights that fit this network, which is left out. "
             f"Train {method!r} again to save them anew."
@@ -109,40 +155,153 @@ def load_generator(method: str, generator: nn.Module) -> nn.Module | None:
     return generator.eval()
 
 
+# --- what they show -------------------------------------------------------------------------------
+
+
 def results_table() -> pd.DataFrame:
-    """Return all methods' figures: measured here where saved, published elsewhere.
+    """Return the values of all methods and recipes: measured here where saved, stored elsewhere.
 
     Lower is better for MAE, higher for PSNR (in dB) and SSIM.
 
     Returns:
-        One row per method, columns (metric, set) and (`source`, ``), which says where, on which
-        data and with which recipe the figures were measured.
+        One row per method and recipe, such as `cGAN (reference)`; columns (metric, set) and
+        (`source`, ``), which says where, on which data and how the values were measured.
     """
     rows, sources = {}, {}
     for method in METHODS.values():
-        known = method.published
-        published = [known[split][metric] for metric, split in _COLUMNS], known["source"]
-        rows[method.title], sources[method.title] = _saved_figures(method) or published
+        for recipe in _known_recipes(method):
+            title = _title(method, recipe)
+            if figures := _saved_figures(method, recipe) or _figures_elsewhere(method, recipe):
+                rows[title], sources[title] = figures
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).round(4)
     table[("source", "")] = pd.Series(sources)
     return table
 
 
-def _saved_figures(method: Method) -> tuple[list[float], str] | None:
-    """Return the figures saved last in the order of `_COLUMNS`, and their source; None if none."""
-    path = _folder() / f"{method.id}.csv"
-    try:
-        saved = pd.read_csv(path).iloc[0]
-        figures = [float(saved[f"{metric} {split}"]) for metric, split in _COLUMNS]
-        return figures, f"measured here on {saved['data']}, {saved['recipe']}"
-    except (FileNotFoundError, NotADirectoryError):
+def generated_slices(
+    method: str,
+    recipe: str = "recommended",
+    network: nn.Module | None = None,
+    *,
+    test_loader: DataLoader,
+) -> tuple[Tensor | None, str]:
+    """Return the T2-w slices that a method makes of the test subjects, and whose they are.
+
+    Without a network they are those of the lab's own training, which travel with the package. So
+    a notebook can compare all methods, wherever the earlier ones were run:
+
+        network = load_generator("cgan", GeneratorUNet())  # None if it was not trained here
+        fake_t2, source = generated_slices("cgan", network=network, test_loader=test_loader)
+
+    Args:
+        method: Id of the method, such as `generator`.
+        recipe: Name of the recipe; the stored ones are `recommended` and, for the generator,
+            `as-cgan`: trained as the recommended cGAN, with a weight of 0 for the adversarial loss.
+        network: The network that was trained here by this recipe, if there is one.
+        test_loader: Test subjects, in order.
+
+    Returns:
+        Slices `(N, 1, 64, 64)` in [-1, 1] in the order of the loader, and a sentence that says
+        where they come from. None and a sentence where the subjects are not test subjects of IXI,
+        or nothing is stored for this recipe.
+    """
+    title = _title(METHODS[method], recipe)
+    if network is not None:
+        return generate(network, test_loader)["fake_t2"], f"{title}: generated by a network here."
+    stored = read_sheet(f"{method}-{recipe}")
+    if stored is None:
+        return None, f"{title}: not trained here, and nothing is stored. Train it first."
+    places = _places_on_sheets(test_loader)
+    if places is None:
+        return None, (
+            f"{title}: not trained here, and the stored slices are those of the test subjects of "
+            "IXI, which these are not. Train it first."
+        )
+    return stored[places], f"{title}: stored slices of {_STORED}; IXI dataset, CC BY-SA 3.0."
+
+
+def ablation(method: str) -> pd.DataFrame:
+    """Return what one changed choice at a time does to the recommended recipe of a method.
+
+    One training each, on four fifths of the training subjects, measured on the others.
+
+    Args:
+        method: `generator`, `cgan` or `cyclegan`.
+
+    Returns:
+        One row per change, the first one without any; columns `PSNR` (dB), `SSIM`, `MAE`,
+        `sharpness` (1: as the true slices) and `discriminator` (its loss in the last epoch, of both
+        together for the CycleGAN; NaN without one).
+    """
+    path = Path(__file__).with_name("ablation.json")
+    rows = json.loads(path.read_text(encoding="utf-8"))[method]
+    return pd.DataFrame(rows).set_index("change").reindex(columns=list(ABLATION_COLUMNS))
+
+
+def _title(method: Method, recipe: str) -> str:
+    """Return the name of a method and recipe in tables and charts."""
+    return f"{method.title} ({_TITLES.get(recipe, recipe)})" if recipe else method.title
+
+
+def _known_recipes(method: Method) -> list[str]:
+    """Return the recipes of a method: of the lab, then others of which a result is saved here."""
+    if method.kind == "baseline":
+        return [""]
+    known = [*RECIPES[method.id], *method.stored_recipes]
+    found = [_read_saved(path).get("recipe") for path in _folder().glob(f"{method.id}-*.csv")]
+    return list(dict.fromkeys([*known, *sorted(recipe for recipe in found if recipe)]))
+
+
+def _saved_figures(method: Method, recipe: str) -> tuple[list[float], str] | None:
+    """Return the values saved last in the order of `_COLUMNS`, and their source; None if none."""
+    path = _path(method.id, recipe, "csv")
+    if not path.is_file():
         return None
-    except (OSError, ValueError, LookupError):  # pandas raises ValueErrors for what it cannot parse
+    saved = _read_saved(path)
+    if not saved:
         print(
-            f"{path.absolute()} cannot be read: the published figures of {method.title} are shown. "
-            f"Run notebook {method.notebook} again to write it anew."
+            f"{path.absolute()} cannot be read: what is stored of {_title(method, recipe)} is "
+            f"shown. Run notebook {method.notebook} again to write it anew."
         )
         return None
+    figures = [saved[f"{metric} {split}"] for metric, split in _COLUMNS]
+    return figures, f"measured here on {saved['data']}, {saved['run']}"
+
+
+def _read_saved(path: Path) -> dict[str, Any]:
+    """Return the row that `save_result` wrote; an empty one if the file holds something else."""
+    try:
+        row = pd.read_csv(path, keep_default_na=False).iloc[0].to_dict()
+        figures = {f"{metric} {split}" for metric, split in _COLUMNS}
+        row |= {name: float(row[name]) for name in figures}
+        return row | {name: str(row[name]) for name in ("data", "recipe", "run")}
+    except (OSError, ValueError, LookupError):  # pandas raises ValueErrors for what it cannot parse
+        return {}
+
+
+def _figures_elsewhere(method: Method, recipe: str) -> tuple[list[float], str] | None:
+    """Return the values measured elsewhere, and their source; None if there are none."""
+    known = method.published if recipe in ("", "reference") else VALUES.get(f"{method.id}-{recipe}")
+    if known is None:
+        return None
+    return [known[split][metric] for metric, split in _COLUMNS], known["source"]
+
+
+def _places_on_sheets(test_loader: DataLoader) -> list[int] | None:
+    """Return where the subjects of a loader are on the stored sheets; None if they are not."""
+    dataset: Any = test_loader.dataset  # torch does not promise that a dataset has names
+    chosen: Any = slice(None)
+    if isinstance(dataset, Subset):
+        dataset, chosen = dataset.dataset, dataset.indices
+    names = pd.Series(dataset.subjects).iloc[chosen]
+    place = {name: k for k, name in enumerate(SUBJECTS)}
+    return [place[name] for name in names] if set(names) <= place.keys() else None
+
+
+def _path(method: str, recipe: str, suffix: str) -> Path:
+    """Return the file of a method and recipe."""
+    name = f"{method}-{recipe}" if recipe else method
+    return _folder() / f"{re.sub(r'[^a-z0-9.-]+', '-', name.lower())[:100]}.{suffix}"
 
 
 def _folder() -> Path:

@@ -28,6 +28,7 @@ __all__ = [
     "TrainingRun",
     "describe_run",
     "load_history",
+    "load_record",
     "mirrored",
     "show_losses",
     "show_samples",
@@ -191,7 +192,7 @@ def load_history(name: str) -> pd.DataFrame:
     Raises:
         FileNotFoundError: If there is no run of that name in this folder yet.
     """
-    rows = _read_record(name)["losses"]
+    rows = load_record(name)["losses"]
     return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
 
 
@@ -207,7 +208,7 @@ def describe_run(name: str) -> str:
         FileNotFoundError: If there is no run of that name in this folder yet.
         RuntimeError: If the last one failed, so that there is no network to describe.
     """
-    record = _read_record(name)
+    record = load_record(name)
     finished, num_epoch = len(record["losses"]), record["num_epoch"]
     if epoch := record["failed_in_epoch"]:
         raise RuntimeError(
@@ -280,7 +281,15 @@ def _is_writable() -> bool:
     return os.access(_IMAGES if _IMAGES.exists() else Path(), os.W_OK) and not _IMAGES.is_file()
 
 
-def _read_record(name: str) -> dict[str, Any]:
+def load_record(name: str) -> dict[str, Any]:
+    """Return what was recorded of a run: recipe, epochs, losses and the epoch in which it failed.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        FileNotFoundError: If there is no run of that name in this folder yet.
+    """
     path = _folder(name) / _RECORD
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: train {name!r} first.")

@@ -37,10 +37,12 @@ def test_the_wheel_holds_the_lesson_and_the_visible_checks_only(wheel):
     packaged = {Path(name) for name in names if not Path(name).parts[0].endswith(".dist-info")}
     written = {
         path.relative_to(REPOSITORY)
-        for kind in ("py", "json")
-        for path in PACKAGE.rglob(f"*.{kind}")
+        for kind in ("py", "json", "png", "LICENSE")
+        for path in PACKAGE.rglob(f"*{kind}")
     }
     assert packaged == {path for path in written if path.parts[1] != "instructor"}
+    stored = {path.name for path in packaged if path.parent.name == "stored"}
+    assert stored >= {"LICENSE", "subjects.json", "generator-recommended.png"}
     assert {path.name for path in packaged if path.suffix == ".json"} >= {"visible.json"}
     assert not [name for name in names if "hidden" in name or name.endswith(".yaml")]
 

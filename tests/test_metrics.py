@@ -17,6 +17,7 @@ from labhelpers.metrics import (
     evaluating,
     generate,
     mean_absolute_error,
+    paired_bootstrap,
     peak_signal_to_noise_ratio,
     sharpness,
     standard_metrics,
@@ -205,6 +206,37 @@ def test_more_confidence_is_a_wider_interval():
     wide, narrow = with_intervals(subjects, 0.99), with_intervals(subjects, 0.5)
     assert (wide["low"] < narrow["low"]).all()
     assert (wide["high"] > narrow["high"]).all()
+
+
+def test_paired_differences_are_free_of_what_makes_a_subject_hard():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(20, 3, size=100)
+    a = pd.DataFrame({"PSNR": hard + rng.normal(0.5, 0.2, size=100)})
+    b = pd.DataFrame({"PSNR": hard})
+    row = paired_bootstrap(a, b).loc["PSNR"]
+    assert row["difference"] == pytest.approx((a - b)["PSNR"].mean())
+    assert 0.4 < row["low"] < row["difference"] < row["high"] < 0.6
+    assert with_intervals(a).loc["PSNR", "low"] < with_intervals(b).loc["PSNR", "high"]
+    pd.testing.assert_frame_equal(paired_bootstrap(a, b), paired_bootstrap(a, b))
+    assert paired_bootstrap(b, a).loc["PSNR", "difference"] == pytest.approx(-row["difference"])
+    assert (paired_bootstrap(a, a) == 0).all(axis=None)
+
+
+def test_paired_interval_holds_the_true_difference_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    zeros = pd.DataFrame({"PSNR": np.zeros(40)})
+    hits = 0
+    for _ in range(100):
+        differences = pd.DataFrame({"PSNR": rng.normal(0.5, 2, size=40)})
+        row = paired_bootstrap(differences, zeros).loc["PSNR"]
+        hits += row["low"] < 0.5 < row["high"]
+    assert 88 <= hits <= 99
+
+
+def test_differences_of_other_subjects_are_refused():
+    subjects = pd.DataFrame({"MAE": [0.1, 0.2, 0.4]})
+    with pytest.raises(ValueError, match="the same metrics of the same subjects"):
+        paired_bootstrap(subjects, subjects[:2])
 
 
 def test_best_median_and_worst():

@@ -38,7 +38,7 @@ def metrics():
             ("MAE", "Test set"): [0.0731, 0.0492],
             ("PSNR", "Test set"): [16.66, 20.19],
             ("SSIM", "Test set"): [0.924, 0.968],
-            ("source", ""): ["measured here on IXI, no training", "published on IXI, 20 epochs"],
+            ("source", ""): ["measured here on IXI, no training", "stored, seed 0, 20 epochs, IXI"],
         },
         index=["Mean T2-w image", "Generator"],
     )
@@ -350,9 +350,9 @@ def test_only_baselines_are_hatched_and_values_are_written():
 def test_metric_bars_label_what_was_not_measured_here():
     shown = plots.metric_bars(metrics())
     axes = shown.figure.axes[0]
-    assert "Generator (published): MAE 0.049, PSNR 20.19, SSIM 0.968." in shown.alt
+    assert "Generator (stored): MAE 0.049, PSNR 20.19, SSIM 0.968." in shown.alt
     assert [bar.get_width() for bar in axes.patches] == [0.0731, 0.0492]
-    assert rows(shown) == ["Mean T2-w image", "Generator\n(published)"]
+    assert rows(shown) == ["Mean T2-w image", "Generator\n(stored)"]
 
 
 def test_contrast_bars_write_the_signals():

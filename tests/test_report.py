@@ -47,8 +47,8 @@ def test_another_figure_changes_both_pages(file):
     assert text.count(old) == 1
     file.write_text(text.replace(old, "PSNR: 24.56"), encoding="utf-8")
     pages = report.report_files(file)
-    assert [path.name for path in pages] == ["RESULTS.md", "README.md"]
-    assert all("24.56" in page and "23.39" not in page for page in pages.values())
+    assert [path.name for path in pages] == ["RESULTS.md", "README.md", "ablation.json"]
+    assert all("24.56" in page and "23.39" not in page for page in list(pages.values())[:2])
 
 
 def test_measured_rows_say_how_they_were_measured():
@@ -130,7 +130,8 @@ def test_trainings_are_taken_in(file, tmp_path):
     assert interval["mean"] == 24.5
     assert len(figures["intervals"]) == len(read_figures()["intervals"])
 
-    page, _ = report.report_files(file).values()
+    page, _, ablation = report.report_files(file).values()
+    assert json.loads(ablation)["generator"][-1]["change"] == "a new choice"
     assert "| a new choice | 24.50 (+0.51) |" in page
     assert file.read_text(encoding="utf-8").startswith("# What was measured")
 

@@ -271,8 +271,8 @@ def ablation(**options: Any) -> None:
 def results(**options: Any) -> None:
     """Train both recipes of each method (hours).
 
-    Finished trainings are kept in build/trials.jsonl; a run that was stopped goes on from there.
-    Measures on the test set.
+    Finished trainings are kept in build/trials.jsonl, their networks in build/networks; a run that
+    was stopped goes on from there. Measures on the test set.
     """
     from labhelpers.instructor.experiments.trials import intervals, read_results
 
@@ -294,6 +294,18 @@ def _run_trials(
     records = run_all(chosen, range(seeds), part, epochs, file)
     click.echo(table(records).round(4).to_string())
     return records
+
+
+@experiments.command()
+def stored() -> None:
+    """Write what travels with the package of the lab's own trainings.
+
+    Generated slices and values of the recommended recipes, seed 0, from the networks that
+    `labhelpers experiments results` kept in build/networks.
+    """
+    from labhelpers.instructor.experiments.stored import write_stored
+
+    write_stored(Path("build"))
 
 
 @experiments.command()

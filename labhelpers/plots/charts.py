@@ -20,7 +20,6 @@ from labhelpers.plots.figure import (
     new_chart,
     styled,
 )
-from labhelpers.results import METHODS
 
 if TYPE_CHECKING:
     from labhelpers.data import IXIDataset
@@ -168,7 +167,8 @@ def training_curves(
 def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     """Draw the three metrics of every method on the test set; baselines are hatched.
 
-    Figures that were not measured here are labelled: `(published)` or `(reference)`.
+    Values that were not measured here are labelled, for instance `(stored)`; those of methods
+    without training, which their source says, are hatched.
 
     Args:
         table: What `results.results_table` returns.
@@ -179,7 +179,6 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     """
     columns = [*((metric, "Test set") for metric in _METRICS), ("source", "")]
     _require_columns(table, columns, "table")
-    baselines = {method.title for method in METHODS.values() if method.kind == "baseline"}
     sources = table["source", ""]
     labels = [_label(title, source) for title, source in zip(table.index, sources, strict=True)]
     figure, panels = new_chart(9, 1.5 + 0.42 * len(table), panels=3, sharey=True)
@@ -187,8 +186,8 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
     for axes, (metric, (label, form)) in zip(panels, _METRICS.items(), strict=True):
         values = table[metric, "Test set"]
         bars = axes.barh(rows, values, height=0.68, color=_BLUE, edgecolor="#333333")
-        for bar, name in zip(bars, table.index, strict=True):
-            if name in baselines:
+        for bar, source in zip(bars, sources, strict=True):
+            if "no training" in source:
                 bar.set(facecolor=_GREY, hatch="///")
         axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=9)
         axes.set(title=metric, xlabel=label)
@@ -282,5 +281,6 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[Hashable], name: str
 
 
 def _label(title: str, source: str) -> str:
-    """Add to the title of a method where its figures come from, if they were not measured here."""
-    return title if source.startswith("measured here") else f"{title}\n({source.split()[0]})"
+    """Add to the title of a method where its values come from, if they were not measured here."""
+    where = source.partition(",")[0]
+    return title if where.startswith("measured here") else f"{title}\n({where})"

@@ -54,12 +54,13 @@ def _points(total: pd.Series) -> str:
 
 def _key_figures(notebook: str, results: Path) -> str:
     """Return what the last method of a notebook reached, as its solution saved it."""
-    methods = [method for method in METHODS.values() if method.notebook == notebook]
-    if not methods or not (saved := results / f"{methods[-1].id}.csv").exists():
+    *_, method = (method for method in METHODS.values() if method.notebook == notebook)
+    recipe = "" if method.kind == "baseline" else "-recommended"
+    if not (saved := results / f"{method.id}{recipe}.csv").exists():
         return ""
     row = pd.read_csv(saved).iloc[0]
     figures = (
-        f"{methods[-1].title}, test set: PSNR {row['PSNR Test set']:.2f} dB, "
+        f"{method.title}, test set: PSNR {row['PSNR Test set']:.2f} dB, "
         f"SSIM {row['SSIM Test set']:.3f}, MAE {row['MAE Test set']:.4f}"
     )
     return f"{figures}; {row['parameters']:,.0f} parameters" if "parameters" in row else figures

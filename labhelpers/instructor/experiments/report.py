@@ -1,4 +1,4 @@
-"""Write the page of results and the README's table from the files of figures."""
+"""Write the page of results, the README's table and what the notebooks show of the figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import torch
 import yaml
 
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.results import METHODS
+from labhelpers.recipes import RECIPES
+from labhelpers.results import ABLATION_COLUMNS, METHODS
 
 __all__ = [
     "decimals",
@@ -32,6 +33,7 @@ FIGURES = Path(__file__).with_name("results.yaml")
 
 _TEMPLATES = Path(__file__).parent
 _PAGE = _TEMPLATES.parent / "RESULTS.md"
+_ABLATION = REPOSITORY / "labhelpers" / "ablation.json"  # what `results.ablation` returns
 _BEGIN, _END = "<!-- results:begin -->\n", "<!-- results:end -->"
 
 _PLACES = {  # decimals of figures in the file and in tables
@@ -141,7 +143,7 @@ def _write_figures(figures: dict[str, Any], file: Path) -> None:
 
 
 def report_files(file: Path = FIGURES) -> dict[Path, str]:
-    """Return what the page of results and the README have to hold."""
+    """Return what the page of results, the README and the notebooks' ablation have to hold."""
     figures = read_figures(file)
     trainings = figures["trainings"]
 
@@ -172,11 +174,33 @@ def report_files(file: Path = FIGURES) -> dict[Path, str]:
     return {
         _PAGE: templates.get_template("RESULTS.md.jinja").render(),
         readme: before + _BEGIN + table + end + after,
+        _ABLATION: _ablation(trainings),
     }
 
 
+def _ablation(trainings: list[dict[str, Any]]) -> str:
+    """Return the ablation of each trained method, as `results.ablation` reads it."""
+    tables = {}
+    for method in RECIPES:
+        key = {"part": "validation", "method": method}
+        epochs = find(trainings, **key, name="recommended")["epochs"]
+        rows = [row for row in trainings if (key | {"epochs": epochs}).items() <= row.items()]
+        tables[method] = [
+            {"change": "nothing" if row["name"] == "recommended" else row["name"]}
+            | {name: row[name] for name in ABLATION_COLUMNS if name in row}
+            for row in rows
+        ]
+    lines = (
+        f' "{method}": [\n  '
+        + ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        + "\n ]"
+        for method, rows in tables.items()
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def write_report() -> None:
-    """Write the page of results, `labhelpers/instructor/RESULTS.md`, and the README's table."""
+    """Write what `report_files` returns."""
     for path, text in report_files().items():
         path.write_text(text, encoding="utf-8")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 import yaml
 from torch.utils.data import DataLoader
 
@@ -36,6 +37,7 @@ __all__ = [
     "Trial",
     "by_trial",
     "intervals",
+    "network_file",
     "read_ablation",
     "read_results",
     "run_all",
@@ -84,8 +86,9 @@ def read_ablation() -> list[Trial]:
 def read_results() -> list[Trial]:
     """Return the trials of the final figures: both recipes of each method.
 
-    One more trains the generator without the lab's fast layers and in float32: its figures must
-    not differ from those of the fast way by more than other seeds do.
+    Two more: the generator without the lab's fast layers and in float32, whose figures must not
+    differ from those of the fast way by more than other seeds do; and the fair partner of the
+    recommended cGAN, by the same recipe with a weight of 0 for the adversarial loss.
     """
     both = [
         Trial(method, name, recipe)
@@ -93,7 +96,12 @@ def read_results() -> list[Trial]:
         for name, recipe in recipes.items()
     ]
     reference = find_recipe("generator", "reference")
-    return [*both, Trial("generator", "reference, plain", reference, "plain layers")]
+    alone: dict[str, Any] = {"name": "lambda_gan 0", "lambda_gan": 0.0}
+    return [
+        *both,
+        Trial("generator", "reference, plain", reference, "plain layers"),
+        Trial("cgan", "lambda_gan 0", replace(find_recipe("cgan", "recommended"), **alone)),
+    ]
 
 
 def training_loader(method: str, names: dict[str, Any], dataset: Any, recipe: Any) -> DataLoader:
@@ -132,8 +140,25 @@ def _validation_split(root: Path) -> tuple[IXIDataset, IXIDataset]:
     return train, validation
 
 
+def network_file(folder: Path, method: str, name: str, seed: int) -> Path:
+    """Return where `run_all` keeps the weights of the T1-w to T2-w generator of a training.
+
+    Args:
+        folder: Folder of the file of records.
+        method: `generator`, `cgan` or `cyclegan`.
+        name: Name of the trial.
+        seed: Its seed.
+    """
+    return folder / "networks" / f"{method}, {name}, seed {seed}.pt"
+
+
 def run_trial(
-    trial: Trial, train_set: IXIDataset, test_set: IXIDataset, num_epoch: int = 20, seed: int = 0
+    trial: Trial,
+    train_set: IXIDataset,
+    test_set: IXIDataset,
+    num_epoch: int = 20,
+    seed: int = 0,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Train by the notebook's function and measure; the figures, and those of each subject.
 
@@ -145,6 +170,7 @@ def run_trial(
         test_set: Subjects to measure on.
         num_epoch: Passes over the training subjects.
         seed: Seed of weights and batches.
+        keep: Where the weights of the T1-w to T2-w generator go.
     """
     names = run_source(given_source(TRAINING_NOTEBOOKS[trial.method]), name=trial.name)
     if trial.variant:
@@ -157,6 +183,9 @@ def run_trial(
         train_loader, test_loader, num_epoch=num_epoch, recipe=trial.recipe
     )
     seconds = time.perf_counter() - start
+    if keep:
+        keep.parent.mkdir(exist_ok=True)
+        torch.save(generator.state_dict(), keep)
     everybody = DataLoader(train_set, batch_size=BATCH_SIZE)
     metrics = evaluate_generator(generator, everybody, test_loader)
     slices = generate(generator, test_loader)
@@ -190,7 +219,10 @@ def run_all(
             if record is None:
                 print(f"{trial.method}, {trial.name}, seed {seed}", flush=True)
                 with working_folder(file.parent):
-                    record = key | run_trial(trial, train_set, test_set, num_epoch, seed)
+                    network = network_file(file.parent, trial.method, trial.name, seed)
+                    keep = network if part == "test" else None
+                    figures = run_trial(trial, train_set, test_set, num_epoch, seed, keep)
+                    record = key | figures
                 with file.open("a", encoding="utf-8") as records_file:
                     records_file.write(json.dumps(record) + "\n")
             records.append(record)
