@@ -93,20 +93,32 @@ def test_an_error_shows_the_students_line_only() -> None:
     assert "line 2 of mean_t2_image: image = dataset[0]['T3']" in report.text
 
 
+def test_an_error_of_pytorch_is_not_that_of_the_empty_exercise() -> None:
+    source = (
+        "def lesion_contrast(images, lesion_masks, surround_masks):\n    return -lesion_masks\n"
+    )
+    # The negative of a boolean tensor is a RuntimeError or a NotImplementedError, by version.
+    report = judge("lesion-contrast", load("lesion-contrast", source))
+    assert report.status == "wrong", report.text
+    raised = "def lesion_contrast(*slices):\n    raise NotImplementedError('later')\n"
+    report = judge("lesion-contrast", load("lesion-contrast", raised))
+    assert report.status == "not attempted", report.text
+
+
 def test_a_network_that_stops_shows_its_layers() -> None:
     source = """
-class DiscriminatorCycle(nn.Module):
+class Discriminator(nn.Module):
     def __init__(self, in_channels=1):
         super().__init__()
-        self.first = nn.Conv2d(in_channels, 64, 3, 2, 1)
+        self.first = nn.Conv2d(2 * in_channels, 64, 3, 2, 1)
         self.second = nn.Conv2d(128, 1, 3)
 
-    def forward(self, x):
-        return self.second(self.first(x))
+    def forward(self, image, condition):
+        return self.second(self.first(torch.cat((image, condition), dim=1)))
 """
-    text = judge("discriminator-cycle", load("discriminator-cycle", source)).text
+    text = judge("discriminator", load("discriminator", source)).text
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "1 Conv2d 1→64, 3×3 (2, 1, 64, 64) -> (2, 64, 32, 32) as expected" in lines
+    assert "1 Conv2d 2→64, 3×3 (2, 2, 64, 64) -> (2, 64, 32, 32) as expected" in lines
     assert "2 Conv2d 128→1, 3×3 (2, 64, 32, 32) -> stopped here got" in lines
     assert "Conv2d 64→128, 3×3 (2, 64, 32, 32) -> (2, 128, 16, 16) expected" in lines
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
-from labhelpers.checks.probes import data, losses, networks, steps
+from labhelpers.checks.probes import data, lesions, losses, networks, steps
 from labhelpers.checks.records import Observed
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
@@ -76,14 +76,9 @@ _IN_TEACHING_ORDER = [
     Exercise("cgan-discriminator-loss", "cgan_discriminator_loss", losses.cgan_discriminator_loss),
     Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),
     # Notebook 4
-    Exercise("discriminator-cycle", "DiscriminatorCycle", networks.discriminator_cycle),
     Exercise("cyclegan-generator-loss", "cyclegan_generator_loss", losses.cyclegan_generator_loss),
-    Exercise(
-        "cyclegan-discriminator-loss",
-        "cyclegan_discriminator_loss",
-        losses.cyclegan_discriminator_loss,
-    ),
     Exercise("cyclegan-step", "cyclegan_step", steps.cyclegan_step, _LOSSES_OF_CYCLE),
+    Exercise("lesion-contrast", "lesion_contrast", lesions.lesion_contrast),
 ]
 
 #: All exercises by id, in teaching order.

@@ -40,7 +40,7 @@ class Solution:
         id: Its `grade_id`, such as `"generator-step"`.
         notebook: The file it was found in.
         source: The cell.
-        preamble: The import statements and solution cells that stand before it, as one program.
+        preamble: The imports, given definitions and solutions that stand before it, as one program.
     """
 
     id: str
@@ -69,6 +69,7 @@ def _solutions_of(path: Path) -> Iterator[Solution]:
     for cell, role in _code_cells(path):
         if role.get("solution"):
             yield Solution(role["grade_id"], path, cell.source, "\n".join(before))
+        if role.get("solution") or _only_defines(cell.source):
             before.append(cell.source)
         else:
             before += _imports(cell.source)
@@ -93,7 +94,8 @@ def given_source(name: str) -> str:
     parts = []
     for cell, role in _code_cells(NOTEBOOKS / name / f"{name}.ipynb"):
         parts += _imports(cell.source)
-        if (role.get("solution") or role.get("locked")) and _statements(cell.source):
+        is_kept = role.get("solution") or role.get("locked") or _only_defines(cell.source)
+        if is_kept and _statements(cell.source):
             parts.append(cell.source)
     return "\n".join(parts)
 
@@ -104,6 +106,12 @@ def _statements(source: str) -> list[ast.stmt]:
         return ast.parse(source).body
     except SyntaxError:
         return []
+
+
+def _only_defines(source: str) -> bool:
+    """Return True if a cell has functions, classes and imports, and nothing else."""
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+    return all(isinstance(statement, kinds) for statement in _statements(source))
 
 
 def _imports(source: str) -> list[str]:

@@ -20,7 +20,6 @@ from labhelpers.checks.fixtures import (
 __all__ = [
     "cgan_discriminator_loss",
     "cgan_generator_loss",
-    "cyclegan_discriminator_loss",
     "cyclegan_generator_loss",
     "form_of",
     "value_of",
@@ -91,46 +90,14 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
-    def call(batch: int) -> _Called:
+    def act(log: Log, batch: int) -> None:
         discriminator = PairDiscriminator(setting.seed(50), setting.dtype)
         logits = _logits(discriminator)
         generator = SmallGenerator(setting.seed(51), setting.dtype)
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (52, 53))
         fake = generator(t1)
-        return answer(discriminator, t1, t2, fake), discriminator, fake, logits()
-
-    yield from _discriminator_cases(call, setting)
-
-
-def cyclegan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Judge real and generated images."""
-
-    def call(batch: int) -> _Called:
-        discriminator = SingleDiscriminator(setting.seed(60), setting.dtype)
-        logits = _logits(discriminator)
-        generator = SmallGenerator(setting.seed(61), setting.dtype)
-        fake = generator(images(batch, setting.seed(62), setting.dtype))
-        real = images(batch, setting.seed(63), setting.dtype)
-        return answer(discriminator, real, fake), discriminator, fake, logits()
-
-    yield from _discriminator_cases(call, setting)
-
-
-#: What was returned, the discriminator, the generated images, and the logits.
-_Called = tuple[Any, nn.Module, Tensor, Tensor]
-
-
-def _logits(discriminator: nn.Module) -> Callable[[], Tensor]:
-    """Return a function that returns the logits since now, sorted: in whatever order of calls."""
-    seen: list[Tensor] = []
-    discriminator.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
-    return lambda: torch.cat([torch.zeros(0), *(x.flatten() for x in seen)]).sort().values
-
-
-def _discriminator_cases(call: Callable[[int], _Called], setting: Setting) -> Iterator[Case]:
-    def act(log: Log, batch: int) -> None:
-        loss, discriminator, fake, logits = call(batch)
-        log(f"{PROOF}logits", logits)
+        loss = answer(discriminator, t1, t2, fake)
+        log(f"{PROOF}logits", logits())
         log("value", value_of(loss))
         log("form", form_of(loss))
         gradients = _gradients(loss, list(discriminator.parameters()))
@@ -140,6 +107,13 @@ def _discriminator_cases(call: Callable[[int], _Called], setting: Setting) -> It
 
     for batch in setting.choose((4, 1), (3, 2)):
         yield Case(f"batch of {batch}", partial(act, batch=batch))
+
+
+def _logits(discriminator: nn.Module) -> Callable[[], Tensor]:
+    """Return a function that returns the logits since now, sorted: in whatever order of calls."""
+    seen: list[Tensor] = []
+    discriminator.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
+    return lambda: torch.cat([torch.zeros(0), *(x.flatten() for x in seen)]).sort().values
 
 
 def value_of(loss: Any) -> Any:

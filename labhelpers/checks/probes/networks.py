@@ -18,7 +18,7 @@ from labhelpers.checks.cases import TRACE, Case, Log, Setting
 from labhelpers.checks.fingerprint import fill, hashed
 from labhelpers.checks.trace import LayerTrace, output_entry
 
-__all__ = ["discriminator", "discriminator_cycle", "generator_unet"]
+__all__ = ["discriminator", "generator_unet"]
 
 
 def generator_unet(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -38,23 +38,14 @@ def generator_unet(answer: Any, setting: Setting) -> Iterator[Case]:
 
 def discriminator(answer: Any, setting: Setting) -> Iterator[Case]:
     """Try the discriminator of an image and its condition."""
-    yield from _discriminators(answer, setting, n_inputs=2)
-
-
-def discriminator_cycle(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Try the discriminator of an image alone."""
-    yield from _discriminators(answer, setting, n_inputs=1)
-
-
-def _discriminators(answer: Any, setting: Setting, n_inputs: int) -> Iterator[Case]:
     in_channels = setting.choose(2, 3)
 
     def default(log: Log) -> None:
-        _try(answer(), [1] * n_inputs, setting, log, negated=True)
+        _try(answer(), [1, 1], setting, log, negated=True)
 
     def channels(log: Log) -> None:
         network = answer(in_channels=in_channels)
-        _try(network, [in_channels] * n_inputs, setting, log, negated=True)
+        _try(network, [in_channels] * 2, setting, log, negated=True)
 
     yield Case("default channels", default)
     yield Case(f"in_channels={in_channels}", channels)
