@@ -8,6 +8,7 @@ import time
 import warnings
 
 import nbformat
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from nbconvert.exporters import HTMLExporter
@@ -20,6 +21,7 @@ from toy import toy_notebook
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from labhelpers import plots
 from labhelpers.checks.report import Item, Report, Table, display_data
 from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.grading.pages import outputs
@@ -30,6 +32,7 @@ from labhelpers.instructor.grading.pages.outputs import (
     hide_paths,
 )
 
+SIGNALS = pd.DataFrame({"T1-w": [0.2], "T2-w": [1.0]}, index=["CSF"])
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
     "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -63,6 +66,12 @@ HOSTILE_HTML = {
     "focus": f'<input autofocus onfocus="{RUN}"><video><source onerror="{RUN}"></video>',
     "overlay": '<div style="position:fixed;top:0;left:0;width:100%;height:100%">10 of 10</div>',
     "request": '<img src="/formgrader?path=/tmp/evil">',
+    "svg-image": '<img src="data:image/svg+xml;base64,{}" onload="{}">'.format(
+        base64.b64encode(
+            f'<svg xmlns="http://www.w3.org/2000/svg" onload="{RUN}"/>'.encode()
+        ).decode(),
+        RUN,
+    ),
     "widget": f'<script type="application/vnd.jupyter.widget-view+json">{{}}</script>{RUN}',
 }
 
@@ -239,12 +248,15 @@ def test_our_reports_survive():
     assert parts(clean_html(html)) == parts(html)
 
 
-def test_figures_and_tables_of_pandas_survive():
-    image = f'<img alt="A head" style="max-width: 100%" src="data:image/png;base64,{PIXEL}">'
-    soup = BeautifulSoup(clean_html(image), "html.parser").img
-    assert soup.attrs["src"].endswith(PIXEL) and soup.attrs["alt"] == "A head"
-    import pandas as pd
+@pytest.mark.parametrize("draw", [plots.cycle_diagram, lambda: plots.contrast_bars(SIGNALS)])
+def test_figures_survive_with_their_text(draw):
+    shown = draw()
+    soup = BeautifulSoup(clean_html(shown._repr_html_()), "html.parser").img
+    assert soup["src"] == BeautifulSoup(shown._repr_html_(), "html.parser").img["src"]
+    assert (soup["alt"], soup["width"]) == (shown.alt, f"{shown.figure.get_figwidth() * 100:.0f}")
 
+
+def test_tables_of_pandas_survive():
     table = pd.DataFrame({"PSNR": [20.1]}).to_html()
     soup = BeautifulSoup(clean_html(table), "html.parser")
     assert soup.table["class"] == ["dataframe"] and soup.td.text == "20.1"

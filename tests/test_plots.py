@@ -5,6 +5,7 @@ import math
 from html.parser import HTMLParser
 
 import matplotlib.image
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +15,11 @@ from matplotlib import pyplot as plt
 from matplotlib import style
 from matplotlib.text import Text
 
-from labhelpers import plots
+from labhelpers import blocks, plots
 from labhelpers.data import IXIDataset
+from labhelpers.fast import plain_layers
+from labhelpers.instructor.sources import NOTEBOOKS
+from labhelpers.plots import diagrams
 
 STAMP, CREDIT = "Simulated data (phantom)", "IXI dataset, CC BY-SA 3.0"
 
@@ -60,6 +64,13 @@ def subjects():
     return pd.DataFrame({"MAE": [0.3, 0.1, 0.2], "PSNR": [10.0, 20.0, 15.0]})
 
 
+def ablation():
+    rows = {"PSNR": [23.4, 20.4, 22.9], "sharpness": [0.91, 0.99, 0.97]}
+    return pd.DataFrame(rows, index=["alone", "lambda 1", "lambda 0.01"])
+
+
+PROBABILITIES = {"true": torch.tensor([0.2, 0.6, 0.8, 1.0]), "generated": torch.tensor([0.1])}
+AREAS = torch.tensor([100.0, 200, 300]), torch.tensor([110.0, 200, 330])
 SLICES = {"real_t1": batch(), "real_t2": batch(seed=1), "fake_t2": batch(seed=3)}
 PREDICTIONS = {"Generator": batch(seed=3), "cGAN": batch(seed=4)}
 PICTURES = {
@@ -70,7 +81,10 @@ PICTURES = {
     "extremes": lambda: plots.extreme_subjects(SLICES, subjects()),
     "methods": lambda: plots.compare_methods(batch(), batch(seed=1), PREDICTIONS),
 }
-MAPS = {"errors": lambda: plots.error_maps(batch(seed=1), PREDICTIONS)}
+MAPS = {
+    "errors": lambda: plots.error_maps(batch(seed=1), PREDICTIONS),
+    "sensitivity": lambda: plots.sensitivity_maps(batch()[0], {"corner": batch()[1].abs()}),
+}
 CHARTS = {
     "histograms": lambda: plots.intensity_histograms(dataset()),
     "joint": lambda: plots.joint_histogram(dataset()),
@@ -78,6 +92,16 @@ CHARTS = {
     "curves": lambda: plots.training_curves(history(), "Losses", math.log(2), "chance"),
     "metrics": lambda: plots.metric_bars(metrics()),
     "contrast": lambda: plots.contrast_bars(signals()),
+    "probabilities": lambda: plots.probability_histograms(PROBABILITIES),
+    "perception": lambda: plots.perception_distortion(ablation()),
+    "agreement": lambda: plots.bland_altman(*AREAS, "Area of the ventricles", "mm"),
+}
+DIAGRAMS = {
+    "unet": plots.unet_diagram,
+    "discriminators": plots.discriminator_diagrams,
+    "discriminator": lambda: plots.discriminator_diagrams("DiscriminatorCycle"),
+    "cycle": plots.cycle_diagram,
+    "methods": plots.three_methods,
 }
 FIGURES = PICTURES | MAPS | CHARTS
 
@@ -234,6 +258,18 @@ def test_voxels_are_squares_of_whole_pixels(count, tmp_path):
     assert (squares == squares[:, :1, :, :1]).all()
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_bar_of_50_mm_stands_below_the_last_slice(count):
+    shown = plots.sample_grid(*(batch(count, 64),) * 3)
+    axes = shown.figure.axes[0]
+    (bar,) = axes.lines
+    start, end = bar.get_xdata()
+    assert end - start == pytest.approx(50 / 3.75), "a voxel is 3.75 mm wide"
+    assert end == axes.images[0].get_array().shape[1] - 2 - 0.5
+    assert bar.get_window_extent().y1 < axes.get_window_extent().y0
+    assert "50 mm" in texts(shown)
+
+
 def test_rows_and_columns_are_named_in_order():
     shown = plots.compare_methods(batch(), batch(seed=1), PREDICTIONS)
     assert rows(shown) == ["T1-w (input)", "Generator", "cGAN", "T2-w true"]
@@ -362,6 +398,148 @@ def test_contrast_bars_write_the_signals():
     assert columns(shown) == ["CSF", "white matter"]
 
 
+def test_probabilities_are_counted_in_parts_of_their_set():
+    shown = plots.probability_histograms(PROBABILITIES)
+    true, generated = shown.figure.axes[0].patches
+    assert true.get_data().values.sum() == pytest.approx(100)
+    assert true.get_data().values[[4, 12, 16, 19]].tolist() == [25] * 4
+    assert generated.get_data().values[2] == 100
+    assert "true: 4 slices, mean 0.65, 75% above one half." in shown.alt
+
+
+def test_methods_stand_at_their_fidelity_and_sharpness_under_their_names():
+    shown = plots.perception_distortion(ablation())
+    axes = shown.figure.axes[0]
+    assert axes.lines[0].get_xdata().tolist() == [23.4, 20.4, 22.9]
+    assert axes.lines[0].get_ydata().tolist() == [0.91, 0.99, 0.97]
+    assert {"alone", "lambda 1", "lambda 0.01"} <= set(texts(shown))
+    assert "lambda 1: 20.40 dB, sharpness 0.99." in shown.alt
+
+
+def test_agreement_shows_the_mean_difference_and_its_limits():
+    shown = plots.bland_altman(*AREAS, "Area of the ventricles", "mm")
+    points, zero, mean, upper, lower = shown.figure.axes[0].lines
+    assert points.get_xdata().tolist() == [105, 200, 315]
+    assert points.get_ydata().tolist() == [10, 0, 30]
+    spread = 1.96 * np.std([10, 0, 30], ddof=1)
+    heights = [line.get_ydata()[0] for line in (zero, mean, upper, lower)]
+    assert heights == pytest.approx([0, 40 / 3, 40 / 3 + spread, 40 / 3 - spread])
+    assert shown.figure.axes[0].get_ylabel() == "generated \N{MINUS SIGN} true (mm)"
+
+
+def test_a_loss_that_hardly_moves_does_not_look_steep():
+    slow = history().assign(generator=[0.693, 0.690, 0.687])
+    low, high = plots.training_curves(slow, "Losses", math.log(2)).figure.axes[0].get_ylim()
+    assert low == 0
+    assert math.log(2) < high < 0.8
+
+
+def test_sensitivity_has_a_colour_bar_of_its_own_and_the_slice_stays_grey():
+    maps = {"weak": batch()[1].abs() / 100, "strong": batch()[2].abs()}
+    shown = plots.sensitivity_maps(batch()[0], maps)
+    grey, colour = shown.figure.axes[0].images
+    assert (grey.get_clim(), grey.get_cmap().name) == ((-1, 1), "gray")
+    assert (colour.get_clim(), colour.get_cmap().name) == ((0, 1), "magma")
+    assert columns(shown) == ["the slice", "weak", "strong"]
+    weak = np.ma.masked_invalid(colour.get_array())[2:18, 20:36]
+    assert weak.max() == 1
+    (bar,) = shown.figure.axes[0].child_axes
+    assert "sensitivity" in bar.get_ylabel()
+    assert "intensity" not in "".join(texts(shown))
+
+
+# --- diagrams -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=DIAGRAMS.values(), ids=DIAGRAMS)
+def diagram(request):
+    return request.param()
+
+
+def test_a_diagram_is_shown_as_svg_with_alternative_text_the_same_in_every_run(diagram):
+    attributes = image_tag(diagram)
+    assert attributes["alt"] == diagram.alt
+    assert attributes["width"] == "940"
+    kind, _, data = attributes["src"].partition(";base64,")
+    assert kind == "data:image/svg+xml"
+    assert b"<svg" in base64.b64decode(data)
+    assert diagram._repr_html_() == diagram._repr_html_()
+
+
+def test_no_text_of_a_diagram_is_small_cut_off_or_over_another(diagram):
+    figure = diagram.figure
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in shown) >= 8
+    boxes = {}
+    for text in shown:
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, text
+        assert not [other for other, place in boxes.items() if box.overlaps(place)], text
+        boxes[text] = box
+
+
+def test_drawing_a_diagram_uses_up_no_random_numbers():
+    before = torch.get_rng_state()
+    plots.unet_diagram()
+    plots.discriminator_diagrams()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def notebook_class(name):
+    """Return a class that a cell of the source notebooks defines."""
+    names = {"nn": torch.nn, "torch": torch, **vars(blocks)}
+    for path in sorted(NOTEBOOKS.glob("*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and f"class {name}(" in cell.source:
+                exec(cell.source, names)
+                return names[name]
+    raise AssertionError(f"no cell defines {name}")
+
+
+def layers(network, *images):
+    """Return what each layer of a network is and makes, in the order in which they run."""
+    seen = []
+
+    def note(layer, _, output):
+        weights = [tuple(weight.shape) for weight in layer.parameters()]
+        seen.append((type(layer).__name__, weights, tuple(output.shape)))
+
+    for layer in network.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(note)
+    with plain_layers(), torch.no_grad():
+        network(*images)
+    return seen
+
+
+def test_the_diagram_of_the_u_net_shows_the_network_of_the_notebook():
+    network = notebook_class("GeneratorUNet")()
+    blocks_drawn, sizes = diagrams._unet()
+    weights = [tuple(weight.shape) for weight in network.parameters()]
+    assert weights == [
+        tuple(w.shape) for block in blocks_drawn.values() for w in block.parameters()
+    ]
+    made = {}
+    for name, block in network.named_children():
+        block.register_forward_hook(lambda _, __, output, name=name: made.update({name: output}))
+    network(torch.zeros(1, 1, 64, 64))
+    assert {name: tuple(output.shape[1:]) for name, output in made.items()} == sizes
+    alt = plots.unet_diagram().alt
+    assert "down4 to up2, down3 to up3, down2 to up4, down1 to final" in alt
+    assert "Conv2d 3 \N{MULTIPLICATION SIGN} 3, stride 2, padding 1" in alt
+
+
+@pytest.mark.parametrize("name", ["Discriminator", "DiscriminatorCycle"])
+def test_the_diagrams_of_the_discriminators_show_those_of_the_notebooks(name):
+    network, drawn = notebook_class(name)(), diagrams._discriminators()[name]
+    image = torch.zeros(1, 1, 64, 64)
+    images = (image, image) if name == "Discriminator" else (image,)
+    drawn = drawn.to_empty(device="cpu")
+    assert layers(network, *images) == layers(drawn, torch.cat(images, dim=1))
+
+
 # --- what is refused ----------------------------------------------------------------------------
 
 REFUSED = {
@@ -398,6 +576,29 @@ REFUSED = {
     ),
     "empty history": (lambda: plots.training_curves(history()[:0]), "history has 0 epochs"),
     "no metric": (lambda: plots.metric_bars(metrics()[["MAE"]]), "expected at least one row"),
+    "no set": (lambda: plots.probability_histograms({}), "probabilities holds 0 sets"),
+    "logits": (
+        lambda: plots.probability_histograms({"true": torch.tensor([-1.0])}),
+        r"runs from -1 to -1: expected values from 0 to 1.*torch\.sigmoid",
+    ),
+    "no number": (
+        lambda: plots.probability_histograms({"true": torch.zeros(0)}),
+        r"probabilities\['true'\] holds no numbers",
+    ),
+    "no sharpness": (lambda: plots.perception_distortion(metrics()), "columns"),
+    "one subject": (
+        lambda: plots.bland_altman(torch.ones(1), torch.ones(1), "Area", "mm"),
+        "true holds 1 numbers and generated 1",
+    ),
+    "no map": (lambda: plots.sensitivity_maps(batch()[0], {}), "maps holds 0 maps"),
+    "map of another size": (
+        lambda: plots.sensitivity_maps(batch()[0], {"a": batch(size=8)[0]}),
+        r"maps\['a'\] and image do not match",
+    ),
+    "unknown network": (
+        lambda: plots.discriminator_diagrams("Critic"),
+        "Unknown discriminator 'Critic': choose",
+    ),
     "no signal": (lambda: plots.contrast_bars(signals()[["T1-w"]]), "signal_table has 2 rows"),
 }
 

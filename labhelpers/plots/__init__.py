@@ -1,11 +1,20 @@
 """Figures of the lesson, each with alternative text; grey-scale images share one window."""
 
 from labhelpers.plots.charts import (
+    bland_altman,
     contrast_bars,
     intensity_histograms,
     joint_histogram,
     metric_bars,
+    perception_distortion,
+    probability_histograms,
     training_curves,
+)
+from labhelpers.plots.diagrams import (
+    cycle_diagram,
+    discriminator_diagrams,
+    three_methods,
+    unet_diagram,
 )
 from labhelpers.plots.figure import AccessibleFigure, SavedFigure
 from labhelpers.plots.slices import (
@@ -14,6 +23,7 @@ from labhelpers.plots.slices import (
     extreme_subjects,
     sample_grid,
     save_sample_grid,
+    sensitivity_maps,
     show_images,
     show_pairs,
 )
@@ -21,16 +31,24 @@ from labhelpers.plots.slices import (
 __all__ = [
     "AccessibleFigure",
     "SavedFigure",
+    "bland_altman",
     "compare_methods",
     "contrast_bars",
+    "cycle_diagram",
+    "discriminator_diagrams",
     "error_maps",
     "extreme_subjects",
     "intensity_histograms",
     "joint_histogram",
     "metric_bars",
+    "perception_distortion",
+    "probability_histograms",
     "sample_grid",
     "save_sample_grid",
+    "sensitivity_maps",
     "show_images",
     "show_pairs",
+    "three_methods",
     "training_curves",
+    "unet_diagram",
 ]

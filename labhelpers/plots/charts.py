@@ -1,8 +1,9 @@
-"""Draw charts: histograms, training curves, and bars of metrics and of tissue signals."""
+"""Draw charts: histograms, training curves, metrics and their agreement, tissue signals."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
     from labhelpers.data import IXIDataset
 
 __all__ = [
+    "bland_altman",
     "contrast_bars",
     "intensity_histograms",
     "joint_histogram",
     "metric_bars",
+    "perception_distortion",
+    "probability_histograms",
     "training_curves",
 ]
 
@@ -157,6 +161,8 @@ def training_curves(
         axes.lines[-1].set_label(f"{reference_label} ({reference:.3f})")
         alt += f" A dotted line marks {reference_label}, {reference:.3f}."
     axes.set(xlabel=step, ylabel="loss (no unit)")
+    if history.min(axis=None) >= 0:  # from 0, else a loss that hardly moves would look steep
+        axes.set_ylim(0, 1.08 * max(history.max(axis=None), reference or 0) or 1)
     axes.set_xlim(history.index[0] - 0.5, history.index[-1] + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend_above(axes)
@@ -204,6 +210,130 @@ def metric_bars(table: pd.DataFrame) -> AccessibleFigure:
 
 
 @styled
+def probability_histograms(probabilities: Mapping[str, torch.Tensor]) -> AccessibleFigure:
+    """Draw how often a discriminator gives each probability that a slice is real.
+
+    Args:
+        probabilities: Name of a set of slices -> a probability in `[0, 1]` for each of them, such
+            as `{"true": torch.sigmoid(logits)}`, in any shape; 1 to 4 sets.
+
+    Raises:
+        ValueError: If there are no sets or more than 4, a set is empty, or a value is no
+            probability.
+    """
+    if not 1 <= len(probabilities) <= len(_LINES):
+        raise ValueError(
+            f"probabilities holds {len(probabilities)} sets: pass from 1 to {len(_LINES)}, as "
+            "{name: probabilities}."
+        )
+    figure, (axes,) = new_chart(8, 3.8)
+    edges = np.linspace(0, 1, 21)
+    sentences = []
+    for (name, given), line in zip(probabilities.items(), _LINES, strict=False):
+        values = _numbers(f"probabilities[{name!r}]", given)
+        if values.min() < 0 or values.max() > 1:
+            raise ValueError(
+                f"probabilities[{name!r}] runs from {values.min():.3g} to {values.max():.3g}: "
+                "expected values from 0 to 1. Logits become probabilities with torch.sigmoid."
+            )
+        counts, _ = np.histogram(values, edges)
+        style = {"color": line["color"], "linestyle": line["linestyle"], "linewidth": 1.8}
+        axes.stairs(counts / len(values) * 100, edges, label=name, **style)
+        sentences.append(
+            f"{name}: {len(values)} slices, mean {values.mean():.2f}, "
+            f"{(values > 0.5).mean():.0%} above one half."
+        )
+    axes.axvline(0.5, color="black", linewidth=1, linestyle=(0, (1, 2)))
+    axes.lines[-1].set_label("one half: cannot tell")
+    axes.set(xlim=(0, 1), xlabel="probability that the slice is real, \u03c3(logit)")
+    axes.set_ylabel("slices (%)")
+    _legend_above(axes)
+    alt = "Histograms of a discriminator's probability that a slice is real. " + " ".join(sentences)
+    return finish(figure, "What the discriminator answers", alt)
+
+
+@styled
+def perception_distortion(table: pd.DataFrame) -> AccessibleFigure:
+    """Draw each method by its fidelity (PSNR) and by the sharpness of its slices.
+
+    Args:
+        table: One row per method, its name as index; columns `PSNR` in dB and `sharpness`, 1 being
+            that of the true slices.
+
+    Raises:
+        ValueError: If the table has no row or lacks one of the columns.
+    """
+    _require_columns(table, ("PSNR", "sharpness"), "table")
+    figure, (axes,) = new_chart(8, 4.6)
+    axes.plot(table["PSNR"], table["sharpness"], "o", color=_BLUE, markersize=7)
+    axes.axhline(1, color="black", linewidth=1, linestyle=(0, (1, 2)))
+    axes.margins(x=0.2, y=0.18)
+    for name, row in table.iterrows():
+        axes.annotate(
+            str(name), (row["PSNR"], row["sharpness"]), (7, 5), textcoords="offset points",
+            fontsize=9,
+        )  # fmt: skip
+    axes.annotate(
+        "as sharp as the true slices", (0.005, 1), (0, 3), xycoords=("axes fraction", "data"),
+        textcoords="offset points", fontsize=9, color="#555555",
+    )  # fmt: skip
+    axes.set(xlabel="PSNR (dB), higher is closer to the true slice", ylabel="sharpness (no unit)")
+    alt = "Sharpness by PSNR, one point per method. " + " ".join(
+        f"{name}: {row['PSNR']:.2f} dB, sharpness {row['sharpness']:.2f}."
+        for name, row in table.iterrows()
+    )
+    return finish(figure, "Perception against distortion", alt)
+
+
+@styled
+def bland_altman(
+    true: torch.Tensor, generated: torch.Tensor, title: str, unit: str
+) -> AccessibleFigure:
+    """Draw the differences of two measurements of the same subjects against their means.
+
+    After Bland and Altman, "Statistical methods for assessing agreement between two methods of
+    clinical measurement", Lancet 1986. The dashed lines are the limits of agreement, mean
+    difference +- 1.96 standard deviations: some 95 % of the differences lie between them.
+
+    Args:
+        true: What was measured on the true slices, one number per subject `(N,)`, at least 2.
+        generated: The same, on the generated slices.
+        title: Title of the figure; says what was measured.
+        unit: Unit of the measurement, such as `mm\N{SUPERSCRIPT TWO}`.
+
+    Raises:
+        ValueError: If there are fewer than 2 subjects or the two differ in length.
+    """
+    first, second = _numbers("true", true), _numbers("generated", generated)
+    if len(first) != len(second) or len(first) < 2:
+        raise ValueError(
+            f"true holds {len(first)} numbers and generated {len(second)}: expected one per "
+            "subject, of the same subjects in the same order, at least 2."
+        )
+    differences = second - first
+    bias, spread = differences.mean(), 1.96 * differences.std(ddof=1)
+    figure, (axes,) = new_chart(8, 4.2)
+    axes.plot((first + second) / 2, differences, "o", color=_BLUE, markersize=5, alpha=0.7)
+    axes.axhline(0, color="#999999", linewidth=1)
+    lines = {"mean": (bias, "-"), "mean + 1.96 SD": (bias + spread, "--")}
+    lines["mean \N{MINUS SIGN} 1.96 SD"] = (bias - spread, "--")
+    for name, (height, dashes) in lines.items():
+        axes.axhline(height, color=_VERMILLION, linewidth=1.4, linestyle=dashes)
+        axes.annotate(
+            f"{name}\n{height:.3g}", (1.01, height), xycoords=("axes fraction", "data"),
+            va="center", fontsize=9, annotation_clip=False,
+        )  # fmt: skip
+    axes.set_xlabel(f"mean of true and generated ({unit})")
+    axes.set_ylabel(f"generated \N{MINUS SIGN} true ({unit})")
+    alt = (
+        f"{title}. Bland-Altman plot of {len(first)} subjects: generated minus true against their "
+        f"mean. Mean difference {bias:.3g} {unit}, limits of agreement {bias - spread:.3g} to "
+        f"{bias + spread:.3g} {unit}."
+    )
+    return finish(figure, title, alt)
+
+
+@styled
 def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
     """Draw the signal of each tissue in T1-w and T2-w side by side.
 
@@ -239,6 +369,14 @@ def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
 def _legend_above(axes: Axes) -> None:
     """Put the legend between title and axes, where it hides no curve."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LINES) + 1)
+
+
+def _numbers(name: str, values: torch.Tensor) -> np.ndarray:
+    """Return values of any shape as an array `(n,)`, or raise a ValueError if there are none."""
+    numbers = torch.as_tensor(values).detach().cpu().double().flatten().numpy()
+    if numbers.size == 0 or not np.isfinite(numbers).all():
+        raise ValueError(f"{name} holds no numbers, or some that are not finite: look at it first.")
+    return numbers
 
 
 def _lookup_values(lookup: torch.Tensor) -> np.ndarray:
@@ -281,6 +419,9 @@ def _require_columns(table: pd.DataFrame, columns: Sequence[Hashable], name: str
 
 
 def _label(title: str, source: str) -> str:
-    """Add to the title of a method where its values come from, if they were not measured here."""
+    """Add to the title of a method what a reader must know of where its values come from."""
     where = source.partition(",")[0]
-    return title if where.startswith("measured here") else f"{title}\n({where})"
+    if not where.startswith("measured here"):
+        return f"{title}\n({where})"
+    stopped = re.search(r"stopped in epoch \d+ of \d+", source)
+    return f"{title}\n({stopped[0]})" if stopped else title

@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import ScaledTranslation
 from torchvision.utils import make_grid
 
 from labhelpers.data import simulated_data_opened
@@ -28,6 +29,7 @@ __all__ = [
     "AccessibleFigure",
     "SavedFigure",
     "Scale",
+    "canvas",
     "draw_images",
     "finish",
     "listed",
@@ -48,6 +50,7 @@ _CHARACTER = 7.6  # mean width of a letter at 10 points
 _LARGEST_SLICE, _LARGEST_HEIGHT = 200, 1060
 _MARGIN = 6
 _GAP = 2  # voxels between two slices
+_FIELD_OF_VIEW, _BAR = 240, 50  # mm: 64 voxels of 3.75 mm; the length of the scale bar
 
 _CREDIT = "IXI dataset, CC BY-SA 3.0"
 _SIMULATED = "Simulated data (phantom)"
@@ -78,18 +81,22 @@ class AccessibleFigure:
     Attributes:
         figure: The matplotlib figure, unknown to pyplot, hence never shown a second time.
         alt: What the figure shows, for those who cannot see it.
+        vector: Whether a notebook shows it as SVG, sharp at any size, instead of PNG.
     """
 
     figure: Figure
     alt: str
+    vector: bool = False
 
     def __repr__(self) -> str:
         """Return the alternative text, which is what a text-only front end shows."""
         return self.alt
 
     def _repr_html_(self) -> str:
-        width = round(self.figure.get_figwidth() * _DPI)
-        return _image_tag(self._png(), self.alt, f' width="{width}"')
+        width = f' width="{round(self.figure.get_figwidth() * _DPI)}"'
+        if self.vector:
+            return _image_tag(self._svg(), self.alt, width, "image/svg+xml")
+        return _image_tag(self._png(), self.alt, width)
 
     def save(self, path: str | Path) -> Path:
         """Write the figure, its alternative text included, to a PNG file and return the path.
@@ -110,6 +117,13 @@ class AccessibleFigure:
             self.figure.savefig(
                 buffer, format="png", dpi=_DPI, metadata={"Software": None, "Description": self.alt}
             )
+        return buffer.getvalue()
+
+    def _svg(self) -> bytes:
+        buffer = io.BytesIO()
+        # A fixed salt for the ids in it: the same figure is the same file in every run.
+        with matplotlib.style.context([*_STYLE, {"svg.hashsalt": "labhelpers"}]):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
         return buffer.getvalue()
 
 
@@ -135,12 +149,12 @@ class SavedFigure:
         return _image_tag(Path(self.path).read_bytes(), self.alt)
 
 
-def _image_tag(png: bytes, alt: str, attributes: str = "") -> str:
+def _image_tag(image: bytes, alt: str, attributes: str = "", kind: str = "image/png") -> str:
     """Return an HTML element that holds the image itself."""
-    data = base64.b64encode(png).decode("ascii")
+    data = base64.b64encode(image).decode("ascii")
     return (
         f'<img alt="{html.escape(alt)}"{attributes} '
-        f'style="max-width: 100%; height: auto" src="data:image/png;base64,{data}">'
+        f'style="max-width: 100%; height: auto" src="data:{kind};base64,{data}">'
     )
 
 
@@ -160,6 +174,15 @@ def new_chart(width: float, height: float, panels: int = 1, **options: Any) -> t
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.06)
     figure = Figure(figsize=(width, height), dpi=_DPI, layout=layout)
     return figure, list(figure.subplots(1, panels, squeeze=False, **options)[0])
+
+
+def canvas(width: int, height: int, title: str) -> tuple[Figure, Axes]:
+    """Return a figure of `width` x `height` pixels to draw on, in pixels from its upper left."""
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+    axes.text(width / 2, 18, title, ha="center", va="center", **_TITLE)
+    return figure, axes
 
 
 def finish(figure: Figure, title: str, alt: str) -> AccessibleFigure:
@@ -198,6 +221,7 @@ def draw_images(
     title: str,
     alt: str,
     scale: Scale = MR_SCALE,
+    plain_columns: int = 0,
 ) -> AccessibleFigure:
     """Draw rows of slices as one picture, with a colour bar.
 
@@ -211,6 +235,8 @@ def draw_images(
         title: Title of the figure.
         alt: Alternative text.
         scale: Shared by all slices.
+        plain_columns: How many of the first columns are MR images, which keep the grey scale of
+            those and have no colour bar.
     """
     mosaic = _mosaic(list(rows.values()))
     height, width = mosaic.shape
@@ -222,10 +248,14 @@ def draw_images(
 
     figure = Figure(figsize=(width * zoom / _DPI, height * zoom / _DPI), dpi=_DPI)
     axes = figure.add_axes((0, 0, 1, 1))
-    picture = axes.imshow(
-        mosaic, scale.colours, vmin=scale.low, vmax=scale.high, aspect="auto",
-        interpolation="nearest" if zoom == int(zoom) else "antialiased",
-    )  # fmt: skip
+    smooth = "nearest" if zoom == int(zoom) else "antialiased"
+    plain = np.arange(width) < plain_columns * width / len(columns)
+    for part, window in ((plain, MR_SCALE), (~plain, scale)):
+        if part.any():
+            picture = axes.imshow(
+                np.where(part, mosaic, np.nan), window.colours, vmin=window.low, vmax=window.high,
+                aspect="auto", interpolation=smooth,
+            )  # fmt: skip
     axes.set_xticks((np.arange(len(heads)) + 0.5) * width / len(heads) - 0.5, heads)
     axes.set_yticks((np.arange(len(labels)) + 0.5) * height / len(labels) - 0.5, labels)
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
@@ -237,6 +267,7 @@ def draw_images(
     note, look = _note(credit=_CREDIT)
     look |= {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
     axes.annotate(note, (0, 0), (0, -20), **look)  # below the lower left corner
+    _add_scale_bar(axes, width, len(columns))
     _make_room(figure, axes)
     return AccessibleFigure(figure, f"{alt} {note}.")
 
@@ -260,6 +291,26 @@ def _zoom(room: float, shape: tuple[int, int], columns: int) -> float:
     height, width = shape
     zoom = min(room / width, _LARGEST_SLICE * columns / width, _LARGEST_HEIGHT / height)
     return float(int(zoom)) if zoom >= 2 else zoom
+
+
+def _add_scale_bar(axes: Axes, width: int, columns: int) -> None:
+    """Draw a bar of 50 mm below the last slice, where it hides nothing.
+
+    Args:
+        axes: Those of the mosaic, whose units are voxels.
+        width: Width of the mosaic in voxels.
+        columns: How many slices stand side by side.
+    """
+    end = width - _GAP - 0.5  # the right edge of the last slice
+    start = end - ((width - _GAP) / columns - _GAP) * _BAR / _FIELD_OF_VIEW
+    down = ScaledTranslation(0, -7 / 72, axes.figure.dpi_scale_trans)  # inches
+    below = axes.get_xaxis_transform() + down
+    axes.plot(
+        (start, end), (0, 0), color="#222222", linewidth=1.2, marker="|", clip_on=False,
+        transform=below,
+    )  # fmt: skip
+    centre = (start + end) / 2
+    axes.text(centre, 0, f"{_BAR} mm", fontsize=8, ha="center", va="top", transform=below)
 
 
 def _add_colour_bar(figure: Figure, axes: Axes, picture: AxesImage, scale: Scale) -> None:

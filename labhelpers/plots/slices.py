@@ -27,6 +27,7 @@ __all__ = [
     "extreme_subjects",
     "sample_grid",
     "save_sample_grid",
+    "sensitivity_maps",
     "show_images",
     "show_pairs",
 ]
@@ -35,6 +36,7 @@ _MAX_COLUMNS = 10
 
 # Always the same, so that the maps of different notebooks can be compared; larger errors are few.
 _ERROR_SCALE = Scale(0.0, 0.5, "cividis", "absolute error (no unit)", extend="max")
+_SENSITIVITY_SCALE = Scale(0.0, 1.0, "magma", "sensitivity (1 = the largest of its map)")
 
 
 def show_pairs(dataset: IXIDataset, subjects: int = 6) -> AccessibleFigure:
@@ -209,6 +211,42 @@ def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -
     rows = {f"{name}\nmean {means[name]}": error for name, error in errors.items()}
     title = "Absolute error |true \N{MINUS SIGN} generated| of each voxel"
     return draw_images(rows, _numbers(true), title, alt, _ERROR_SCALE)
+
+
+def sensitivity_maps(
+    image: torch.Tensor, maps: Mapping[str, torch.Tensor], title: str = "What the logit depends on"
+) -> AccessibleFigure:
+    """Show how strongly an output depends on each voxel, beside the slice itself.
+
+    Each map is divided by its own largest value: maps show where, not how much.
+
+    Args:
+        image: A slice `(1, H, W)` or `(H, W)` in `[-1, 1]`.
+        maps: Name -> sensitivity of each voxel, at least 0, such as the absolute gradient; shape
+            as `image`; at most 9.
+        title: Title of the figure.
+
+    Raises:
+        ValueError: If there is no map, there are more than 9, or shapes are wrong or differ.
+    """
+    if not 1 <= len(maps) < _MAX_COLUMNS:
+        raise ValueError(
+            f"maps holds {len(maps)} maps: pass from 1 to {_MAX_COLUMNS - 1}, as {{name: map}}."
+        )
+    first = _one_slice("image", image)
+    columns, words = [first], []
+    for name, sensitivity in maps.items():
+        found = _one_slice(f"maps[{name!r}]", sensitivity)
+        _check_shapes(f"maps[{name!r}]", found, "image", first)
+        largest = np.abs(found).max()
+        columns.append(np.abs(found) / largest if largest else found)
+        share = (columns[-1] > 0.1).mean()
+        words.append(f"{name}: above a tenth of its largest value in {share:.0%} of the voxels.")
+    alt = f"{title}. A brain slice, and beside it maps of sensitivity. " + " ".join(words)
+    names = ["the slice", *maps]
+    return draw_images(
+        {"": np.concatenate(columns)}, names, title, alt, _SENSITIVITY_SCALE, plain_columns=1
+    )
 
 
 def _slices(name: str, images: torch.Tensor, like: np.ndarray | None = None) -> np.ndarray:

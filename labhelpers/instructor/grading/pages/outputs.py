@@ -61,7 +61,8 @@ _STYLES = re.findall(
     margin-top max-width padding padding-bottom padding-left padding-right padding-top text-align
     text-decoration vertical-align white-space width""",
 )
-_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
+# In an `img` no SVG runs scripts or loads anything.
+_IMAGE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")
 _LINK = re.compile(r"(https?://|mailto:)[^\s]*", re.IGNORECASE)
 # Classes of highlighted code and of pandas' tables; the formgrader's script looks for others.
 _CLASSES = re.compile(r"(highlight|dataframe|[a-z][a-z0-9]{0,2})( [a-z][a-z0-9]{0,2})*")
@@ -78,7 +79,7 @@ _HARMLESS = re.compile(
     r'|\s+style="text-align:\s*(?:left|right|center)"'
     r'|\s+class="(?:highlight|[a-z][a-z0-9]{0,2})"'
     r'|\s+href="(?:https?://|mailto:)[^"<>\s]*"'
-    r'|\s+src="data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")*\s*/?>'
+    r'|\s+src="data:image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]*")*\s*/?>'
 )
 
 _TEXTS = ("text/plain", "text/latex")
