@@ -133,8 +133,9 @@ class PatchDiscriminator(nn.Module):
     """Discriminator that gives a logit for every patch of an image and returns their mean.
 
     PatchGAN of Isola et al., "Image-to-image translation with conditional adversarial networks",
-    CVPR 2017. The receptive field of each position of the last map is a patch of 38 x 38 voxels, so
-    a wrong texture is found wherever it is, with few weights.
+    CVPR 2017. By its convolutions, each position of the last map sees a patch of 38 x 38 voxels;
+    through the instance normalisations it depends a little on the whole slice, too. The mean counts
+    all patches alike, so that a fault in one of them can be outweighed by the others.
 
     Args:
         in_channels: Channels of the image and, if it is to be called with one, the condition.

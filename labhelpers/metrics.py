@@ -1,7 +1,7 @@
 """Metrics: how similar generated slices are to the true ones.
 
-The historical definitions are kept so that results can be compared with the published ones; the
-standard definitions are those of the literature.
+The historical definitions are those of the earlier version of this lab, kept so that results can be
+compared with its own; the standard definitions are those of the literature.
 """
 
 from collections.abc import Iterable, Iterator
@@ -55,7 +55,7 @@ def peak_signal_to_noise_ratio(real: Tensor, fake: Tensor) -> float:
     """Return -10 log10 of the mean squared error, in dB (higher is better).
 
     This is the historical definition, with a peak of 1 although the images span [-1, 1]. With
-    the actual range of 2, which `standard_metrics` takes, each figure is 20 log10(2) = 6.02 dB
+    the actual range of 2, which `standard_metrics` takes, each value is 20 log10(2) = 6.02 dB
     higher.
 
     Args:
@@ -110,7 +110,7 @@ def _check_same_shape(real: Tensor, fake: Tensor) -> None:
     if real.shape != fake.shape:
         raise ValueError(
             f"The images to compare have different shapes: {tuple(real.shape)} and "
-            f"{tuple(fake.shape)}. Broadcasting them would give a wrong figure without a warning: "
+            f"{tuple(fake.shape)}. Broadcasting them would give a wrong value without a warning: "
             "give both the same shape, for instance with `expand_as`."
         )
 
@@ -173,7 +173,7 @@ def subject_metrics(real_t2: Tensor, fake_t2: Tensor) -> pd.DataFrame:
     """Return the metrics of each subject, by the historical and by the standard definition.
 
     Here every slice counts as one image. `evaluate_generator` counts a batch as one, so its
-    historical figures differ a little from the mean over the subjects.
+    historical values differ a little from the mean over the subjects.
 
     Args:
         real_t2: True slices `(N, 1, H, W)`, values in [-1, 1].
@@ -322,7 +322,7 @@ def evaluate_generator(
 ) -> pd.DataFrame:
     """Return the historical metrics of a generator on both sets, averaged over the batches.
 
-    A metric of a batch counts the whole batch as one image, so the figures depend (a little) on
+    A metric of a batch counts the whole batch as one image, so the values depend (a little) on
     the batch size: compare them only at the default loaders, 40 for training and 5 for test.
     The generator's mode (training or evaluation) and device are left as they were.
 

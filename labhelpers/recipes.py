@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 BATCH_SIZE = 40
-"""Subjects per batch in the published recipe; the historical metrics are defined on it, too."""
+"""Subjects per batch in the recipe `reference`, and for the metrics of the training set."""
 
 _FUSED_ADAM = ("cpu", "cuda", "mps")  # kinds of device on which torch 2.5 has one kernel for it
 
@@ -71,7 +71,7 @@ def he_initialised(network: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True)
 class Recipe:
-    """The choices that all methods share; the defaults are those of the published figures.
+    """The choices that all methods share; the defaults are those of the lab's earlier version.
 
     Architecture, number of epochs and data are not among them. A changed recipe is a new one:
     `dataclasses.replace(recipe, flip=False)`.
@@ -80,7 +80,7 @@ class Recipe:
         name: The word by which it is chosen.
         batch_size: Subjects per step.
         lr: Largest learning rate of the generators.
-        schedule: How the learning rate goes on: `constant`; `cosine`, from the largest down to 0;
+        schedule: How the learning rate changes: `constant`; `cosine`, from the largest down to 0;
             `one-cycle`, from a small one up to the largest and down to 0.
         flip: Whether slices are mirrored left to right at random, as heads are nearly symmetric.
         averaging: Decay per step of the running average of the generator's weights; 0 for the
@@ -97,7 +97,7 @@ class Recipe:
     averaging: float = 0.0
 
     def __str__(self) -> str:
-        """Return the name and the choices in which the recipe differs from the published one."""
+        """Return the name and the choices in which the recipe differs from `reference`."""
         shown = f"batch size {self.batch_size}", f"learning rate {self.lr:g}"
         others = self._differences(type(self)(batch_size=self.batch_size, lr=self.lr))
         return f"{self.name!r}: {', '.join((*shown, *others))}."
@@ -138,10 +138,11 @@ class Recipe:
     def average(self, network: nn.Module) -> AveragedModel:
         """Return the running average of a network's weights (Polyak and Juditsky, 1992).
 
-        Single steps push the weights here and there, most of all in a GAN; their average often
-        makes better images than any of them. Call `update_parameters(network)` after each step;
-        `module` is the averaged network. The first steps keep less of the average than `averaging`
-        says, so that a short training forgets where it began.
+        The weights change in all directions from step to step, most of all in a GAN; their average
+        often makes better images than the weights of any one step. Call
+        `update_parameters(network)` after each step; `module` is the averaged network. The first
+        steps keep less of the average than `averaging` says, so that a short training forgets where
+        it began.
         """
 
         @torch.no_grad()
@@ -322,7 +323,7 @@ def find_recipe(method: str, name: str) -> Recipe:
 
     Args:
         method: `generator`, `cgan` or `cyclegan`.
-        name: `recommended`, or `reference` for the recipe of the published figures.
+        name: `recommended`, or `reference` for the recipe of the earlier version of this lab.
 
     Raises:
         ValueError: If there is no such method or recipe.

@@ -86,7 +86,7 @@ def choose_device() -> torch.device:
             "Colab lends GPUs: menu Runtime > Change runtime type > T4 GPU, then Runtime > Run all."
         )
     else:
-        print("Training takes minutes here. With a GPU, on Colab for instance, it takes seconds.")
+        print("Training takes minutes here. A GPU, on Colab for instance, is faster.")
     return torch.device("cpu")
 
 

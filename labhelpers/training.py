@@ -104,7 +104,7 @@ class TrainingRun:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         for image in self.folder.glob("epoch-*.png"):
-            image.unlink()  # else those of an earlier, longer run would pass for this one's
+            image.unlink()  # else those of an earlier, longer run would be taken for this one's
         self._save_record()
         self._progress = _progress_bar(self.num_step)
         return self
@@ -197,7 +197,7 @@ def load_history(name: str) -> pd.DataFrame:
 
 
 def describe_run(name: str) -> str:
-    """Return how a run was trained, such as `reference, 20 epochs`, to show beside its figures.
+    """Return how a run was trained, such as `reference, 20 epochs`, to show beside its results.
 
     A run that did not come to its end says so: `reference, stopped in epoch 3 of 20`.
 

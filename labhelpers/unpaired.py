@@ -18,7 +18,8 @@ def standardise_brightness(slices: Tensor) -> Tensor:
 
     The data were scaled slice by slice to the darkest and the brightest voxel, so one very bright
     voxel makes all others dark. That factor has nothing to do with the anatomy, and it cannot be
-    predicted from the other modality.
+    predicted from the other modality. The mean depends on the anatomy, too, but less: large
+    ventricles are bright in T2-w, so these slices become a little darker than they should be.
 
     Args:
         slices: `(N, 1, H, W)`, values in [-1, 1], none all black.
