@@ -13,6 +13,9 @@ from torch.utils.data import DataLoader
 from labhelpers import plots, session
 from labhelpers.data import IXIDataset, limit_subjects
 from labhelpers.instructor.sources import NOTEBOOKS
+from labhelpers.lesions import paint_lesions
+from labhelpers.metrics import generate
+from labhelpers.phantom import simulate_pair
 from labhelpers.results import (
     METHODS,
     ablation,
@@ -152,6 +155,33 @@ def test_stored_slices_of_the_subjects_at_hand(folder):
     assert "Generator (recommended): stored slices" in source
     few, _ = generated_slices("generator", test_loader=test_loader(20))
     torch.testing.assert_close(few, slices[:20])
+
+
+@pytest.fixture
+def simulated():
+    """Two simulated people with the names of the first two test subjects."""
+    pairs = torch.stack([torch.stack(simulate_pair(number)) for number in range(2)]).float()
+    t1, t2 = pairs[:, :1], pairs[:, 1:]
+    return DataLoader(IXIDataset.from_tensors(t1, t2, list(SUBJECTS[:2])), batch_size=1)
+
+
+def test_slices_with_lesions_are_stored_for_each_size(folder, simulated):
+    made = [
+        generated_slices("generator", test_loader=simulated, lesion_size=size)[0]
+        for size in (1, 2, 3, 4)
+    ]
+    without, _ = generated_slices("generator", test_loader=simulated)
+    changed = [(slices - without).abs().mean() for slices in made]
+    assert 0 < changed[0] < changed[1] < changed[3] < 0.02
+
+
+def test_a_network_trained_here_gets_the_same_lesions(folder, simulated):
+    slices = generate(nn.Identity(), simulated)
+    painted = paint_lesions(slices["real_t1"], slices["real_t2"], 3)
+    made, _ = generated_slices(
+        "generator", network=nn.Identity(), test_loader=simulated, lesion_size=3
+    )
+    torch.testing.assert_close(made, painted.t1)
 
 
 def test_a_network_trained_here_takes_their_place(folder):

@@ -32,7 +32,8 @@ def write_sheet(name: str, slices: Tensor, folder: Path = _FOLDER) -> Path:
 
     Args:
         name: Name of the sheet, such as `cgan-recommended`.
-        slices: Slices `(N, 1, 64, 64)` in [-1, 1], one per subject of `SUBJECTS`.
+        slices: Slices `(N, 1, 64, 64)` in [-1, 1], one per subject of `SUBJECTS`, once or several
+            times.
         folder: Where to write it.
     """
     n_rows = -(-len(slices) // _COLUMNS)
@@ -46,18 +47,23 @@ def write_sheet(name: str, slices: Tensor, folder: Path = _FOLDER) -> Path:
 
 
 def read_sheet(name: str, folder: Path = _FOLDER) -> Tensor | None:
-    """Return the slices of a sheet, float32 `(N, 1, 64, 64)` in [-1, 1]; None if there is none.
+    """Return the slices of a sheet; None if there is none.
 
     Args:
         name: Name of the sheet, such as `cgan-recommended`.
         folder: Where it is.
+
+    Returns:
+        Slices, float32 `(k * N, 1, 64, 64)` in [-1, 1]: those of the N `SUBJECTS`, k times.
     """
     path = folder / f"{name}.png"
     if not path.exists():
         return None
     with Image.open(path) as image:
         sheet = np.array(image)
-    slices = np.stack([sheet[place][::-1].T for place in _places(len(SUBJECTS))])
+    count = sheet.size // _SIZE**2
+    count -= count % len(SUBJECTS)  # the rest of the last row is empty
+    slices = np.stack([sheet[place][::-1].T for place in _places(count)])
     return torch.from_numpy(slices)[:, None].float() / 255 * 2 - 1
 
 

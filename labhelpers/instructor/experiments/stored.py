@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from labhelpers import stored
@@ -17,7 +18,7 @@ from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.report import find
 from labhelpers.instructor.experiments.trials import network_file
 from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
-from labhelpers.metrics import generate
+from labhelpers.results import generated_slices
 
 __all__ = ["STORED", "trained_networks", "write_stored"]
 
@@ -61,7 +62,11 @@ def write_stored(folder: Path) -> None:
     test_loader = DataLoader(IXIDataset(fetch_ixi(), mode="test"), batch_size=5)
     values = dict(stored.VALUES)
     for name, network, record in trained_networks(folder):
-        stored.write_sheet(name, generate(network, test_loader)["fake_t2"])
+        method, _, recipe = name.partition("-")
+        make = partial(generated_slices, method, recipe, network, test_loader=test_loader)
+        stored.write_sheet(name, _slices(make()))
+        with_lesions = [_slices(make(lesion_size=size)) for size in (1, 2, 3, 4)]
+        stored.write_sheet(f"{name}-lesions", torch.cat(with_lesions))
         values[name] = {
             "source": f"stored, seed {record['seed']}, {record['epochs']} epochs, IXI",
             "Training set": _rounded(record["train"]),
@@ -69,6 +74,11 @@ def write_stored(folder: Path) -> None:
         }
     text = json.dumps(values, indent=1)
     stored.VALUES_FILE.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _slices(generated: tuple[Tensor | None, str]) -> Tensor:
+    assert generated[0] is not None  # there is a network
+    return generated[0]
 
 
 def _rounded(metrics: dict[str, float]) -> dict[str, float]:
