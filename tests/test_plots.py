@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib import style
 from matplotlib.text import Text
 
-from labhelpers import blocks, plots
+from labhelpers import blocks, plots, results
 from labhelpers.data import IXIDataset
 from labhelpers.fast import plain_layers
 from labhelpers.instructor.sources import NOTEBOOKS
@@ -391,6 +391,12 @@ def test_metric_bars_label_what_was_not_measured_here():
     assert rows(shown) == ["Mean T2-w image", "Generator\n(stored)"]
 
 
+def test_metric_bars_say_that_a_training_was_stopped():
+    table = metrics()
+    table["source", ""] = "measured here on IXI, reference, stopped in epoch 3 of 20"
+    assert rows(plots.metric_bars(table))[1] == "Generator\n(stopped in epoch 3 of 20)"
+
+
 def test_contrast_bars_write_the_signals():
     shown = plots.contrast_bars(signals())
     written = [text.get_text() for text in shown.figure.axes[0].texts]
@@ -414,6 +420,17 @@ def test_methods_stand_at_their_fidelity_and_sharpness_under_their_names():
     assert axes.lines[0].get_ydata().tolist() == [0.91, 0.99, 0.97]
     assert {"alone", "lambda 1", "lambda 0.01"} <= set(texts(shown))
     assert "lambda 1: 20.40 dB, sharpness 0.99." in shown.alt
+
+
+def test_names_of_many_methods_do_not_cover_each_other():
+    shown = plots.perception_distortion(results.ablation("cyclegan"))
+    shown.figure.draw_without_rendering()
+    axes = shown.figure.axes[0]
+    names = [Text.get_window_extent(note) for note in axes.texts]  # without the line to the point
+    assert len(names) == len(axes.lines[0].get_xdata()) >= 13
+    for place, box in enumerate(names):
+        assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
+        assert not any(other.overlaps(box) for other in names[:place])
 
 
 def test_agreement_shows_the_mean_difference_and_its_limits():

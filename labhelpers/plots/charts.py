@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from labhelpers.plots.figure import (
     INTENSITY,
@@ -264,25 +266,21 @@ def perception_distortion(table: pd.DataFrame) -> AccessibleFigure:
         ValueError: If the table has no row or lacks one of the columns.
     """
     _require_columns(table, ("PSNR", "sharpness"), "table")
-    figure, (axes,) = new_chart(8, 4.6)
+    figure, (axes,) = new_chart(9, 5)
     axes.plot(table["PSNR"], table["sharpness"], "o", color=_BLUE, markersize=7)
     axes.axhline(1, color="black", linewidth=1, linestyle=(0, (1, 2)))
     axes.margins(x=0.2, y=0.18)
-    for name, row in table.iterrows():
-        axes.annotate(
-            str(name), (row["PSNR"], row["sharpness"]), (7, 5), textcoords="offset points",
-            fontsize=9,
-        )  # fmt: skip
-    axes.annotate(
-        "as sharp as the true slices", (0.005, 1), (0, 3), xycoords=("axes fraction", "data"),
-        textcoords="offset points", fontsize=9, color="#555555",
-    )  # fmt: skip
+    axes.lines[-1].set_label("as sharp as the true slices")
     axes.set(xlabel="PSNR (dB), higher is closer to the true slice", ylabel="sharpness (no unit)")
+    _legend_above(axes)
     alt = "Sharpness by PSNR, one point per method. " + " ".join(
         f"{name}: {row['PSNR']:.2f} dB, sharpness {row['sharpness']:.2f}."
         for name, row in table.iterrows()
     )
-    return finish(figure, "Perception against distortion", alt)
+    shown = finish(figure, "Perception against distortion", alt)
+    points = table[["PSNR", "sharpness"]].to_numpy()
+    _name_points(shown, [str(name) for name in table.index], points)
+    return shown
 
 
 @styled
@@ -320,8 +318,8 @@ def bland_altman(
     for name, (height, dashes) in lines.items():
         axes.axhline(height, color=_VERMILLION, linewidth=1.4, linestyle=dashes)
         axes.annotate(
-            f"{name}\n{height:.3g}", (1.01, height), xycoords=("axes fraction", "data"),
-            va="center", fontsize=9, annotation_clip=False,
+            f"{name}\n{height:.3g}".replace("-", "\N{MINUS SIGN}"), (1.01, height), va="center",
+            xycoords=("axes fraction", "data"), fontsize=9, annotation_clip=False,
         )  # fmt: skip
     axes.set_xlabel(f"mean of true and generated ({unit})")
     axes.set_ylabel(f"generated \N{MINUS SIGN} true ({unit})")
@@ -369,6 +367,39 @@ def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
 def _legend_above(axes: Axes) -> None:
     """Put the legend between title and axes, where it hides no curve."""
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LINES) + 1)
+
+
+def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarray) -> None:
+    """Write a name near each point of a finished chart, where it covers no point and no other name.
+
+    Args:
+        shown: The chart, with one panel.
+        names: The n names.
+        points: Their places `(n, 2)`, in the units of the axes.
+    """
+    axes = shown.figure.axes[0]
+    shown.figure.draw_without_rendering()  # only then the axes have their size
+    places = axes.transData.transform(points)
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+    angles = np.deg2rad([30, 150, -30, -150, *range(0, 360, 15)])
+    for name, point, (x, y) in zip(names, points, places, strict=True):
+        note = axes.annotate(
+            textwrap.fill(name, 24), point, (0, 0), textcoords="offset pixels", ha="center",
+            va="center", fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": "#999999", "shrinkB": 5},
+        )  # fmt: skip
+        width, height = note.get_window_extent().size
+        least = np.inf
+        for distance in (8, 20, 35, 50, 70, 90):
+            for angle in angles:
+                dx = np.cos(angle) * (distance + width / 2)
+                dy = np.sin(angle) * (distance + height / 2)
+                box = Bbox.from_bounds(x + dx - width / 2, y + dy - height / 2, width, height)
+                outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
+                covered = sum(box.overlaps(other) for other in taken)
+                if (cost := 1000 * (outside + covered) + distance) < least:
+                    least, note.xyann, chosen = cost, (dx, dy), box
+        taken.append(chosen)
 
 
 def _numbers(name: str, values: torch.Tensor) -> np.ndarray:

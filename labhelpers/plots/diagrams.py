@@ -202,9 +202,11 @@ def _draw_discriminator(axes: Axes, top: float, name: str, network: nn.Sequentia
     _label(axes, (30, top + 8), f"{name}: reads {reads}; {weights:,} parameters", "left", bold=True)
 
     y, distance = top + 80, 810 / (len(sizes) - 1)
-    _head(axes, (70, y), _SIZE, "T2")
     if conditional:
-        _head(axes, (78, y + 8), _SIZE, "T1")
+        _head(axes, (60, y - 14), _SIZE, "T2")
+        _head(axes, (76, y + 10), _SIZE, "T1")
+    else:
+        _head(axes, (70, y), _SIZE, "T2")
     _label(axes, (74, y + 52), str(sizes[0]))
     for place, (size, (above, below)) in enumerate(zip(sizes[1:], words, strict=True), 1):
         x, previous = 70 + place * distance, sizes[place - 1]
@@ -376,7 +378,7 @@ def cycle_diagram() -> AccessibleFigure:
         )
         bow = "arc3,rad=-0.05"
         _arrow(axes, (120, y - 46), (780, y - 46), _PURPLE, "<|-|>", connectionstyle=bow)
-        _label(axes, (450, y - 68), "cycle loss: mean absolute difference", colour=_PURPLE)
+        _tag(axes, (450, y - 64), "cycle loss: mean absolute difference", _PURPLE)
     note = "No loss compares a generated slice with the true one of the same person."
     _label(axes, (30, 452), note, align="left", colour=_GREY)
     alt = (
@@ -420,9 +422,11 @@ def three_methods() -> AccessibleFigure:
             _arrow(axes, (t2, top + 40), (t2, bottom - 40), _PURPLE, "<|-|>")
             _tag(axes, (t2, between), "voxel-wise loss", _PURPLE)
         if column == 1:
-            for start in ((t1, top + 40), (t2 - 40, top + 30), (t2 - 40, bottom - 10)):
-                _arrow(axes, start, (t1 + (start[0] > t1) * 46, between + 30))
-            _tag(axes, (t1, between + 52), "discriminator:\ntrue or\ngenerated?", _GREEN)
+            judge = (t1, bottom - 14)
+            _arrow(axes, (t1, top + 40), (t1, judge[1] - 28))
+            _arrow(axes, (t2 - 40, top + 36), (t1 + 52, judge[1] - 14))
+            _arrow(axes, (t2 - 40, bottom), (t1 + 52, judge[1] + 6))
+            _tag(axes, judge, "discriminator:\ntrue or\ngenerated?", _GREEN)
         if column == 2:
             _head(axes, (t1, bottom), 72, "T1")
             _label(axes, (t1, bottom + 47), "generated T1-w")
