@@ -17,7 +17,7 @@ from labhelpers.instructor.authoring.expected import numbers_of
 from labhelpers.instructor.sources import Solution, read_solutions
 
 ANSWERS = Path(__file__).with_name("answers")
-HIDDEN = 1_203_456_789  # a series as grading draws it
+HIDDEN = 1_203_456_789 + 2**31 * 1_618_033_988  # a series as grading draws it
 SERIES = [0, HIDDEN]
 LIMIT = 120.0  # seconds; machines that run tests are crowded
 

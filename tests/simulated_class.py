@@ -32,7 +32,7 @@ from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.run import grade
 from labhelpers.instructor.sources import read_solutions
 
-SERIES = 271_828_183
+SERIES = 271_828_183 + 2**31 * 459_045_235
 IDS = list(EXERCISES)[:4]  # those of notebook 1, two points each
 EARLIER = {"check-make-dataloaders": 2.0, "check-intensity-statistics": 2.0}
 ALL = dict.fromkeys((f"check-{id_}" for id_ in IDS), 2.0)

@@ -5,30 +5,37 @@ import json
 import nbformat
 import psutil
 import pytest
+from checking import solutions
 from nbformat import v4
 
 from labhelpers.checks.handover import MIME_TYPE
 from labhelpers.instructor.grading.kernels.execute import Job, execute, has_run
 from labhelpers.instructor.grading.kernels.sandbox import Limits
+from labhelpers.instructor.grading.verdicts import score_cell
 
+TOLD = 12_345
+SERIES = TOLD + 2**31 * 67_890
 STEP = "def generator_step(generator, optimizer, criterion, real_t1, real_t2):\n    {}"
 WORKS = "print('works')"
 
 
 def run(*sources: str, **limits: float):
     """Execute cells; the second last one is an exercise and the last one its check."""
+    job = Job("ann", "toy", with_check(*sources), SERIES, limits=Limits(**limits))
+    executed = execute(job)
+    return executed, nbformat.reads(executed.notebook, as_version=4).cells
+
+
+def with_check(*sources: str, check: str = "check-generator-step") -> str:
+    """A notebook of some cells and a check, as JSON."""
     cells = [v4.new_code_cell(source, id=f"c{k}") for k, source in enumerate(sources)]
     cells.append(v4.new_code_cell("0 / 0", id="check"))
     cells[-1].metadata["nbgrader"] = {
-        "grade_id": "check-generator-step", "grade": True, "solution": False, "locked": True,
-        "points": 3, "schema_version": 3, "task": False,
+        "grade_id": check, "grade": True, "solution": False, "locked": True,
+        "points": 4, "schema_version": 3, "task": False,
     }  # fmt: skip
-    notebook = v4.new_notebook(
-        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    )
-    job = Job("ann", "toy", nbformat.writes(notebook), 12_345, limits=Limits(**limits))
-    executed = execute(job)
-    return executed, nbformat.reads(executed.notebook, as_version=4).cells
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return nbformat.writes(v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}))
 
 
 def records(cell):
@@ -38,11 +45,12 @@ def records(cell):
 def test_a_check_hands_over_one_record_and_no_verdict():
     executed, cells = run(STEP.format("return (generator(real_t1) - real_t2).abs().mean()"))
     (record,) = records(cells[-1])
-    assert record["exercise"] == "generator-step" and record["series"] == 12_345
+    assert record["exercise"] == "generator-step" and record["series"] == TOLD
     assert record["cell"] == "check-generator-step"
-    assert record["visible"]["series"] == 0 and record["hidden"]["series"] == 12_345
+    assert record["visible"]["series"] == 0 and record["hidden"]["series"] == TOLD
     assert cells[-1].source == "0 / 0"  # what the notebook says there is not what runs
-    assert "points" not in json.dumps(cells[-1].outputs)
+    shown = json.dumps(cells[-1].outputs)
+    assert "points" not in shown and str(SERIES) not in shown
     assert executed.events == executed.flags == ()
 
 
@@ -163,3 +171,36 @@ def test_a_message_without_end_does_not_fill_the_grader():
     executed, _ = run(ENDLESS, WORKS, output_mb=5)
     assert psutil.Process().memory_info().rss - before < 1.2e9
     assert any("more than 5 MB of output" in flag for flag in executed.flags)
+
+
+LOADERS = solutions()["make-dataloaders"]
+# The record that the solution gives on files of one's own: all that a kernel can know of them.
+WITHOUT_THE_FILES = """
+import labhelpers.checks.handover as handover
+
+def run_cases(exercise, answer, series=0, *_, run=handover.run_cases, **__):
+    return run(exercise, make_dataloaders, series)
+
+handover.run_cases = run_cases
+"""
+WAYS = [
+    pytest.param({"forked": True}, id="forked", marks=pytest.mark.sandbox),
+    pytest.param({"forked": False}, id="ordinary", marks=pytest.mark.sandbox),
+    pytest.param({"sandboxed": False}, id="without a sandbox"),
+]
+
+
+def score_of_loaders(*sources: str, **way: bool):
+    check = "check-make-dataloaders"
+    notebook = with_check(LOADERS.preamble, LOADERS.source, *sources, check=check)
+    executed = execute(Job("ann", "toy", notebook, SERIES, **way))
+    assert executed.events == ()
+    cell = nbformat.reads(executed.notebook, as_version=4).cells[-1]
+    assert str(SERIES) not in str(cell)
+    return score_cell(cell, executed.series)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_loaders_are_tried_on_files_that_only_the_grader_can_make(way):
+    assert score_of_loaders(**way).score == 4
+    assert score_of_loaders(WITHOUT_THE_FILES, **way).score == 0

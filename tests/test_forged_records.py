@@ -15,9 +15,10 @@ import pytest
 from checking import HIDDEN, LIMIT, answers, load, numbers
 
 from labhelpers.checks import verdict
-from labhelpers.checks.cases import Setting
+from labhelpers.checks.cases import Setting, public_part
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import n_fractions
+from labhelpers.checks.fixtures import subject_codes
 from labhelpers.checks.records import TOLERANCES, Numbers, Observed, Record, read_record
 from labhelpers.checks.runner import run_cases
 
@@ -152,6 +153,23 @@ def test_what_holds_and_does_not_count_is_shown_and_explained() -> None:
 def test_a_right_answer_is_worth_nothing_in_a_record_of_another_series() -> None:
     record = run_cases("generator-step", load("generator-step"), OTHER, LIMIT)
     assert told(record | {"series": HIDDEN}, numbers("generator-step", HIDDEN)).score == 0
+
+
+def test_loaders_of_files_that_a_kernel_can_make_earn_nothing() -> None:
+    """The solution's record on the files that follow from what a kernel knows of the series."""
+    record = run_cases("make-dataloaders", load("make-dataloaders"), public_part(HIDDEN), LIMIT)
+    report = told(record | {"series": HIDDEN}, numbers("make-dataloaders", HIDDEN))
+    assert report.score == 0, report.text
+
+
+def test_a_few_guessed_codes_of_loaders_earn_nothing() -> None:
+    setting = Setting(HIDDEN)
+    codes = subject_codes(57, setting.secret_seed(100))[:4]
+    pairs = [[[code, code] for code in codes]]
+    observed = {"test-codes": {"default batch size": pairs}}
+    read = EXERCISES["make-dataloaders"].read(observed, setting)
+    assert read["test-batches"] == {"default batch size": [4]}
+    assert not any(True in cases.values() for cases in read.values())
 
 
 @pytest.mark.parametrize("tolerance", [1e9, float("1e-2"), 0, True, "1e-4", None])

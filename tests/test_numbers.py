@@ -1,12 +1,14 @@
 """The right numbers for random series of cases."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from checking import load
 
 from labhelpers.checks import verdict
+from labhelpers.checks.cases import public_part
 from labhelpers.checks.fingerprint import PERIOD
 from labhelpers.checks.runner import run_cases
 from labhelpers.instructor.authoring.edits import BuildError
@@ -14,7 +16,8 @@ from labhelpers.instructor.authoring.expected import differences
 from labhelpers.instructor.grading import numbers
 from labhelpers.instructor.grading.numbers import FOLDER, draw_series, numbers_for
 
-SERIES = 1_203_456_789
+SERIES = 1_203_456_789 + 2**31 * 1_618_033_988
+DONE = subprocess.CompletedProcess([], 0, "", "")
 
 
 def kept(root: Path) -> list[Path]:
@@ -24,10 +27,26 @@ def kept(root: Path) -> list[Path]:
 def test_drawn_series_differ_and_are_never_the_visible_one(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {draw_series() for _ in range(100)}
     assert len(drawn) > 90
-    assert all(0 < series < 2**31 and series % PERIOD for series in drawn)
-    values = iter([PERIOD - 1, 2 * PERIOD - 1, 41])
-    monkeypatch.setattr(numbers.secrets, "randbelow", lambda below: next(values))
-    assert draw_series() == 42
+    assert all(2**31 < series < 2**62 and public_part(series) % PERIOD for series in drawn)
+    public, secret = 42, 2**31
+    refused = [PERIOD + secret, 2 * PERIOD, public, public + PERIOD * secret, 2**15 + secret]
+    values = iter([*refused, public + secret])
+    monkeypatch.setattr(numbers.secrets, "randbelow", lambda below: next(values) - 1)
+    assert draw_series() == public + secret
+
+
+def test_a_series_is_no_argument_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody who is on the machine sees these."""
+    commands = []
+    monkeypatch.setattr(
+        numbers.subprocess, "run", lambda command, **_: commands.append(command) or DONE
+    )
+    with pytest.raises(OSError, match="cannot be read back"):
+        numbers_for("generator-step", SERIES, root=tmp_path)
+    (command,) = commands
+    assert str(SERIES) not in command
 
 
 def test_numbers_are_those_of_the_stored_series() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-__all__ = ["CLUE", "ERROR", "PROOF", "TRACE", "Case", "Log", "Setting", "unpacked"]
+__all__ = ["CLUE", "ERROR", "PROOF", "TRACE", "Case", "Log", "Setting", "public_part", "unpacked"]
 
 #: Names that a probe logs and no item of the report looks at: the error that stopped a case, the
 #: layers that a network ran through; beginning with `CLUE`, what helps to recognise a mistake
@@ -25,6 +26,14 @@ Log = Callable[[str, Any], None]
 T = TypeVar("T")
 
 
+def public_part(series: int) -> int:
+    """Return what the kernel of a submission is told of a series, a number below 2³¹.
+
+    The grader alone knows the rest, which decides what is in the files that answers read.
+    """
+    return series % 2**31
+
+
 @dataclass(frozen=True)
 class Setting:
     """What differs from one series of cases to another.
@@ -32,20 +41,27 @@ class Setting:
     Attributes:
         series: 0 for the visible check; each other number gives other seeds, sizes and weights.
         dtype: Type of inputs and weights.
+        folder: The files that the answer reads, where somebody else has made them (see
+            `exercises.Exercise.write_files`): who knows the public part of the series only cannot.
     """
 
     series: int = 0
     dtype: torch.dtype = torch.float64
+    folder: Path | None = None
 
     def choose(self, *options: T) -> T:
         """Return one of the options: the first in the visible check, then each in turn."""
-        return options[self.series % len(options)]
+        return options[public_part(self.series) % len(options)]
 
     def seed(self, number: int) -> int:
         """Return a seed that no other series uses, for a number from 0 to 4999.
 
         Within an exercise, each tensor that is made has a number of its own.
         """
+        return number + 5_000 * public_part(self.series)
+
+    def secret_seed(self, number: int) -> int:
+        """Return a seed, as `seed` does, that the public part of the series does not tell."""
         return number + 5_000 * self.series
 
 

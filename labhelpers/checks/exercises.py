@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from labhelpers.checks import fixtures
@@ -21,6 +22,10 @@ def _as_it_is(observed: Observed, setting: Setting) -> Observed:
     return observed
 
 
+def _no_files(folder: Path, setting: Setting) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Exercise:
     """A coding exercise.
@@ -33,6 +38,8 @@ class Exercise:
             that takes its place, so that a wrong loss costs its own points only. Such an answer is
             tried with the student's losses, too.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
+        write_files: Writes the files that the cases read into an empty folder. The grader calls it
+            outside the kernel of a submission, which is not told the seed.
     """
 
     id: str
@@ -40,6 +47,7 @@ class Exercise:
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
     read: Callable[[Observed, Setting], Observed] = _as_it_is
+    write_files: Callable[[Path, Setting], None] = _no_files
 
     @property
     def check_name(self) -> str:
@@ -63,6 +71,7 @@ _IN_TEACHING_ORDER = [
         "make_dataloaders",
         data.make_dataloaders,
         read=data.read_dataloaders,
+        write_files=data.write_slices,
     ),
     Exercise("intensity-statistics", "intensity_statistics", data.intensity_statistics),
     Exercise("mean-image", "mean_t2_image", data.mean_image),

@@ -91,7 +91,8 @@ def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
     See `subject_codes` for the codes, `codes_of` for reading them again.
     """
     for number, code in enumerate(subject_codes(n_subjects, seed)):
-        t1, t2 = (hashed((64, 64), seed + 2 * number + k) for k in range(2))
+        # Clones: else each file would hold all the numbers of which a tensor is a part.
+        t1, t2 = (hashed((64, 64), seed + 2 * number + k).clone() for k in range(2))
         for image in (t1, t2):
             image[0, :2] = torch.tensor([-1.0, 1.0])
             image[5, 7] = (2 * code + 1 - GRID) / GRID

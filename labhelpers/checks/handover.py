@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from IPython.display import publish_display_data
 
@@ -19,7 +20,9 @@ MOST_CHARACTERS = 2_000_000
 _WHY = "The cell of the exercise stopped with an error, or is missing: look at what it shows."
 
 
-def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: str) -> None:
+def hand_over(
+    exercise_id: str, find: Callable[[], object], series: int, folder: str, cell: str
+) -> None:
     """Run an answer on the visible cases and on those of a series, and display the record.
 
     The grader calls this in the place of a check: the verdict is made elsewhere, in a process that
@@ -29,7 +32,8 @@ def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: s
         exercise_id: Id of the exercise, such as `"cgan-step"`.
         find: Returns the answer. If it raises, as where the answer's own cell has failed, the
             record tells that there is none.
-        series: Which series of cases the grader has drawn.
+        series: The public part of the series of cases that the grader has drawn.
+        folder: Where the files of that series are which the answer reads.
         cell: Grade id of the check.
     """
     try:
@@ -41,7 +45,7 @@ def hand_over(exercise_id: str, find: Callable[[], object], series: int, cell: s
         "exercise": exercise_id,
         "series": series,
         "visible": run_cases(exercise_id, answer),
-        "hidden": run_cases(exercise_id, answer, series),
+        "hidden": run_cases(exercise_id, answer, series, folder=Path(folder)),
     }
     if len(json.dumps(record)) > MOST_CHARACTERS:
         raise ValueError(f"The record of {exercise_id} has more than {MOST_CHARACTERS} characters.")

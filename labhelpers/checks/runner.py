@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,6 +34,7 @@ def run_cases(
     series: int = 0,
     time_limit: float = TIME_LIMIT,
     dtype: torch.dtype = torch.float64,
+    folder: Path | None = None,
 ) -> Record:
     """Run an answer and return the record of what it did.
 
@@ -43,9 +46,10 @@ def run_cases(
         series: Which series of cases to use; 0 is the visible check's.
         time_limit: Seconds after which the student's code is stopped, in each case.
         dtype: Type of the inputs and weights. Code that fails in float64 is tried in float32, too.
+        folder: The files that the answer reads, None to make them (see `cases.Setting`).
     """
     exercise = EXERCISES[exercise_id]
-    setting = Setting(series, dtype)
+    setting = Setting(series, dtype, folder)
     runs: list[Run] = []
     printed = ""
     warnings: list[str] = []
@@ -55,9 +59,8 @@ def run_cases(
         if kinds == {"exception"} and dtype is not torch.float32:
             # Code that works in float32 only is right, too: that is what the lab's data have. It
             # comes first, so that a complaint about float64 is not what the student reads.
-            runs.append(
-                _run(exercise, answer, losses, Setting(series, torch.float32), time_limit)[1]
-            )
+            in_float32 = dataclasses.replace(setting, dtype=torch.float32)
+            runs.append(_run(exercise, answer, losses, in_float32, time_limit)[1])
         runs.append(run)
         printed = printed or outcome.printed
         warnings = warnings or outcome.warnings

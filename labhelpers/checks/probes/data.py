@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -29,6 +30,7 @@ __all__ = [
     "make_dataloaders",
     "mean_image",
     "read_dataloaders",
+    "write_slices",
 ]
 
 _TEST, _TRAIN = "test-codes", "train-codes"  # what is logged of the loaders
@@ -37,16 +39,20 @@ _MIXED, _STRANGE = -1, -2
 # More than any loader of the folder has; they end a loader that never ends.
 _MOST_BATCHES = 200
 _MOST_PAIRS = 500
+# Different codes that show that the files were read: one code in 18 is a subject's.
+_LEAST_CODES = 5
 
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
     """Make loaders with a batch size and without, and read them to the end."""
-    n_subjects = _n_subjects(setting)
     batch_size = setting.choose(8, 7)
 
     def act(log: Log, **options: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            write_folder(Path(folder), n_subjects, setting.seed(_FOLDER_SEED))
+            if setting.folder:  # a copy, so that the answer finds each case alike
+                shutil.copytree(setting.folder, folder, dirs_exist_ok=True)
+            else:
+                write_slices(Path(folder), setting)
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
             log(_TEST, _read(test_loader))
@@ -56,6 +62,11 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
 
     yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
     yield Case("default batch size", act)
+
+
+def write_slices(folder: Path, setting: Setting) -> None:
+    """Write the files that the loaders read; only the whole series tells what is in them."""
+    write_folder(folder, _n_subjects(setting), setting.secret_seed(_FOLDER_SEED))
 
 
 def _n_subjects(setting: Setting) -> int:
@@ -82,11 +93,12 @@ def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[list[int]]]:
 def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
     """Turn the codes that the loaders showed into words.
 
-    The codes of a series are known to the verdict and to nobody who has not read the folder.
+    The codes of a series are known to the verdict, and in grading to nobody else who has not read
+    the files.
     """
     n_subjects = _n_subjects(setting)
     train, test = split_numbers(n_subjects)
-    codes = subject_codes(n_subjects, setting.seed(_FOLDER_SEED))
+    codes = subject_codes(n_subjects, setting.secret_seed(_FOLDER_SEED))
     numbers = {code: number for number, code in enumerate(codes)}
     result: Observed = {name: observed[name] for name in ("images", ERROR) if name in observed}
 
@@ -100,7 +112,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
             in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
             order = "in the order of the data set" if in_order else "in another order"
             log(label, "test-order", f"{_who(subjects, train, test)}, {order}")
-            log(label, f"{PROOF}test-codes", _are_real(subjects))
+            log(label, f"{PROOF}test-codes", _are_real(subjects, raw))
     for label, raw in observed.get(_TRAIN, {}).items():
         read = [_decoded(epoch, numbers) for epoch in raw] if isinstance(raw, list) else []
         if len(read) == 3 and None not in read:
@@ -108,7 +120,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
             log(label, "train-batches", [len(batch) for batch in read[0] or []])
             log(label, "train-subjects", [_who(epoch, train, test) for epoch in epochs])
             log(label, "train-shuffled", _order(epochs, train, test))
-            log(label, f"{PROOF}train-codes", all(map(_are_real, epochs)))
+            log(label, f"{PROOF}train-codes", all(map(_are_real, epochs, raw)))
     return result
 
 
@@ -130,9 +142,9 @@ def _subject(t1: Any, t2: Any, numbers: Mapping[int, int]) -> int:
     return numbers[t1] if t1 == t2 else _MIXED
 
 
-def _are_real(subjects: list[int]) -> bool:
-    """Return True if a loader showed images of the folder, and no other."""
-    return bool(subjects) and _STRANGE not in subjects
+def _are_real(subjects: list[int], raw: Any) -> bool:
+    """Return True if a loader showed images of the folder, no other, and more than are guessed."""
+    return _STRANGE not in subjects and len({*chain(*chain(*raw))}) >= _LEAST_CODES
 
 
 def _order(epochs: list[list[int]], train: list[int], test: list[int]) -> str:

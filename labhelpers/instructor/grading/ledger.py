@@ -34,7 +34,7 @@ _runs = sa.Table(
     _metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("assignment", sa.String(128), nullable=False),
-    sa.Column("series", sa.Integer, nullable=False),
+    sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("began", sa.String(32), nullable=False),
     sa.Column("ended", sa.String(32)),
 )
@@ -43,7 +43,7 @@ _traces = sa.Table(
     _metadata,
     sa.Column("assignment", sa.String(128), primary_key=True),
     sa.Column("student", sa.String(128), primary_key=True),
-    sa.Column("series", sa.Integer, nullable=False),
+    sa.Column("series", sa.BigInteger, nullable=False),
     sa.Column("key", sa.String(160), nullable=False, default=""),
     sa.Column("trace", sa.Text),  # JSON; null between `set_series` and the first `write_trace`
 )
@@ -61,7 +61,7 @@ class Trace(TypedDict):
     student: str
     assignment: str
     series: int
-    """The random seed of the hidden probes."""
+    """The random seed of the hidden probes, with the part that no kernel is told."""
     key: str
     """What was graded by what (see `set_key`), "" if it is to be graded again."""
     graded_at: str

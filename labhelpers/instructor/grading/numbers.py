@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import cast
 
 import labhelpers
+from labhelpers.checks.cases import public_part
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import PERIOD
 from labhelpers.checks.records import Numbers
@@ -29,17 +30,21 @@ __all__ = ["FOLDER", "draw_series", "numbers_for"]
 #: Where the numbers are kept, in the folder of the course.
 FOLDER = Path("build") / "grading" / "numbers"
 
-_LARGEST = 2**31 - 1
+_LARGEST = 2**62 - 1
 _REFUSED = 3  # exit code of the process if the reference solution fails
 _RIGHT, _MISTAKES = "right", "mistakes"  # what a file holds
 _KEYS = Numbers.__annotations__.keys()
 
 
 def draw_series() -> int:
-    """Return a random series, from 1 to 2³¹ - 1, whose cases are not those of the visible check."""
+    """Return a random series, from 1 to 2⁶² - 1, whose cases are not those of the visible check.
+
+    Its files are neither those nor the ones that its public part alone would give.
+    """
     while True:
         series = secrets.randbelow(_LARGEST) + 1
-        if series % PERIOD:
+        public = public_part(series)
+        if public % PERIOD and series % PERIOD and (series - public) % PERIOD:
             return series
 
 
@@ -111,14 +116,14 @@ def _fingerprint() -> str:
 def _work_out(exercise_id: str, series: int, level: str, folder: Path) -> None:
     """Let a new process write the numbers to files."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", __name__, exercise_id, str(series), level]
+    command = [sys.executable, "-m", __name__, exercise_id, level]
     # Several of these, and kernels, may share the processor: more threads would only wait.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(  # `-m` looks for modules in the working folder first
         [*command, str(folder.resolve())],
         cwd=Path(labhelpers.__file__).parents[1],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        input=str(series),  # all users of a machine see the arguments of its processes
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -161,4 +166,4 @@ def _write(path: Path, numbers: Numbers) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]))
+    _main(sys.argv[1], int(sys.stdin.read()), sys.argv[2], Path(sys.argv[3]))

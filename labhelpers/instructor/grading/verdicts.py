@@ -10,6 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from labhelpers.checks.cases import public_part
 from labhelpers.checks.handover import MIME_TYPE, MOST_CHARACTERS
 from labhelpers.checks.records import Record, read_record
 from labhelpers.checks.report import Report, display_data
@@ -131,7 +132,7 @@ def _record(outputs: list[NotebookNode], cell: str, exercise: str, series: int) 
         raise _VoidError("the record is no plain JSON") from None
     if size > MOST_CHARACTERS:
         raise _VoidError(f"the record is too large ({size:,} characters)")
-    expected = {"cell": cell, "exercise": exercise, "series": series}
+    expected = {"cell": cell, "exercise": exercise, "series": public_part(series)}
     if not isinstance(record, dict) or record.keys() != {*expected, "visible", "hidden"}:
         raise _VoidError("the record is malformed")
     for key, value in expected.items():
@@ -141,14 +142,15 @@ def _record(outputs: list[NotebookNode], cell: str, exercise: str, series: int) 
 
 
 def _part(value: object, exercise: str, series: int) -> Record:
-    """Return what an answer did on one series of cases.
+    """Return what an answer did on one series of cases, of which it names the public part.
 
     Raises:
         ValueError: If it is no record, or one of another exercise or series.
     """
     record = read_record(value)
-    if (record["exercise"], record["series"]) != (exercise, series):
+    if (record["exercise"], record["series"]) != (exercise, public_part(series)):
         raise ValueError("the record is of another exercise or run")
+    record["series"] = series
     return record
 
 

@@ -31,6 +31,7 @@ PACKAGE = Path(labhelpers.__file__).resolve().parent
 PROGRAM = Path(__file__).resolve().with_name("forkserver.py")
 INSIDE_PROGRAM = "/run/start.py"
 INSIDE_DATA = "/data"
+INSIDE_FILES = "/files"
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,13 @@ def sandbox_problem() -> str | None:
     return None
 
 
-def bubblewrap(limits: Limits) -> list[str]:
-    """Return the command, up to the program to run, that starts it in a sandbox."""
+def bubblewrap(limits: Limits, files: Path | None = None) -> list[str]:
+    """Return the command, up to the program to run, that starts it in a sandbox.
+
+    Args:
+        limits: What the submission may use.
+        files: A folder of this machine to show as `INSIDE_FILES`, read-only.
+    """
     disk = str(limits.disk_mb << 20)
     command = [shutil.which("bwrap") or "bwrap", "--hostname", "sandbox"]
     command += ["--die-with-parent", "--new-session"]
@@ -129,6 +135,8 @@ def bubblewrap(limits: Limits) -> list[str]:
     command += ["--remount-ro", str(PACKAGE), "--ro-bind", str(PROGRAM), INSIDE_PROGRAM]
     if data := _data_folder():
         command += ["--ro-bind", str(data), INSIDE_DATA]
+    if files:
+        command += ["--ro-bind", str(files), INSIDE_FILES]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -16,8 +18,10 @@ from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelE
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade
 
+from labhelpers.checks.cases import Setting, public_part
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import grade_id
+from labhelpers.instructor.grading.kernels.bubblewrap import INSIDE_FILES
 from labhelpers.instructor.grading.kernels.sandbox import Limits, SandboxedKernelManager
 
 __all__ = ["Executed", "Job", "checked_exercise", "execute", "exercise_of", "has_run"]
@@ -29,7 +33,7 @@ _PROBE = """\
 import labhelpers.checks.handover
 
 labhelpers.checks.handover.hand_over(
-    {exercise!r}, lambda: {name}, series={series}, cell={cell!r}
+    {exercise!r}, lambda: {name}, series={series}, folder={folder!r}, cell={cell!r}
 )"""
 _GRACE = 10.0  # seconds that a kernel has to react to an interrupt
 _LATE = 60  # seconds that outputs may arrive after a cell's end, as when a student printed a lot
@@ -44,7 +48,8 @@ class Job:
         student: Name in the gradebook.
         assignment: Name of the assignment.
         notebook: The repaired notebook as JSON.
-        series: Which series of cases the answers are tried on.
+        series: Which series of cases the answers are tried on. The kernel is told its public part
+            only, and gets the files that the rest decides (see `cases.public_part`).
         sandboxed: Whether the kernel runs in the sandbox.
         forked: Whether it may be forked from a process that has imported the packages.
         limits: What it may use.
@@ -109,15 +114,33 @@ def execute(job: Job) -> Executed:
     Raises:
         RuntimeError: If no kernel could be started, which is not the submission's fault.
     """
-    executed = run_sync(_execute)(job)
-    return run_sync(_execute)(job) if executed.died else executed
+    with tempfile.TemporaryDirectory(prefix="labhelpers-") as temporary:
+        files = Path(temporary, "files")
+        files.mkdir()
+        _write_files(job, files)
+        executed = run_sync(_execute)(job, files)
+        return run_sync(_execute)(job, files) if executed.died else executed
 
 
-async def _execute(job: Job) -> Executed:
+def _write_files(job: Job, folder: Path) -> None:
+    """Write the files that the answers read, for a user of the sandbox's own to read, too."""
+    for cell in nbformat.reads(job.notebook, as_version=4).cells:
+        if exercise := checked_exercise(cell):
+            EXERCISES[exercise].write_files(folder, Setting(job.series))
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+async def _execute(job: Job, files: Path) -> Executed:
     began = time.monotonic()
     notebook = nbformat.reads(job.notebook, as_version=4)
     manager = SandboxedKernelManager(
-        limits=job.limits, sandboxed=job.sandboxed, forked=job.forked, kernel_name="python3"
+        limits=job.limits,
+        files=files,
+        sandboxed=job.sandboxed,
+        forked=job.forked,
+        kernel_name="python3",
     )
     client = _Client(notebook, job, manager)
     try:
@@ -204,7 +227,8 @@ class _Client(NotebookClient):
             sent.source = _PROBE.format(
                 exercise=exercise,
                 name=EXERCISES[exercise].name,
-                series=self._job.series,
+                series=public_part(self._job.series),
+                folder=INSIDE_FILES if self._job.sandboxed else str(self._manager.files),
                 cell=grade_id(cell),
             )
         try:

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import uuid
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -57,7 +58,7 @@ NEVER = 2**31 - 1  # milliseconds
 class Sandbox:
     """A sandbox with one program in it."""
 
-    def __init__(self, limits: Limits, program: list[str]) -> None:
+    def __init__(self, limits: Limits, files: Path | None, program: list[str]) -> None:
         """Start it, and wait until its program repeats a first line.
 
         Raises:
@@ -65,7 +66,7 @@ class Sandbox:
         """
         info, theirs = os.pipe()
         self.process: subprocess.Popen[bytes] = subprocess.Popen(
-            [*bubblewrap(limits), "--info-fd", str(theirs), *program],
+            [*bubblewrap(limits, files), "--info-fd", str(theirs), *program],
             bufsize=0,
             env=kernel_environment(),
             stdin=subprocess.PIPE,
@@ -249,7 +250,7 @@ class SandboxProvisioner(LocalProvisioner):
         sandbox = self._fork(request) if manager.forked else None
         if sandbox is None:
             program = isolated_python(INSIDE_PROGRAM, "confined", str(PACKAGE.parent))
-            sandbox = Sandbox(manager.limits, program)
+            sandbox = Sandbox(manager.limits, manager.files, program)
             sandbox.input.write(json.dumps(request).encode() + b"\n")
         sandbox.input.close()
         self.sandbox, self.process, self.pid = sandbox, sandbox.process, sandbox.process.pid
@@ -263,7 +264,7 @@ class SandboxProvisioner(LocalProvisioner):
 
     def _fork(self, request: dict[str, Any]) -> Sandbox | None:
         """Start the kernel as a fork in an idle sandbox; return None if that does not work."""
-        sandbox = Sandbox(self.parent.limits, ["cat"])
+        sandbox = Sandbox(self.parent.limits, self.parent.files, ["cat"])
         try:
             enter = {**request, "enter": sandbox.program}
             self._waiting = start_fork_server().fork(enter, sandbox.input.fileno())
@@ -465,6 +466,7 @@ class SandboxedKernelManager(AsyncKernelManager):
     """Starts a kernel in bubblewrap, within limits; for nbclient's `kernel_manager_class`."""
 
     limits = Instance(Limits, ()).tag(config=True)
+    files = Instance(Path, allow_none=True, help="A folder that the sandbox shows, read-only.")
     sandboxed = Bool(True, help="Run the kernel in bubblewrap.").tag(config=True)
     forked = Bool(True, help="Fork it from a process that has imported torch.").tag(config=True)
     verdict = Unicode(help="Why the kernel was killed, such as 'more than 4,096 MB of memory'.")
