@@ -86,8 +86,12 @@ def test_the_lesson_states_the_points_of_the_cells(name):
     title = " · ".join(f"{word} {number}" for word, number in stated)
     assert f"| **Points** | {title} · written question {points[written]} |" in cells[0].source
     lines = [line for cell in cells for line in cell.source.splitlines()]
-    assert [line for line in lines if line.startswith("## ") and line.endswith(" points)")] == [
-        *(f"## Exercise {k}: {word} ({n} points)" for k, (word, n) in enumerate(stated, start=1)),
+    titles = [line for line in lines if re.fullmatch(r"## .* points?\)", line)]
+    assert titles == [
+        *(
+            f"## Exercise {k}: {word} ({n} point{'s' * (n != 1)})"
+            for k, (word, n) in enumerate(stated, start=1)
+        ),
         f"## Written question ({points[written]} points)",
     ]
 

@@ -309,6 +309,22 @@ def stored() -> None:
 
 
 @experiments.command()
+def histories() -> None:
+    """Train what notebook 3 shows of the lab's own trainings (ten minutes).
+
+    Writes labhelpers/histories.json: losses, and what the discriminators answer to subjects who
+    were left out. The recommended recipe with one choice changed at a time.
+    """
+    from labhelpers.download import fetch_ixi
+    from labhelpers.instructor.experiments.histories import write_histories
+    from labhelpers.recipes import CGANRecipe, find_recipe
+
+    recommended = find_recipe("cgan", "recommended")
+    assert isinstance(recommended, CGANRecipe)
+    write_histories(Path(fetch_ixi()).absolute(), recommended)
+
+
+@experiments.command()
 @click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
 def benchmark(repeats: int) -> None:
     """Measure speed and memory.

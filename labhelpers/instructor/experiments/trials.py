@@ -44,6 +44,7 @@ __all__ = [
     "run_trial",
     "table",
     "training_loader",
+    "validation_split",
     "working_folder",
 ]
 
@@ -129,7 +130,7 @@ def working_folder(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def _validation_split(root: Path) -> tuple[IXIDataset, IXIDataset]:
+def validation_split(root: Path) -> tuple[IXIDataset, IXIDataset]:
     """Split the training subjects into those to train on and those to choose recipes with."""
     everybody = IXIDataset(root, "train")
     n_train = len(everybody) - N_VALIDATION
@@ -206,7 +207,7 @@ def run_all(
     """Run what `file` does not hold yet, and add it there at once: a run can be resumed."""
     root = Path(fetch_ixi()).absolute()
     if part == "validation":
-        train_set, test_set = _validation_split(root)
+        train_set, test_set = validation_split(root)
     else:
         train_set, test_set = IXIDataset(root, "train"), IXIDataset(root, "test")
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
