@@ -161,7 +161,9 @@ def test_alternative_text_reaches_the_notebook(draw):
     assert data["text/plain"] == shown.alt
     attributes = image_tag(shown)
     assert attributes["alt"] == shown.alt
-    assert attributes["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+    kind = "svg+xml;base64,PD94" if shown.vector else "png;base64,iVBORw0KGgo"
+    assert attributes["src"].startswith(f"data:image/{kind}")
+    assert len(attributes["src"]) < 500_000
 
 
 def test_a_saved_figure_is_shown_with_alternative_text(tmp_path):
@@ -364,6 +366,14 @@ def test_reference_line_is_drawn_and_named_only_if_asked():
     assert len(plots.training_curves(history()).figure.axes[0].lines) == 2
 
 
+def test_curves_of_something_else_than_losses_say_what_it_is():
+    errors = history().rename_axis(index="noise", columns="cycle error")
+    shown = plots.training_curves(errors, "Noise")
+    assert shown.alt.startswith("Noise. Cycle error by noise.")
+    axes = shown.figure.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("noise", "cycle error (no unit)")
+
+
 def test_one_epoch_makes_a_curve_with_whole_epochs_on_the_axis():
     shown = plots.training_curves(history(1))
     shown.figure.draw_without_rendering()
@@ -468,7 +478,7 @@ def test_sensitivity_has_a_colour_bar_of_its_own_and_the_slice_stays_grey():
 # --- diagrams -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=DIAGRAMS.values(), ids=DIAGRAMS)
+@pytest.fixture(params=DIAGRAMS.values(), ids=DIAGRAMS, scope="module")
 def diagram(request):
     return request.param()
 

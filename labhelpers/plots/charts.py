@@ -120,7 +120,8 @@ def joint_histogram(dataset: IXIDataset, lookup: torch.Tensor | None = None) -> 
         xlabel=f"T1-w {INTENSITY}", ylabel=f"T2-w {INTENSITY}", aspect="equal",
         xlim=(-1, 1), ylim=(-1, 1),
     )  # fmt: skip
-    return finish(figure, "Which T2-w intensity goes with which T1-w intensity", alt)
+    title = "Which T2-w intensity goes with which T1-w intensity"
+    return finish(figure, title, alt, vector=False)
 
 
 @styled
@@ -133,7 +134,8 @@ def training_curves(
     """Draw one curve per loss.
 
     Args:
-        history: One column per loss (at most 4); the index is the epoch, or what its name says.
+        history: One column per loss (at most 4); the index is the epoch, or what its name says. If
+            the columns have a name, it says what they are in place of losses.
         title: Title of the figure.
         reference: Height of a horizontal line, such as ln 2 for a discriminator at chance.
         reference_label: What that line means.
@@ -147,12 +149,12 @@ def training_curves(
             f"least 1 epoch and 1 to {len(_LINES)} losses. Train first, or select columns."
         )
     figure, (axes,) = new_chart(8, 3.8)
-    step = history.index.name or "epoch"
+    step, what = history.index.name or "epoch", history.columns.name or "loss"
     every = len(history) // 20 + 1  # more markers would hide the line
     for name, line in zip(history.columns, _LINES, strict=False):
         axes.plot(history.index, history[name], label=name, markersize=4, markevery=every, **line)
     ends = sorted({0, len(history) - 1})
-    alt = f"{title}. Loss by {step}. " + " ".join(
+    alt = f"{title}. {str(what).capitalize()} by {step}. " + " ".join(
         f"{name}: "
         + ", ".join(f"{values.iloc[i]:.3f} at {step} {history.index[i]:g}" for i in ends)
         + "."
@@ -162,7 +164,7 @@ def training_curves(
         axes.axhline(reference, color="black", linewidth=1, linestyle=(0, (1, 2)))
         axes.lines[-1].set_label(f"{reference_label} ({reference:.3f})")
         alt += f" A dotted line marks {reference_label}, {reference:.3f}."
-    axes.set(xlabel=step, ylabel="loss (no unit)")
+    axes.set(xlabel=step, ylabel=f"{what} (no unit)")
     if history.min(axis=None) >= 0:  # from 0, else a loss that hardly moves would look steep
         axes.set_ylim(0, 1.08 * max(history.max(axis=None), reference or 0) or 1)
     axes.set_xlim(history.index[0] - 0.5, history.index[-1] + 0.5)

@@ -185,12 +185,19 @@ def canvas(width: int, height: int, title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def finish(figure: Figure, title: str, alt: str) -> AccessibleFigure:
-    """Add the title to a chart and, if simulated data were opened, the note that says so."""
+def finish(figure: Figure, title: str, alt: str, vector: bool = True) -> AccessibleFigure:
+    """Add the title to a chart and, if simulated data were opened, the note that says so.
+
+    Args:
+        figure: What `new_chart` returned, with all that is drawn in it.
+        title: Title of the figure.
+        alt: Alternative text.
+        vector: Whether it is shown as SVG; not if thousands of shapes are drawn in it.
+    """
     figure.suptitle(title, **_TITLE)
     note, look = _note(credit="")
     figure.supxlabel(note, x=8 / _DPI / figure.get_figwidth(), ha="left", **look)
-    return AccessibleFigure(figure, f"{alt} {note}." if note else alt)
+    return AccessibleFigure(figure, f"{alt} {note}." if note else alt, vector)
 
 
 def _note(credit: str) -> tuple[str, dict[str, Any]]:
@@ -309,8 +316,10 @@ def _add_scale_bar(axes: Axes, width: int, columns: int) -> None:
         (start, end), (0, 0), color="#222222", linewidth=1.2, marker="|", clip_on=False,
         transform=below,
     )  # fmt: skip
-    centre = (start + end) / 2
-    axes.text(centre, 0, f"{_BAR} mm", fontsize=8, ha="center", va="top", transform=below)
+    axes.annotate(
+        f"{_BAR} mm", ((start + end) / 2, 0), (0, -4), xycoords=below, textcoords="offset points",
+        ha="center", va="top", fontsize=8,
+    )  # fmt: skip
 
 
 def _add_colour_bar(figure: Figure, axes: Axes, picture: AxesImage, scale: Scale) -> None:
