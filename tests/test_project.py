@@ -1,7 +1,9 @@
 import ast
+import builtins
 import inspect
 import re
 import subprocess
+import textwrap
 from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
@@ -130,6 +132,34 @@ def test_cells_are_well_formed(notebook):
     first_code = next(cell for cell in notebook.cells if cell.cell_type == "code")
     assert grade_id(first_code) == "setup" and is_locked(first_code)
     assert "pip install -e" in first_code.source
+
+
+def test_code_in_the_prose_uses_names_that_there_are(notebook):
+    known = set(dir(builtins))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            known |= names_made(cell.source)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    blocks = re.findall(r"^ *```python\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    for code in map(textwrap.dedent, blocks):
+        known |= names_made(code)
+        used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+        assert used <= known, code
+
+
+def names_made(code: str) -> set[str]:
+    """The names that a piece of code imports, defines or assigns."""
+    names = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+    return names
 
 
 @pytest.mark.parametrize("method", TRAINING_NOTEBOOKS)

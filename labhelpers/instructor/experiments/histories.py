@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
 from labhelpers.blocks import PatchDiscriminator
 from labhelpers.data import IXIDataset
@@ -50,6 +51,13 @@ def train_histories(
     loader = DataLoader(held_out, batch_size=5)
     mean_image = train_set.t2.mean(dim=0, keepdim=True).expand_as(held_out.t2)
     trainings: dict[str, Any] = {}
+
+    def answers(discriminator: nn.Module, images: dict[str, Tensor]) -> dict[str, list[float]]:
+        return {
+            image: _rounded(names["probabilities"](discriminator, slices, held_out.t1))
+            for image, slices in images.items()
+        }
+
     for name, (changes, num_epoch) in TRAININGS.items():
         recipe = replace(recommended, **changes)
         seed_everything(0)
@@ -67,17 +75,15 @@ def train_histories(
         trainings[name] = {
             "index": "epoch",
             "losses": load_history(name).round(_PLACES).to_dict("list"),
-            "answers": {
-                image: _rounded(names["probabilities"](discriminator, slices, held_out.t1))
-                for image, slices in images.items()
-            },
+            "answers": answers(discriminator, images),
         }
-    # `generator` is that of the last training, the one of the written question.
+    # `generator` and `images` are those of the last training, the one of the written question.
     few = range(min(_SECOND_SUBJECTS, len(train_set)))
-    pairs = generate(generator, DataLoader(torch.utils.data.Subset(train_set, few), batch_size=40))
+    pairs = generate(generator, DataLoader(Subset(train_set, few), batch_size=40))
     seed_everything(0)
+    second = PatchDiscriminator(2)
     losses = names["train_alone"](
-        PatchDiscriminator(2),
+        second,
         {"T1": pairs["real_t1"], "T2": pairs["real_t2"]},
         pairs["fake_t2"],
         num_step=_SECOND_STEPS,
@@ -85,6 +91,7 @@ def train_histories(
     trainings["written-second"] = {
         "index": "step",
         "losses": {"discriminator": _rounded(torch.tensor(losses))},
+        "answers": answers(second, images),
     }
     return trainings
 
@@ -104,5 +111,5 @@ def write_histories(root: Path, recommended: CGANRecipe, file: Path = FILE) -> N
     file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
+def _rounded(values: Tensor) -> list[float]:
     return [round(value, _PLACES) for value in values.tolist()]
