@@ -204,6 +204,9 @@ QUOTED = {
         f"The brightness ({lost('cyclegan', 'brightness as it is')} dB)",
         f"the first weights ({lost('cyclegan', FIRST_WEIGHTS)} dB)",
     ],
+    ("4-cyclegan", "about-the-diagnosis"): [
+        f"the loss of both together is {decimals(CYCLEGAN_REFERENCE['discriminator'], 3)}",
+    ],
     ("4-cyclegan", "mean-image-text"): [
         f"the mean image wins: {rounded(published('mean-image'), 2)} dB",
         f"against {rounded(published('cyclegan'), 2)} dB",
