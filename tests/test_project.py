@@ -17,7 +17,12 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments, grade_id
 from labhelpers.instructor.course.preprocessors import remove_markers
-from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.sources import (
+    TRAINING_FUNCTIONS,
+    TRAINING_NOTEBOOKS,
+    given_source,
+    run_source,
+)
 
 NAMES = assignments()
 TAGS = {"needs-answer", "nbval-check-output", "nbval-ignore-output"}
@@ -164,7 +169,7 @@ def names_made(code: str) -> set[str]:
 
 @pytest.mark.parametrize("method", TRAINING_NOTEBOOKS)
 def test_a_second_training_can_be_kept_under_a_name_of_its_own(method):
-    train = run_source(given_source(TRAINING_NOTEBOOKS[method]))[f"train_{method}"]
+    train = run_source(given_source(TRAINING_NOTEBOOKS[method]))[TRAINING_FUNCTIONS[method]]
     assert inspect.signature(train).parameters["name"].default == method
 
 

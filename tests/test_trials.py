@@ -83,9 +83,9 @@ def test_squared_error():
 def test_plain_layers():
     seen = []
     names = run_source(given_source(TRAINING_NOTEBOOKS["generator"]))
-    names["train_generator"] = lambda: seen.append(fast._plain)
+    names["train_by_recipe"] = lambda: seen.append(fast._plain)
     VARIANTS["plain layers"](names)
-    names["train_generator"]()
+    names["train_by_recipe"]()
     assert seen == [True] and not fast._plain
     assert not names["Accelerated"](names["GeneratorUNet"]()).use_bfloat16
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
-from labhelpers.checks.probes import data, lesions, losses, networks, steps
+from labhelpers.checks.probes import data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Observed
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
@@ -35,8 +35,8 @@ class Exercise:
         name: The function or class that the student writes.
         cases: Makes the cases in which an answer is tried in a setting.
         losses: Functions of earlier cells that the answer may call, by name, each with the fixture
-            that takes its place, so that a wrong loss costs its own points only. Such an answer is
-            tried with the student's losses, too.
+            that takes its place, so that a wrong loss or step costs its own points only. Such an
+            answer is tried with the student's own, too.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
         write_files: Writes the files that the cases read into an empty folder. The grader calls it
             outside the kernel of a submission, which is not told the seed.
@@ -55,6 +55,7 @@ class Exercise:
         return self.id.replace("-", "_")
 
 
+_STEP_OF_LOOP: Losses = {"generator_step": fixtures.step_of_generator}
 _LOSSES_OF_PAIR: Losses = {
     "cgan_generator_loss": fixtures.generator_loss_of_pair,
     "cgan_discriminator_loss": fixtures.discriminator_loss_of_pair,
@@ -79,6 +80,7 @@ _IN_TEACHING_ORDER = [
     # Notebook 2
     Exercise("generator-unet", "GeneratorUNet", networks.generator_unet),
     Exercise("generator-step", "generator_step", steps.generator_step),
+    Exercise("train-generator", "train_generator", loops.train_generator, _STEP_OF_LOOP),
     # Notebook 3
     Exercise("discriminator", "Discriminator", networks.discriminator),
     Exercise("cgan-generator-loss", "cgan_generator_loss", losses.cgan_generator_loss),

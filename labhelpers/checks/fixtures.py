@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from labhelpers.checks.fingerprint import fill, hashed
 from labhelpers.data import IXIDataset, split_subjects, write_pair
@@ -28,6 +29,7 @@ __all__ = [
     "images",
     "make_dataset",
     "split_numbers",
+    "step_of_generator",
     "subject_codes",
     "write_folder",
 ]
@@ -176,6 +178,22 @@ class Criterion(nn.Module):
 
 # Losses that take the place of the students' own while a step is checked: a wrong loss then costs
 # its own points only. They have the signature of the exercise and nothing else in common with it.
+
+
+def step_of_generator(
+    generator: nn.Module,
+    optimizer: Optimizer,
+    criterion: nn.Module,
+    real_t1: Tensor,
+    real_t2: Tensor,
+) -> Tensor:
+    """Take the place of the step of notebook 2 in a loop: here nothing else than a step will do."""
+    weights = list(generator.parameters())
+    error = criterion(generator(real_t1), real_t2)
+    for weight, gradient in zip(weights, torch.autograd.grad(error, weights), strict=True):
+        weight.grad = gradient
+    optimizer.step()
+    return error.detach()
 
 
 def generator_loss_of_pair(

@@ -16,6 +16,7 @@ from labhelpers import results
 
 __all__ = [
     "NOTEBOOKS",
+    "TRAINING_FUNCTIONS",
     "TRAINING_NOTEBOOKS",
     "Solution",
     "given_source",
@@ -29,6 +30,14 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 #: The trained methods, each with the notebook that trains it.
 TRAINING_NOTEBOOKS = {
     method.id: method.notebook for method in results.METHODS.values() if method.kind == "trained"
+}
+
+
+#: The function of its notebook that trains each of these methods by a recipe.
+TRAINING_FUNCTIONS = {
+    "generator": "train_by_recipe",
+    "cgan": "train_cgan",
+    "cyclegan": "train_cyclegan",
 }
 
 

@@ -26,7 +26,12 @@ from labhelpers.instructor.experiments.measure import (
 )
 from labhelpers.instructor.experiments.published import FilesDataset, Step, plain_step
 from labhelpers.instructor.experiments.trials import training_loader, working_folder
-from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.sources import (
+    TRAINING_FUNCTIONS,
+    TRAINING_NOTEBOOKS,
+    given_source,
+    run_source,
+)
 from labhelpers.recipes import find_recipe
 
 __all__ = ["benchmark_training"]
@@ -115,7 +120,7 @@ def _lab_step(method: str, names: dict[str, Any], loader: DataLoader, use_bfloat
         working_folder(Path(folder)),
         redirect_stdout(StringIO()),
     ):
-        names[f"train_{method}"](loader, loader, num_epoch=1)
+        names[TRAINING_FUNCTIONS[method]](loader, loader, num_epoch=1)
     (*trained, _, _), options = first_step.call_args  # the last two are the slices
     return lambda t1, t2: own_step(*trained, t1, t2, **options)
 

@@ -20,7 +20,12 @@ from torch.utils.data import DataLoader
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.variants import VARIANTS
-from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
+from labhelpers.instructor.sources import (
+    TRAINING_FUNCTIONS,
+    TRAINING_NOTEBOOKS,
+    given_source,
+    run_source,
+)
 from labhelpers.metrics import (
     evaluate_generator,
     generate,
@@ -180,7 +185,7 @@ def run_trial(
     test_loader = DataLoader(test_set, batch_size=5)
     seed_everything(seed)
     start = time.perf_counter()
-    generator = names[f"train_{trial.method}"](
+    generator = names[TRAINING_FUNCTIONS[trial.method]](
         train_loader, test_loader, num_epoch=num_epoch, recipe=trial.recipe
     )
     seconds = time.perf_counter() - start

@@ -21,7 +21,7 @@ _OLD_FAKES = 50  # slices in the buffer of each discriminator, as in the CycleGA
 def _plain_layers(names: dict[str, Any]) -> None:
     """PyTorch's own layers in float32, no faster ones."""
     names["Accelerated"] = partial(Accelerated, use_bfloat16=False)
-    names["train_generator"] = plain_layers()(names["train_generator"])
+    names["train_by_recipe"] = plain_layers()(names["train_by_recipe"])
 
 
 def _squared_error(names: dict[str, Any]) -> None:
