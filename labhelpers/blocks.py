@@ -1,9 +1,12 @@
-"""Building blocks of the generator and of the discriminators."""
+"""Building blocks of the generator and of the discriminators.
+
+The layers of the module `fast` have the numbers of those of the same name in `torch.nn`.
+"""
 
 import torch
 from torch import Tensor, nn
 
-from labhelpers.fast import ConvTranspose2d, upsampled_conv2d
+from labhelpers import fast
 
 __all__ = ["FinalLayer", "PatchDiscriminator", "UNetDown", "UNetUp", "discriminator_block"]
 
@@ -60,7 +63,7 @@ class UNetUp(nn.Module):
     def __init__(self, in_size: int, out_size: int) -> None:
         super().__init__()
         self.model = nn.Sequential(
-            ConvTranspose2d(in_size, out_size),  # kernel 4, stride 2, padding 1
+            fast.ConvTranspose2d(in_size, out_size, kernel_size=4, stride=2, padding=1),
             nn.InstanceNorm2d(out_size),
             nn.ReLU(),
         )
@@ -92,7 +95,7 @@ class FinalLayer(nn.Module):
 
     def __init__(self, in_size: int, out_size: int) -> None:
         super().__init__()
-        self.model = nn.Sequential(
+        self.model = fast.Sequential(
             nn.Upsample(scale_factor=2, mode="nearest"),
             nn.Conv2d(in_size, out_size, kernel_size=3, padding=1),
             nn.Tanh(),
@@ -108,9 +111,7 @@ class FinalLayer(nn.Module):
         Raises:
             ValueError: If the two differ in height or width.
         """
-        _, convolution, tanh = self.model  # the upsampling is part of the last line
-        assert isinstance(convolution, nn.Conv2d)
-        return tanh(upsampled_conv2d(_with_skip(x, skip_input), convolution))
+        return self.model(_with_skip(x, skip_input))
 
 
 def discriminator_block(in_filters: int, out_filters: int) -> nn.Sequential:

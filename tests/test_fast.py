@@ -45,7 +45,7 @@ def features(size, dtype=torch.float32, n_channels=6):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 8])
 def test_transposed_convolution_has_the_numbers_of_pytorch(size, dtype):
-    fast = ConvTranspose2d(6, 5).to(dtype)
+    fast = ConvTranspose2d(6, 5, 4, 2, 1).to(dtype)
     plain = nn.ConvTranspose2d(6, 5, kernel_size=4, stride=2, padding=1).to(dtype)
     plain.load_state_dict(fast.state_dict())
     x = features(size, dtype)
@@ -77,7 +77,7 @@ def layers_of(function, x):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_small_maps_take_another_way_unless_plain_layers_are_asked_for(dtype):
-    layer = ConvTranspose2d(6, 5).to(dtype)
+    layer = ConvTranspose2d(6, 5, 4, 2, 1).to(dtype)
     plain = ["ConvTranspose2d 6→5, 4×4"]
     assert layers_of(layer, features(4, dtype)) != plain
     assert layers_of(layer, features(5, dtype)) == plain
@@ -101,12 +101,12 @@ def test_the_upsampled_map_is_only_made_if_plain_layers_are_asked_for(dtype):
 def test_plain_layers_end_after_an_error():
     with contextlib.suppress(ValueError), plain_layers():
         raise ValueError
-    assert layers_of(ConvTranspose2d(6, 5), features(4)) != ["ConvTranspose2d 6→5, 4×4"]
+    assert layers_of(ConvTranspose2d(6, 5, 4, 2, 1), features(4)) != ["ConvTranspose2d 6→5, 4×4"]
 
 
 @pytest.mark.parametrize("size", [4, 8])
 def test_mixed_precision_stays_close(size):
-    layer, convolution = ConvTranspose2d(6, 5), nn.Conv2d(6, 1, 3, padding=1)
+    layer, convolution = ConvTranspose2d(6, 5, 4, 2, 1), nn.Conv2d(6, 1, 3, padding=1)
     x = features(size)
     exact = layer(x), upsampled_conv2d(x, convolution)
     with torch.autocast("cpu", torch.bfloat16):
@@ -118,7 +118,7 @@ def test_mixed_precision_stays_close(size):
 
 def test_wrong_number_of_channels_is_what_pytorch_says():
     with pytest.raises(RuntimeError, match=r"expected input\[3, 7, 4, 4\] to have 6 channels"):
-        ConvTranspose2d(6, 5)(features(4, n_channels=7))
+        ConvTranspose2d(6, 5, 4, 2, 1)(features(4, n_channels=7))
     with pytest.raises(RuntimeError, match=r"expected input\[3, 7, 8, 8\] to have 6 channels"):
         upsampled_conv2d(features(4, n_channels=7), nn.Conv2d(6, 1, 3, padding=1))
 

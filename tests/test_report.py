@@ -166,7 +166,7 @@ def lost(method, name):
 
 # By notebook and cell: what it says, with the figures that stand behind the numbers.
 QUOTED = {
-    ("2-generator", "recipe-choices"): [
+    ("2-generator", "ablation-text"): [
         f"Measured on {held_out('generator', 'recommended')['subjects']} training subjects",
         f"{lost('generator', 'batches of 40')} dB lower: too little",
         f"{lost('generator', 'slices not mirrored')} dB lower: too few",

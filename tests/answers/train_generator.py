@@ -372,7 +372,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     return pd.DataFrame(rows, columns=["training", "validation"], index=range(1, num_epoch + 1))
 
 
-# %% wrong: a new network in place of the one that is passed in
+# %% wrong: a new network in place of the one that is passed in -> generator-never-called
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     generator = nn.Conv2d(1, 1, 3, padding=1).to(next(generator.parameters()).dtype)
     optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
@@ -407,7 +407,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     )
 
 
-# %% wrong: history made up, nothing trained
+# %% wrong: history made up, nothing trained -> generator-never-called
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     rows = [{"training": 0.1 / (k + 1), "validation": 0.12 / (k + 1)} for k in range(num_epoch)]
     return pd.DataFrame(rows, index=range(1, num_epoch + 1))

@@ -33,6 +33,7 @@ _USUAL_BETAS = ((0.9, 0.999), (0.5, 0.999))  # for an Adam that is not PyTorch's
 _TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}  # of losses, relative to the largest
 _MOVEMENT = 2e-3  # tolerance of a movement, relative to the learning rate
 _SOMETHING_ELSE = "something else"
+_NEVER_CALLED = "the generator is never called"
 
 
 def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -309,6 +310,8 @@ class _Story:
         log("in-place", "it has not changed" if stays else "it has learnt")
 
     def _steps(self) -> str:
+        if not self.course.calls:
+            return _NEVER_CALLED
         if not self.epochs:
             if any(call.part == _BACKWARDS for call in self.course.calls):
                 return "the generator is shown T2-w slices"
@@ -326,6 +329,8 @@ class _Story:
         return f"{text}, always in the same order" if repeats else text
 
     def _validation(self) -> str:
+        if not self.course.calls:
+            return _NEVER_CALLED
         if not self.rounds:
             measured = [c for c in self.course.calls if c.part == _TRAINING and not c.graph]
             return "training subjects are measured instead" if measured else "never measured"
