@@ -262,7 +262,7 @@ def test_voxels_are_squares_of_whole_pixels(count, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_bar_of_50_mm_stands_below_the_last_slice(count):
-    shown = plots.sample_grid(*(batch(count, 64),) * 3)
+    shown = plots.show_images({f"{k}": batch(1, 64)[0] for k in range(count)})
     axes = shown.figure.axes[0]
     (bar,) = axes.lines
     start, end = bar.get_xdata()
@@ -414,13 +414,25 @@ def test_contrast_bars_write_the_signals():
     assert columns(shown) == ["CSF", "white matter"]
 
 
-def test_probabilities_are_counted_in_parts_of_their_set():
+def test_each_set_of_probabilities_has_a_row_of_its_own():
     shown = plots.probability_histograms(PROBABILITIES)
-    true, generated = shown.figure.axes[0].patches
-    assert true.get_data().values.sum() == pytest.approx(100)
-    assert true.get_data().values[[4, 12, 16, 19]].tolist() == [25] * 4
-    assert generated.get_data().values[2] == 100
+    axes = shown.figure.axes[0]
+    true, generated = (patch.get_data() for patch in axes.patches)
+    assert np.flatnonzero(true.values > 1).tolist() == [8, 24, 32, 39], "in fortieths"
+    assert np.flatnonzero(generated.values).tolist() == [4]
+    assert rows(shown) == ["generated", "true"], "from below"
     assert "true: 4 slices, mean 0.65, 75% above one half." in shown.alt
+
+
+def test_a_long_legend_takes_several_rows():
+    names = [f"discriminator number {k}, mean image" for k in range(4)]
+    shown = plots.training_curves(pd.DataFrame([[0.5] * 4] * 3, columns=names), "Losses", 0.7)
+    shown.figure.draw_without_rendering()
+    axes = shown.figure.axes[0]
+    assert axes.get_window_extent().width > 0.85 * shown.figure.bbox.width
+    legend = axes.get_legend().get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= shown.figure.bbox.width
 
 
 def test_methods_stand_at_their_fidelity_and_sharpness_under_their_names():

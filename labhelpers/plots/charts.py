@@ -230,10 +230,11 @@ def probability_histograms(probabilities: Mapping[str, torch.Tensor]) -> Accessi
             f"probabilities holds {len(probabilities)} sets: pass from 1 to {len(_LINES)}, as "
             "{name: probabilities}."
         )
-    figure, (axes,) = new_chart(8, 3.8)
-    edges = np.linspace(0, 1, 21)
+    names = list(probabilities)
+    figure, (axes,) = new_chart(8, 1.6 + 0.75 * len(names))
+    edges = np.linspace(0, 1, 41)
     sentences = []
-    for (name, given), line in zip(probabilities.items(), _LINES, strict=False):
+    for row, (name, given) in enumerate(probabilities.items()):
         values = _numbers(f"probabilities[{name!r}]", given)
         if values.min() < 0 or values.max() > 1:
             raise ValueError(
@@ -241,17 +242,22 @@ def probability_histograms(probabilities: Mapping[str, torch.Tensor]) -> Accessi
                 "expected values from 0 to 1. Logits become probabilities with torch.sigmoid."
             )
         counts, _ = np.histogram(values, edges)
-        style = {"color": line["color"], "linestyle": line["linestyle"], "linewidth": 1.8}
-        axes.stairs(counts / len(values) * 100, edges, label=name, **style)
-        sentences.append(
-            f"{name}: {len(values)} slices, mean {values.mean():.2f}, "
-            f"{(values > 0.5).mean():.0%} above one half."
-        )
+        foot = len(names) - 1 - row  # the first set on top
+        heights = foot + 0.8 * counts / counts.max()
+        colour = _LINES[row]["color"]
+        axes.stairs(heights, edges, baseline=foot, fill=True, color=colour, label=name)
+        words = f"mean {values.mean():.2f}, {(values > 0.5).mean():.0%} above one half"
+        left = values.mean() >= 0.5  # where the bars are not
+        x, side = (0.01, "left") if left else (0.99, "right")
+        axes.annotate(words, (x, foot + 0.9), ha=side, va="top", fontsize=9)
+        axes.axhline(foot, color="#999999", linewidth=0.8)
+        sentences.append(f"{name}: {len(values)} slices, {words}.")
     axes.axvline(0.5, color="black", linewidth=1, linestyle=(0, (1, 2)))
-    axes.lines[-1].set_label("one half: cannot tell")
-    axes.set(xlim=(0, 1), xlabel="probability that the slice is real, \u03c3(logit)")
-    axes.set_ylabel("slices (%)")
-    _legend_above(axes)
+    axes.set_xlabel("probability that the slice is real, \u03c3(logit)")
+    axes.set(xlim=(0, 1), ylim=(0, len(names)), ylabel="set of slices, each to its own scale")
+    axes.set_yticks(np.arange(len(names)) + 0.4, names[::-1])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
     alt = "Histograms of a discriminator's probability that a slice is real. " + " ".join(sentences)
     return finish(figure, "What the discriminator answers", alt)
 
@@ -367,8 +373,12 @@ def contrast_bars(signal_table: pd.DataFrame) -> AccessibleFigure:
 
 
 def _legend_above(axes: Axes) -> None:
-    """Put the legend between title and axes, where it hides no curve."""
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(_LINES) + 1)
+    """Put the legend between title and axes, where it hides no curve, in as few rows as fit."""
+    _, labels = axes.get_legend_handles_labels()
+    widths = [8 * (len(label) + 7) for label in labels]  # pixels, with the line beside it
+    room = axes.figure.bbox.width
+    columns = len(labels) if sum(widths) < room else max(1, int(room / max(widths)))
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns)
 
 
 def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarray) -> None:

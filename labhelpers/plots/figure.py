@@ -47,7 +47,7 @@ _DPI = 100
 _WIDTH = 944  # about what a notebook shows without shrinking
 _COLOUR_BAR = 110  # room for the bar, its numbers and its label
 _CHARACTER = 7.6  # mean width of a letter at 10 points
-_LARGEST_SLICE, _LARGEST_HEIGHT = 200, 1060
+_LARGEST_SLICE, _LARGEST_HEIGHT = 204, 1060
 _MARGIN = 6
 _GAP = 2  # voxels between two slices
 _FIELD_OF_VIEW, _BAR = 240, 50  # mm: 64 voxels of 3.75 mm; the length of the scale bar
@@ -282,6 +282,8 @@ def draw_images(
 def _mosaic(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Lay slices out as one image, first row on top, y upwards, with empty gaps between them."""
     slices = torch.from_numpy(np.concatenate(rows)).transpose(1, 2).flip(1)  # y downwards, x
+    if len(slices) == 1:  # which `make_grid` leaves without gaps around it
+        return np.pad(slices[0].numpy(), _GAP, constant_values=np.nan)
     grid = make_grid(slices.unsqueeze(1), nrow=len(rows[0]), padding=_GAP, pad_value=torch.nan)
     return grid[0].numpy()  # all channels are the same
 
