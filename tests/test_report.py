@@ -152,6 +152,12 @@ GENERATOR_REFERENCE = on_test_set("generator", "reference")
 GENERATOR = on_test_set("generator", "recommended")
 CGAN_REFERENCE = on_test_set("cgan", "reference")
 CGAN = on_test_set("cgan", "recommended")
+STEPS = read_figures()["speed"]["steps"]
+STEP_COSTS = [
+    find(STEPS, method="cyclegan", variant=variant)["seconds"]
+    / find(STEPS, method="generator", variant=variant)["seconds"]
+    for variant in ("plain", "lab, float32", "lab, bfloat16")
+]
 CYCLEGAN = find(TRAININGS, part="test", method="cyclegan", name="recommended")
 CYCLEGAN_REFERENCE = find(TRAININGS, part="test", method="cyclegan", name="reference")
 
@@ -203,6 +209,9 @@ QUOTED = {
         f"{lost('cyclegan', 'lambda_gan 1, as published')} dB",
         f"The brightness ({lost('cyclegan', 'brightness as it is')} dB)",
         f"the first weights ({lost('cyclegan', FIRST_WEIGHTS)} dB)",
+    ],
+    ("4-cyclegan", "about-the-loop"): [
+        f"{rounded(min(STEP_COSTS))} to {rounded(max(STEP_COSTS))} by the precision",
     ],
     ("4-cyclegan", "about-the-diagnosis"): [
         f"the loss of both together is {decimals(CYCLEGAN_REFERENCE['discriminator'], 3)}",
