@@ -34,7 +34,7 @@ from labhelpers.instructor.sources import read_solutions
 
 SERIES = 271_828_183 + 2**31 * 459_045_235
 IDS = list(EXERCISES)[:4]  # those of notebook 1, two points each
-EARLIER = {"check-make-dataloaders": 2.0, "check-intensity-statistics": 2.0}
+EARLIER = {"check-make-dataloaders": 2.0, "check-audit-split": 2.0}
 ALL = dict.fromkeys((f"check-{id_}" for id_ in IDS), 2.0)
 
 #: Kinds that do on the whole notebook what they do on the small one of the tests.

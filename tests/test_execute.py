@@ -173,13 +173,12 @@ def test_a_message_without_end_does_not_fill_the_grader():
     assert any("more than 5 MB of output" in flag for flag in executed.flags)
 
 
-LOADERS = solutions()["make-dataloaders"]
 # The record that the solution gives on files of one's own: all that a kernel can know of them.
 WITHOUT_THE_FILES = """
 import labhelpers.checks.handover as handover
 
 def run_cases(exercise, answer, series=0, *_, run=handover.run_cases, **__):
-    return run(exercise, make_dataloaders, series)
+    return run(exercise, answer, series)
 
 handover.run_cases = run_cases
 """
@@ -190,9 +189,10 @@ WAYS = [
 ]
 
 
-def score_of_loaders(*sources: str, **way: bool):
-    check = "check-make-dataloaders"
-    notebook = with_check(LOADERS.preamble, LOADERS.source, *sources, check=check)
+def score_of(exercise: str, *sources: str, **way: bool):
+    solution = solutions()[exercise]
+    cells = (solution.preamble, solution.source, *sources)
+    notebook = with_check(*cells, check=f"check-{exercise}")
     executed = execute(Job("ann", "toy", notebook, SERIES, **way))
     assert executed.events == ()
     cell = nbformat.reads(executed.notebook, as_version=4).cells[-1]
@@ -202,5 +202,11 @@ def score_of_loaders(*sources: str, **way: bool):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_loaders_are_tried_on_files_that_only_the_grader_can_make(way):
-    assert score_of_loaders(**way).score == 4
-    assert score_of_loaders(WITHOUT_THE_FILES, **way).score == 0
+    assert score_of("make-dataloaders", **way).score == 4
+    assert score_of("make-dataloaders", WITHOUT_THE_FILES, **way).score == 0
+
+
+@pytest.mark.sandbox
+def test_audits_are_tried_on_files_that_only_the_grader_can_make():
+    assert score_of("audit-split").score == 4
+    assert score_of("audit-split", WITHOUT_THE_FILES).score == 0

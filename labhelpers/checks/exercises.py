@@ -9,7 +9,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
-from labhelpers.checks.probes import data, lesions, loops, losses, networks, steps
+from labhelpers.checks.probes import audit, data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Observed
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
@@ -74,7 +74,13 @@ _IN_TEACHING_ORDER = [
         read=data.read_dataloaders,
         write_files=data.write_slices,
     ),
-    Exercise("intensity-statistics", "intensity_statistics", data.intensity_statistics),
+    Exercise(
+        "audit-split",
+        "audit_split",
+        audit.audit_split,
+        read=audit.read_audit,
+        write_files=audit.write_pairs,
+    ),
     Exercise("mean-image", "mean_t2_image", data.mean_image),
     Exercise("intensity-lookup", "fit_intensity_lookup", data.intensity_lookup),
     # Notebook 2

@@ -33,7 +33,8 @@ def hand_over(
         find: Returns the answer. If it raises, as where the answer's own cell has failed, the
             record tells that there is none.
         series: The public part of the series of cases that the grader has drawn.
-        folder: Where the files of that series are which the answer reads.
+        folder: Where the files of that series are which answers read, in a folder for each
+            exercise.
         cell: Grade id of the check.
     """
     try:
@@ -45,7 +46,7 @@ def hand_over(
         "exercise": exercise_id,
         "series": series,
         "visible": run_cases(exercise_id, answer),
-        "hidden": run_cases(exercise_id, answer, series, folder=Path(folder)),
+        "hidden": run_cases(exercise_id, answer, series, folder=Path(folder, exercise_id)),
     }
     if len(json.dumps(record)) > MOST_CHARACTERS:
         raise ValueError(f"The record of {exercise_id} has more than {MOST_CHARACTERS} characters.")

@@ -1,4 +1,4 @@
-"""Probes of notebook 1: loaders on a temporary folder, statistics on small data sets."""
+"""Probes of notebook 1: loaders on a temporary folder, baselines on small data sets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -26,7 +25,6 @@ from labhelpers.checks.records import Observed
 
 __all__ = [
     "intensity_lookup",
-    "intensity_statistics",
     "make_dataloaders",
     "mean_image",
     "read_dataloaders",
@@ -170,25 +168,6 @@ def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
                 return f"all {name}, once each"
             return f"{len(subjects)} of the {len(part)} {name}, once each"
     return "subjects that are not in the folder"
-
-
-def intensity_statistics(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Take the statistics of three data sets in which subjects differ."""
-
-    def look(table: Any, log: Log) -> None:
-        if not isinstance(table, pd.DataFrame):
-            log("layout", f"a {type(table).__name__}")
-            return
-        columns = ("min", "max", "mean", "std")
-        in_rows = set(columns) <= set(table.index) and not set(columns) <= set(table.columns)
-        log("layout", "a DataFrame with the statistics as rows" if in_rows else "a DataFrame")
-        if in_rows:
-            table = table.T
-        for column in columns:
-            cells = [table.loc[modality, column] for modality in ("T1", "T2")]
-            log(column, torch.tensor([float(cell) for cell in cells], dtype=torch.float64))
-
-    yield from _on_datasets(answer, setting, look, larger=True)
 
 
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:

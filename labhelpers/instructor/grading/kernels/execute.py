@@ -126,10 +126,11 @@ def _write_files(job: Job, folder: Path) -> None:
     """Write the files that the answers read, for a user of the sandbox's own to read, too."""
     for cell in nbformat.reads(job.notebook, as_version=4).cells:
         if exercise := checked_exercise(cell):
-            EXERCISES[exercise].write_files(folder, Setting(job.series))
-    folder.chmod(0o755)
-    for path in folder.iterdir():
-        path.chmod(0o644)
+            of_exercise = folder / exercise
+            of_exercise.mkdir(exist_ok=True)
+            EXERCISES[exercise].write_files(of_exercise, Setting(job.series))
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 async def _execute(job: Job, files: Path) -> Executed:

@@ -1,0 +1,659 @@
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from labhelpers.anatomy import head_outline, head_overlap, middle_grey, scaled
+
+
+# %% right: the slices as numpy arrays, copies found by their bytes
+def audit_split(train_set, test_set):
+    problems = set()
+    codes = []
+    for part in (train_set, test_set):
+        arrays = [np.stack([item["T1"].numpy()[0], item["T2"].numpy()[0]]) for item in part]
+        codes.append({array.tobytes() for array in arrays})
+        if part is train_set:
+            flipped = {np.ascontiguousarray(array[:, ::-1]).tobytes() for array in arrays}
+        for t1, t2 in arrays:
+            for image in (t1, t2):
+                fine = image[np.isfinite(image)]
+                if fine.size < image.size:
+                    problems.add("values not finite")
+                if not np.allclose([fine.min(), fine.max()], [-1, 1], atol=0.05):
+                    problems.add("another scale")
+            if middle_grey(torch.tensor(t1)) < middle_grey(torch.tensor(t2)):
+                problems.add("modalities exchanged")
+        overlaps = [head_overlap(torch.tensor(t1), torch.tensor(t2)) for t1, t2 in arrays]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+    if codes[0] & codes[1]:
+        problems.add("subject on both sides")
+    if flipped & codes[1]:
+        problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% right: all distances at once, the threshold of an overlap by item
+def audit_split(train_set, test_set):
+    found = []
+    stacks = []
+    for part in (train_set, test_set):
+        t1 = torch.stack([part[i]["T1"] for i in range(len(part))])
+        t2 = torch.stack([part[i]["T2"] for i in range(len(part))])
+        both = torch.cat((t1, t2), dim=1)
+        stacks.append(both)
+        if not torch.isfinite(both).all():
+            found.append("values not finite")
+        clean = torch.where(torch.isfinite(both), both, torch.zeros_like(both))
+        low, high = clean.amin(dim=(2, 3)), clean.amax(dim=(2, 3))
+        if ((low + 1).abs() > 0.05).any() or ((high - 1).abs() > 0.05).any():
+            found.append("another scale")
+        for i in range(len(part)):
+            if middle_grey(t1[i]) < 0.58 and middle_grey(t2[i]) > 0.58:
+                found.append("modalities exchanged")
+        poor = sum(head_overlap(t1[i], t2[i]) < 0.8 for i in range(len(part)))
+        if poor > len(part) / 2:
+            found.append("pairs exchanged")
+    train, test = (stack.nan_to_num(7.0, 8.0, 9.0).flatten(1) for stack in stacks)
+    mirrored = stacks[0].nan_to_num(7.0, 8.0, 9.0).flip(2).flatten(1)
+    if (torch.cdist(train, test, compute_mode="donot_use_mm_for_euclid_dist") == 0).any():
+        found.append("subject on both sides")
+    if (torch.cdist(mirrored, test, compute_mode="donot_use_mm_for_euclid_dist") == 0).any():
+        found.append("mirrored copy on both sides")
+    return set(found)
+
+
+# %% right: T1-w slices alone tell copies, one helper for each question
+def audit_split(train_set, test_set):
+    def has_copy(change):
+        return any(
+            torch.allclose(change(a["T1"]), b["T1"], atol=1e-6, equal_nan=True)
+            for a in train_set
+            for b in test_set
+        )
+
+    def images():
+        for part in (train_set, test_set):
+            for item in part:
+                yield item["T1"]
+                yield item["T2"]
+
+    def off_scale(image):
+        values = image[~(image.isnan() | image.isinf())]
+        return not (-1.05 <= values.min() <= -0.95 and 0.95 <= values.max() <= 1.05)
+
+    def exchanged(part):
+        own = torch.tensor([head_overlap(s["T1"], s["T2"]) for s in part])
+        other = torch.tensor(
+            [head_overlap(part[k]["T1"], part[k - 1]["T2"]) for k in range(len(part))]
+        )
+        return bool(own.mean() < other.mean() + 0.01)
+
+    answers = {
+        "subject on both sides": has_copy(lambda x: x),
+        "mirrored copy on both sides": has_copy(lambda x: torch.flip(x, dims=[-2])),
+        "pairs exchanged": exchanged(train_set) or exchanged(test_set),
+        "modalities exchanged": any(
+            middle_grey(s["T1"]) < middle_grey(s["T2"])
+            for part in (train_set, test_set)
+            for s in part
+        ),
+        "another scale": any(off_scale(image) for image in images()),
+        "values not finite": any(bool((~image.isfinite()).any()) for image in images()),
+    }
+    return {name for name, is_so in answers.items() if is_so}
+
+
+# %% right: batches of a DataLoader, a correlation above 0.9999
+def audit_split(train_set, test_set):
+    problems = set()
+    vectors = []
+    for part in (train_set, test_set):
+        batch = next(iter(DataLoader(part, batch_size=len(part))))
+        t1, t2 = batch["T1"], batch["T2"]
+        both = torch.stack((t1, t2))
+        if both.isnan().any() or both.isinf().any():
+            problems.add("values not finite")
+        for image in both.flatten(0, 1):
+            finite = image[image.isfinite()]
+            if (finite.min() + 1).abs() > 0.05 or (finite.max() - 1).abs() > 0.05:
+                problems.add("another scale")
+        if any(middle_grey(a) - middle_grey(b) < 0 for a, b in zip(t1, t2)):
+            problems.add("modalities exchanged")
+        mean = sum(head_overlap(a, b) for a, b in zip(t1, t2)) / len(part)
+        if mean < 0.95:
+            problems.add("pairs exchanged")
+        vectors.append(torch.cat((t1, t2), dim=1).nan_to_num(0, 1, -1))
+    train, test = vectors
+
+    def correlations(a, b):
+        a, b = a.flatten(1), b.flatten(1)
+        a = a - a.mean(dim=1, keepdim=True)
+        b = b - b.mean(dim=1, keepdim=True)
+        return (a / a.norm(dim=1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)).T
+
+    if correlations(train, test).max() > 0.9999:
+        problems.add("subject on both sides")
+    if correlations(train.flip(2), test).max() > 0.9999:
+        problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% right: a mean absolute difference, mirrored by an index
+def audit_split(train_set, test_set):
+    result = set()
+    backwards = torch.arange(63, -1, -1)
+    for i in range(len(train_set)):
+        for j in range(len(test_set)):
+            a, b = train_set[i], test_set[j]
+            if max((a[m] - b[m]).abs().mean() for m in ("T1", "T2")) < 1e-4:
+                result.add("subject on both sides")
+            if max((a[m][:, backwards] - b[m]).abs().mean() for m in ("T1", "T2")) < 1e-4:
+                result.add("mirrored copy on both sides")
+    for part in [train_set, test_set]:
+        n = len(part)
+        right = wrong = 0.0
+        for i in range(n):
+            item, t2 = part[i], part[(i + 3) % n]["T2"]
+            right += head_overlap(item["T1"], item["T2"]) / n
+            wrong += head_overlap(item["T1"], t2) / n
+            for m in ("T1", "T2"):
+                x = item[m]
+                ok = torch.isfinite(x)
+                if ok.sum() != x.numel():
+                    result.add("values not finite")
+                if round(x[ok].min().item(), 1) != -1 or round(x[ok].max().item(), 1) != 1:
+                    result.add("another scale")
+            if middle_grey(item["T2"]) > middle_grey(item["T1"]):
+                result.add("modalities exchanged")
+        if right < 0.955 or right < wrong:
+            result.add("pairs exchanged")
+    return result
+
+
+# %% right: outlines and brightness of its own, without the helpers of the lab
+def audit_split(train_set, test_set):
+    problems = set()
+
+    def unit(image):
+        x = image[0].clone()
+        good = x.isfinite()
+        x[~good] = x[good].min()
+        return (x - x.min()) / (x.max() - x.min())
+
+    def area(image):
+        x = unit(image) > 0.08
+        rows, columns = x.any(1), x.any(0)
+        return x.sum(), rows.sum() * columns.sum()
+
+    for a in train_set:
+        for b in test_set:
+            same = all(torch.equal(a[m], b[m]) for m in a)
+            mirrored = all(torch.equal(torch.fliplr(a[m][0].T).T, b[m][0]) for m in a)
+            if same:
+                problems |= {"subject on both sides"}
+            if mirrored:
+                problems |= {"mirrored copy on both sides"}
+    for part in (train_set, test_set):
+        sizes = []
+        for item in part:
+            boxes = [area(item[m])[1].item() for m in ("T1", "T2")]
+            sizes.append(min(boxes) / max(boxes))
+            centre = {m: unit(item[m])[20:44, 20:44] for m in item}
+            share = {m: (x > 0.5 * x.max()).double().mean() for m, x in centre.items()}
+            if share["T1"] < share["T2"]:
+                problems.add("modalities exchanged")
+            for m in item:
+                values = [
+                    v for v in item[m].flatten().tolist() if abs(v) != float("inf") and v == v
+                ]
+                if len(values) < 64 * 64:
+                    problems.add("values not finite")
+                if abs(min(values) + 1) > 0.05 or abs(max(values) - 1) > 0.05:
+                    problems.add("another scale")
+        if sorted(sizes)[len(sizes) // 2] < 0.85:
+            problems.add("pairs exchanged")
+    return problems
+
+
+# %% right: names in a table, the set at the end, a frozen one
+def audit_split(train_set, test_set):
+    train = [(x["T1"], x["T2"]) for x in train_set]
+    test = [(x["T1"], x["T2"]) for x in test_set]
+    everything = train + test
+    flags = dict.fromkeys(
+        [
+            "subject on both sides",
+            "mirrored copy on both sides",
+            "pairs exchanged",
+            "modalities exchanged",
+            "another scale",
+            "values not finite",
+        ],
+        False,
+    )
+    for t1, t2 in everything:
+        flags["modalities exchanged"] |= middle_grey(t1) < middle_grey(t2)
+        for image in (t1, t2):
+            finite = torch.masked_select(image, torch.isfinite(image))
+            flags["values not finite"] |= finite.numel() < image.numel()
+            ends = torch.stack((finite.min(), finite.max()))
+            target = torch.tensor([-1.0, 1.0], dtype=ends.dtype)
+            flags["another scale"] |= bool((ends - target).abs().max() > 0.05)
+    for part in (train, test):
+        mean = torch.tensor([head_overlap(*pair) for pair in part]).mean()
+        flags["pairs exchanged"] |= bool(mean < 0.955)
+    for a in train:
+        for b in test:
+            flags["subject on both sides"] |= torch.equal(torch.cat(a), torch.cat(b))
+            mirrored = [torch.flip(image, [1]) for image in a]
+            flags["mirrored copy on both sides"] |= torch.equal(torch.cat(mirrored), torch.cat(b))
+    return frozenset(name for name, is_found in flags.items() if is_found)
+
+
+# %% right: the right partner has the largest overlap on average, by a matrix
+def audit_split(train_set, test_set):
+    problems = set()
+    parts = []
+    for part in (train_set, test_set):
+        t1 = torch.stack([item["T1"][0] for item in part])
+        t2 = torch.stack([item["T2"][0] for item in part])
+        parts.append(torch.stack((t1, t2), dim=1))
+        heads1 = torch.stack([head_outline(image) for image in t1]).flatten(1).double()
+        heads2 = torch.stack([head_outline(image) for image in t2]).flatten(1).double()
+        common = heads1 @ heads2.T
+        overlap = common / (heads1.sum(1)[:, None] + heads2.sum(1)[None, :] - common)
+        own = overlap.diagonal().mean()
+        others = (overlap.sum() - overlap.diagonal().sum()) / (len(part) * (len(part) - 1))
+        if own < others + 0.005:
+            problems.add("pairs exchanged")
+        stacked = torch.cat((t1, t2))
+        finite = stacked.isfinite()
+        if not finite.all():
+            problems.add("values not finite")
+        high = stacked.masked_fill(~finite, -1e9).amax((1, 2))
+        low = stacked.masked_fill(~finite, 1e9).amin((1, 2))
+        if (high - 1).abs().max() > 0.05 or (low + 1).abs().max() > 0.05:
+            problems.add("another scale")
+        middle = torch.stack([scaled(image) for image in stacked])[:, 20:44, 20:44].flatten(1)
+        grey = middle.quantile(0.5, dim=1) / middle.quantile(0.99, dim=1)
+        if (grey[: len(part)] < grey[len(part) :]).any():
+            problems.add("modalities exchanged")
+    train, test = parts
+    if (train[:, None] == test[None]).flatten(2).all(2).any():
+        problems.add("subject on both sides")
+    if (train.flip(2)[:, None] == test[None]).flatten(2).all(2).any():
+        problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% right: sums as keys, confirmed value by value
+def audit_split(train_set, test_set):
+    problems = set()
+
+    def key(item):
+        return round(float(item["T1"].nan_to_num(0, 0, 0).sum()), 3)
+
+    known = {}
+    for item in train_set:
+        known.setdefault(key(item), []).append(item)
+    for item in test_set:
+        for near in (key(item) + step / 1000 for step in range(-2, 3)):
+            for other in known.get(round(near, 3), []):
+                if torch.equal(other["T1"], item["T1"]) and torch.equal(other["T2"], item["T2"]):
+                    problems.add("subject on both sides")
+                if torch.equal(other["T1"].flip(-2), item["T1"]):
+                    problems.add("mirrored copy on both sides")
+    for part in (train_set, test_set):
+        n_wrong = 0
+        for item in part:
+            t1, t2 = item["T1"], item["T2"]
+            n_wrong += head_overlap(t1, t2) < 0.9
+            if middle_grey(t1) <= middle_grey(t2):
+                problems.add("modalities exchanged")
+            for image in (t1, t2):
+                finite = image[image.isfinite()]
+                if finite.shape[0] != 4096:
+                    problems.add("values not finite")
+                if finite.max() < 0.95 or finite.max() > 1.05:
+                    problems.add("another scale")
+                if finite.min() > -0.95 or finite.min() < -1.05:
+                    problems.add("another scale")
+        if n_wrong >= 0.5 * len(part):
+            problems.add("pairs exchanged")
+    return problems
+
+
+# %% right: in float32 whatever arrives, a list made into a set
+def audit_split(train_set, test_set):
+    names = []
+    tensors = [
+        torch.stack([torch.cat([item["T1"], item["T2"]]).float() for item in part])
+        for part in (train_set, test_set)
+    ]
+    for a in tensors[0]:
+        names += ["subject on both sides" for b in tensors[1] if (a == b).all()]
+        names += ["mirrored copy on both sides" for b in tensors[1] if (a.flip(1) == b).all()]
+    for tensor in tensors:
+        if tensor.isfinite().float().mean() < 1:
+            names.append("values not finite")
+        lows, highs = [], []
+        for image in tensor.flatten(0, 1):
+            values = np.asarray(image)[np.isfinite(np.asarray(image))]
+            lows.append(values.min())
+            highs.append(values.max())
+        worst = max(np.abs(np.array(lows) + 1).max(), np.abs(np.array(highs) - 1).max())
+        if worst > 0.05:
+            names.append("another scale")
+        overlaps = np.array([head_overlap(pair[0], pair[1]) for pair in tensor])
+        shifted = np.array(
+            [head_overlap(pair[0], other[1]) for pair, other in zip(tensor, tensor.roll(1, 0))]
+        )
+        if overlaps.mean() - shifted.mean() < 0.01:
+            names.append("pairs exchanged")
+        greys = np.array([[middle_grey(pair[0]), middle_grey(pair[1])] for pair in tensor])
+        if (greys[:, 0] < greys[:, 1]).any():
+            names.append("modalities exchanged")
+    return set(names)
+
+
+# %% right: nanmin and nanmax in numpy, infinities removed first
+def audit_split(train_set, test_set):
+    problems = set()
+    sets = []
+    for part in (train_set, test_set):
+        array = np.array([[item["T1"][0].numpy(), item["T2"][0].numpy()] for item in part])
+        sets.append(array)
+        if not np.isfinite(array).all():
+            problems.add("values not finite")
+        finite = np.where(np.isfinite(array), array, np.nan)
+        low, high = np.nanmin(finite, axis=(2, 3)), np.nanmax(finite, axis=(2, 3))
+        if np.any(np.abs(low - -1) > 0.05) or np.any(np.abs(high - 1) > 0.05):
+            problems.add("another scale")
+        unit = (finite - low[..., None, None]) / (high - low)[..., None, None]
+        centre = unit[:, :, 20:44, 20:44].reshape(len(array), 2, -1)
+        ratio = np.nanmedian(centre, axis=2) / np.nanquantile(centre, 0.98, axis=2)
+        if np.any(ratio[:, 0] < ratio[:, 1]):
+            problems.add("modalities exchanged")
+        pairs = [(torch.from_numpy(t1), torch.from_numpy(t2)) for t1, t2 in array]
+        if np.median([head_overlap(t1, t2) for t1, t2 in pairs]) < 0.9:
+            problems.add("pairs exchanged")
+    for one in sets[0]:
+        if any(np.array_equal(one, other) for other in sets[1]):
+            problems.add("subject on both sides")
+        if any(np.array_equal(np.flip(one, axis=1), other) for other in sets[1]):
+            problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% right: counts of equal voxels, edges of the two contrasts for the pairs
+def audit_split(train_set, test_set):
+    problems = set()
+
+    def edges(image):
+        x = scaled(image)[0]
+        return ((x[1:, :-1] - x[:-1, :-1]) ** 2 + (x[:-1, 1:] - x[:-1, :-1]) ** 2).sqrt().flatten()
+
+    def similarity(t1, t2):
+        return torch.corrcoef(torch.stack((edges(t1), edges(t2))))[0, 1].item()
+
+    for part in (train_set, test_set):
+        items = list(part)
+        own = sum(similarity(item["T1"], item["T2"]) for item in items) / len(items)
+        best = max(
+            sum(
+                similarity(items[k]["T1"], items[(k + shift) % len(items)]["T2"])
+                for k in range(len(items))
+            )
+            for shift in range(1, len(items))
+        )
+        if own < best / len(items):
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) / middle_grey(item["T2"]) < 1:
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if good.numel() != image.numel():
+                    problems.add("values not finite")
+                low, high = torch.aminmax(good)
+                if torch.maximum((low + 1).abs(), (high - 1).abs()) > 0.05:
+                    problems.add("another scale")
+    for item in train_set:
+        for other in test_set:
+            n_equal = (item["T1"] == other["T1"]).sum() + (item["T2"] == other["T2"]).sum()
+            if n_equal == 2 * 64 * 64:
+                problems.add("subject on both sides")
+            n_equal = (item["T1"].flip(1) == other["T1"]).sum()
+            if n_equal == 64 * 64:
+                problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% right: the tensors of the data set, compared in one go
+def audit_split(train_set, test_set):
+    problems = set()
+    train = torch.cat((train_set.t1, train_set.t2), dim=1)
+    test = torch.cat((test_set.t1, test_set.t2), dim=1)
+    for name, images in (
+        ("subject on both sides", train),
+        ("mirrored copy on both sides", train.flip(2)),
+    ):
+        if any((images == other).flatten(1).all(dim=1).any() for other in test):
+            problems.add(name)
+    for part in (train, test):
+        if not part.isfinite().all():
+            problems.add("values not finite")
+        overlap = torch.tensor([head_overlap(t1, t2) for t1, t2 in part])
+        grey = torch.tensor([[middle_grey(t1), middle_grey(t2)] for t1, t2 in part])
+        if overlap.quantile(0.25) < 0.9:
+            problems.add("pairs exchanged")
+        if (grey[:, 0] < grey[:, 1]).any():
+            problems.add("modalities exchanged")
+        for image in part.flatten(0, 1):
+            ends = image[image.isfinite()].aminmax()
+            if abs(ends.min + 1) > 0.05 or abs(ends.max - 1) > 0.05:
+                problems.add("another scale")
+    return problems
+
+
+# %% wrong: nothing is looked for -> empty-set-always
+def audit_split(train_set, test_set):
+    return set()
+
+
+# %% wrong: everything is named -> everything-named
+def audit_split(train_set, test_set):
+    return {
+        "subject on both sides",
+        "mirrored copy on both sides",
+        "pairs exchanged",
+        "modalities exchanged",
+        "another scale",
+        "values not finite",
+    }
+
+
+# %% wrong: names of subjects in place of slices -> empty-set-always
+def audit_split(train_set, test_set):
+    if set(train_set.subjects) & set(test_set.subjects):
+        return {"subject on both sides"}
+    return set()
+
+
+# %% wrong: only values that are not finite, infinite ones forgotten -> mirrored-never-named, subject-never-named
+def audit_split(train_set, test_set):
+    for part in (train_set, test_set):
+        for item in part:
+            if torch.isnan(item["T1"]).any() or torch.isnan(item["T2"]).any():
+                return {"values not finite"}
+    return set()
+
+
+# %% wrong: copies at the same place only, a contrast decided for a whole set -> same-place-only, contrast-of-the-whole-set
+def audit_split(train_set, test_set):
+    problems = set()
+    for a, b in zip(train_set, test_set):
+        if torch.equal(a["T1"], b["T1"]):
+            problems.add("subject on both sides")
+        if torch.equal(a["T1"].flip(1), b["T1"]):
+            problems.add("mirrored copy on both sides")
+    for part in (train_set, test_set):
+        t1 = torch.stack([item["T1"] for item in part])
+        t2 = torch.stack([item["T2"] for item in part])
+        both = torch.stack((t1, t2))
+        if not both.isfinite().all():
+            problems.add("values not finite")
+        for image in both.flatten(0, 1):
+            finite = image[image.isfinite()]
+            if (finite.min() + 1).abs() > 0.05 or (finite.max() - 1).abs() > 0.05:
+                problems.add("another scale")
+        if np.mean([head_overlap(a, b) for a, b in zip(t1, t2)]) < 0.95:
+            problems.add("pairs exchanged")
+        if np.mean([middle_grey(a) for a in t1]) < np.mean([middle_grey(b) for b in t2]):
+            problems.add("modalities exchanged")
+    return problems
+
+
+# %% wrong: scales from the range of values only -> only-values-too-large
+def audit_split(train_set, test_set):
+    problems = set()
+    for part in (train_set, test_set):
+        overlaps = []
+        for item in part:
+            t1, t2 = item["T1"], item["T2"]
+            overlaps.append(head_overlap(t1, t2))
+            if middle_grey(t1) < middle_grey(t2):
+                problems.add("modalities exchanged")
+            for image in (t1, t2):
+                if not torch.isfinite(image).all():
+                    problems.add("values not finite")
+                finite = image[torch.isfinite(image)]
+                if finite.min() < -1.05 or finite.max() > 1.05:
+                    problems.add("another scale")
+        if sum(overlaps) / len(overlaps) < 0.9:
+            problems.add("pairs exchanged")
+    for a in train_set:
+        for b in test_set:
+            if all((a[key] == b[key]).all() for key in a):
+                problems.add("subject on both sides")
+            if all((a[key].flip(1) == b[key]).all() for key in a):
+                problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% wrong: NaN takes part in the extremes, a list -> nan-taken-for-a-scale
+def audit_split(train_set, test_set):
+    problems = []
+    for part in (train_set, test_set):
+        for item in part:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.append("modalities exchanged")
+            for image in item.values():
+                if not (0.95 < image.max() < 1.05 and -1.05 < image.min() < -0.95):
+                    problems.append("another scale")
+                if not image.isfinite().all():
+                    problems.append("values not finite")
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+            problems.append("pairs exchanged")
+    for a in train_set:
+        for b in test_set:
+            if torch.equal(a["T2"], b["T2"]):
+                problems.append("subject on both sides")
+            if torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.append("mirrored copy on both sides")
+    return sorted(set(problems))
+
+
+# %% wrong: mirrored in the direction of y, brightness on different scales -> mirrored-never-named, brightness-on-different-scales
+def audit_split(train_set, test_set):
+    problems = set()
+    for a in train_set:
+        for b in test_set:
+            if torch.equal(a["T1"], b["T1"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(-1), b["T1"]):
+                problems.add("mirrored copy on both sides")
+    for part in (train_set, test_set):
+        for item in part:
+            values = {key: image[image.isfinite()] for key, image in item.items()}
+            if values["T1"].mean() < values["T2"].mean():
+                problems.add("modalities exchanged")
+            for key, finite in values.items():
+                if len(finite) < item[key].numel():
+                    problems.add("values not finite")
+                if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
+                    problems.add("another scale")
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+            problems.add("pairs exchanged")
+    return problems
+
+
+# %% wrong: only the test set is looked through -> test-set-only
+def audit_split(train_set, test_set):
+    problems = set()
+    for b in test_set:
+        for a in train_set:
+            if torch.equal(a["T1"], b["T1"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]):
+                problems.add("mirrored copy on both sides")
+        if middle_grey(b["T1"]) < middle_grey(b["T2"]):
+            problems.add("modalities exchanged")
+        for image in b.values():
+            finite = image[image.isfinite()]
+            if finite.numel() < 4096:
+                problems.add("values not finite")
+            if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
+                problems.add("another scale")
+    if np.mean([head_overlap(b["T1"], b["T2"]) for b in test_set]) < 0.9:
+        problems.add("pairs exchanged")
+    return problems
+
+
+# %% wrong: copies are sought among all items -> within-one-set
+def audit_split(train_set, test_set):
+    problems = set()
+    items = [*train_set, *test_set]
+    for i in range(len(items)):
+        for j in range(len(items)):
+            if i != j and torch.equal(items[i]["T1"], items[j]["T1"]):
+                problems.add("subject on both sides")
+            if i != j and torch.equal(items[i]["T1"].flip(1), items[j]["T1"]):
+                problems.add("mirrored copy on both sides")
+    for item in items:
+        if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+            problems.add("modalities exchanged")
+        for image in item.values():
+            finite = image[image.isfinite()]
+            if finite.numel() < 4096:
+                problems.add("values not finite")
+            if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
+                problems.add("another scale")
+    for part in (train_set, test_set):
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+            problems.add("pairs exchanged")
+    return problems
+
+
+# %% wrong: it stops at NaN with an error
+def audit_split(train_set, test_set):
+    problems = set()
+    for part in (train_set, test_set):
+        for item in part:
+            for image in item.values():
+                if not image.isfinite().all():
+                    raise ValueError("values not finite")
+                if abs(image.min() + 1) > 0.05 or abs(image.max() - 1) > 0.05:
+                    problems.add("another scale")
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+            problems.add("pairs exchanged")
+    for a in train_set:
+        for b in test_set:
+            if torch.equal(a["T1"], b["T1"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]):
+                problems.add("mirrored copy on both sides")
+    return problems
