@@ -444,8 +444,10 @@ def test_methods_stand_at_their_fidelity_and_sharpness_under_their_names():
     assert "lambda 1: 20.40 dB, sharpness 0.99." in shown.alt
 
 
-def test_names_of_many_methods_do_not_cover_each_other():
+@pytest.mark.parametrize("dpi", [72, 100], ids=["svg", "png"])
+def test_names_of_many_methods_do_not_cover_each_other(dpi):
     shown = plots.perception_distortion(results.ablation("cyclegan"))
+    shown.figure.set_dpi(dpi)
     shown.figure.draw_without_rendering()
     axes = shown.figure.axes[0]
     names = [Text.get_window_extent(note) for note in axes.texts]  # without the line to the point
@@ -464,6 +466,8 @@ def test_agreement_shows_the_mean_difference_and_its_limits():
     heights = [line.get_ydata()[0] for line in (zero, mean, upper, lower)]
     assert heights == pytest.approx([0, 40 / 3, 40 / 3 + spread, 40 / 3 - spread])
     assert shown.figure.axes[0].get_ylabel() == "generated \N{MINUS SIGN} true (mm)"
+    large = plots.bland_altman(AREAS[0] * 100, AREAS[1] * 100, "Area", "mm")
+    assert "Mean difference 1333 mm, limits of agreement \N{MINUS SIGN}1661 to 4327 mm" in large.alt
 
 
 def test_a_loss_that_hardly_moves_does_not_look_steep():

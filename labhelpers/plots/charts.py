@@ -333,8 +333,8 @@ def bland_altman(
     axes.set_ylabel(f"generated \N{MINUS SIGN} true ({unit})")
     alt = (
         f"{title}. Bland-Altman plot of {len(first)} subjects: generated minus true against their "
-        f"mean. Mean difference {bias:.3g} {unit}, limits of agreement {bias - spread:.3g} to "
-        f"{bias + spread:.3g} {unit}."
+        f"mean. Mean difference {_short(bias)} {unit}, limits of agreement {_short(bias - spread)} "
+        f"to {_short(bias + spread)} {unit}."
     )
     return finish(figure, title, alt)
 
@@ -393,10 +393,11 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
     shown.figure.draw_without_rendering()  # only then the axes have their size
     places = axes.transData.transform(points)
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+    points_per_pixel = 72 / shown.figure.dpi  # pixels would be larger in an SVG
     angles = np.deg2rad([30, 150, -30, -150, *range(0, 360, 15)])
     for name, point, (x, y) in zip(names, points, places, strict=True):
         note = axes.annotate(
-            textwrap.fill(name, 24), point, (0, 0), textcoords="offset pixels", ha="center",
+            textwrap.fill(name, 24), point, (0, 0), textcoords="offset points", ha="center",
             va="center", fontsize=9,
             arrowprops={"arrowstyle": "-", "color": "#999999", "shrinkB": 5},
         )  # fmt: skip
@@ -410,8 +411,15 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
                 outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
                 covered = sum(box.overlaps(other) for other in taken)
                 if (cost := 1000 * (outside + covered) + distance) < least:
-                    least, note.xyann, chosen = cost, (dx, dy), box
+                    least, chosen = cost, box
+                    note.xyann = dx * points_per_pixel, dy * points_per_pixel
         taken.append(chosen)
+
+
+def _short(number: float) -> str:
+    """Return a number with three digits, or with all of those before the point."""
+    text = f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _numbers(name: str, values: torch.Tensor) -> np.ndarray:
