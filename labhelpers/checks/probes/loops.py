@@ -8,7 +8,7 @@ write the step, any betas of Adam, any way to take a mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -52,13 +52,13 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
             log(f"{PROOF}weights", story.after[first])
 
     lr = setting.choose(0.02, 0.015)
-    once = {"batch_size": 40, "lr": lr, "seed": 60}
-    yield Case("1 epoch, 1 batch", partial(act, num_epoch=1, **once))
-    again = {"batch_size": 40, "lr": lr / 4, "seed": 70}
-    yield Case("2 epochs, 1 batch each", partial(act, num_epoch=2, **again))
-    several = {"batch_size": 3, "lr": lr / 2, "seed": 80}
-    label = f"3 epochs, {-(-many // 3)} batches each, the last one smaller"
-    yield Case(label, partial(act, num_epoch=3, **several))
+    once, twice, several = (
+        partial(act, batch_size=size, num_epoch=n, lr=rate, seed=seed)
+        for size, n, rate, seed in ((40, 1, lr, 60), (40, 2, lr / 4, 70), (3, 3, lr / 2, 80))
+    )
+    yield Case("1 epoch, 1 batch", once)
+    yield Case("2 epochs, 1 batch each", twice)
+    yield Case(f"3 epochs, {-(-many // 3)} batches each, the last one smaller", several)
 
 
 # --- What a generator is trained on, and what it writes down -------------------------------------
@@ -139,7 +139,8 @@ class _Course:
 
     def _note_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
         group = optimizer.param_groups[0]
-        options = {name: group[name] for name in ("betas", "eps", "amsgrad") if name in group}
+        names = ("betas", "eps", "amsgrad")
+        options: dict[str, Any] = {name: group[name] for name in names if name in group}
         self.optimizers.append(options)
 
     def note(self, network: _Generator, x: Tensor, output: Tensor) -> None:
@@ -182,6 +183,8 @@ class _Course:
 
 class _Generator(nn.Module):
     """One convolution, a tanh and, in training mode, a fixed pattern of voxels that are dropped."""
+
+    kept: Tensor
 
     def __init__(self, course: _Course) -> None:
         super().__init__()
@@ -382,7 +385,7 @@ class _Story:
         decay = 0.01 * self.lr * torch.stack([self.course.calls[i].weights for i in steps])
         other_lr = float(moved[0].abs().max())
         for options in self._options():
-            adam = partial(_adam, **options)
+            adam: Callable[..., Tensor] = partial(_adam, **options)
             ways = {
                 "as Adam does with the gradient of each batch": adam(gradients, self.lr),
                 "as if gradients of earlier batches were added": adam(kept, self.lr),
@@ -494,12 +497,16 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
         measured["a mean over both sets so far"] = so_far[1::2]
     parts = {"training-loss": (0, learnt, measured, _VALIDATION),
              "validation-loss": (1, measured, learnt, _TRAINING)}  # fmt: skip
+    first = []
     for item, (column, own, others, other) in parts.items():
         values = [_number(cell) for cell in table.iloc[:, column]]
         own = own | {f"the {other} loss": others[mean]}
         log(item, _way_of(values, own, tolerance))
         if story.epochs and len(story.epochs[0]) == 1:
             log(f"{PROOF}{item}", values[0])
+            first.append(values[0])
+    if len(first) == 2:  # after one step these depend on no choice of the answer
+        log("first-losses", torch.tensor(first, dtype=torch.float64))
 
 
 def _number(cell: Any) -> float:
