@@ -481,7 +481,7 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
     log("rows", f"{count}, counted from {table.index[0]}" if len(table) else count)
     cells = [cell for column in table.columns for cell in table[column]]
     attached = any(isinstance(cell, Tensor) and cell.requires_grad for cell in cells)
-    log("numbers", "tensors that hang on a graph" if attached else "numbers")
+    log("plain-numbers", "tensors that hang on a graph" if attached else "numbers")
     if table.shape[1] < 2 or not n_epochs:
         return
     tolerance = _TOLERANCE[story.course.setting.dtype]
