@@ -32,6 +32,7 @@ __all__ = [
     "dice",
     "invented_structures",
     "mask_areas",
+    "on_the_way",
     "paint_lesions",
     "ventricle_masks",
 ]
@@ -201,7 +202,7 @@ class _Tissues:
         csf_t1, csf_t2 = np.quantile(t1[ventricles], 0.05), np.quantile(t2[ventricles], 0.95)
         around = _BRAIN & ~ndimage.binary_dilation(ventricles)
         wm_t1 = np.quantile(t1[around], 0.75)  # about half of it is white matter, the brighter one
-        grey_matter = _on_the_way(TISSUES["grey matter"])[0]
+        grey_matter = on_the_way(TISSUES["grey matter"])[0]
         white = around & (t1 > wm_t1 + grey_matter / 2 * (csf_t1 - wm_t1))
         wm_t2 = np.median(t2[white])
         white &= t2 < wm_t2 + 0.2 * (csf_t2 - wm_t2)  # above it are sulci, vessels and real lesions
@@ -209,11 +210,11 @@ class _Tissues:
 
     def lesion_changes(self) -> list[float]:
         """Return what a lesion adds to white matter in T1-w and in T2-w, in grey values."""
-        parts = _on_the_way(LESION)
+        parts = on_the_way(LESION)
         return [part * (csf - white) for part, (white, csf) in zip(parts, self.grey, strict=True)]
 
 
-def _on_the_way(tissue: Tissue) -> tuple[float, float]:
+def on_the_way(tissue: Tissue) -> tuple[float, float]:
     """Return how far a tissue's signal is on the way from white matter to CSF, T1-w and T2-w."""
     parts = []
     for signal, sequence in ((gradient_echo_signal, T1_WEIGHTED), (spin_echo_signal, T2_WEIGHTED)):

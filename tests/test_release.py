@@ -1,4 +1,5 @@
 import ast
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -10,6 +11,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_locked, is_solution
 from toy import change_solution
 
+from labhelpers.instructor.course import release
 from labhelpers.instructor.course.nbgrader import CourseError
 from labhelpers.instructor.course.release import build_solution, build_student
 from labhelpers.instructor.course.wheel import student_wheel
@@ -152,7 +154,7 @@ def test_the_zip_holds_the_folder_and_is_the_same_every_time(toy_course):
 
 
 def test_the_solution_is_executed_and_free_of_markers_and_hidden_tests(toy_course):
-    seconds = build_solution(toy_course)
+    seconds = build_solution(toy_course, preset="quick")
     assert list(seconds) == ["toy"]
     notebook = read(toy_course / "build" / "solution" / "toy.ipynb")
     text = "\n".join(cell.source for cell in notebook.cells)
@@ -166,10 +168,19 @@ def test_the_solution_is_executed_and_free_of_markers_and_hidden_tests(toy_cours
     assert made == {"toy.ipynb"}, "running the solution leaves the source folder alone"
 
 
+def test_the_published_solution_is_the_full_run(toy_course, monkeypatch):
+    monkeypatch.setattr(release, "convert", lambda *_: presets.append(os.environ[PRESET]))
+    presets, PRESET = [], "LABHELPERS_PRESET"
+    monkeypatch.setenv(PRESET, "quick")
+    with pytest.raises(FileNotFoundError):  # nothing was executed
+        build_solution(toy_course)
+    assert presets == ["full"]
+
+
 def test_a_solution_that_fails_is_not_published(toy_course):
     change_solution(toy_course, "2 * x", "1 / 0")
     with pytest.raises(CourseError, match=r"cell 'use': ZeroDivisionError"):
-        build_solution(toy_course)
+        build_solution(toy_course, preset="quick")
     assert not (toy_course / "build" / "solution.zip").exists()
 
 

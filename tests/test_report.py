@@ -1,5 +1,6 @@
 """The page of results, the README and the notebooks quote the files of figures."""
 
+import itertools
 import json
 import math
 import re
@@ -9,7 +10,9 @@ import nbformat
 import pytest
 import torch
 
+from labhelpers import stored
 from labhelpers.instructor.experiments import report
+from labhelpers.instructor.experiments.lesion_table import SIZES
 from labhelpers.instructor.experiments.report import decimals, find, read_figures
 from labhelpers.instructor.experiments.trials import read_ablation
 from labhelpers.instructor.sources import NOTEBOOKS
@@ -83,9 +86,33 @@ def test_differences_of_the_ablation_fit_the_figures():
             assert row["difference"] == pytest.approx(difference, abs=0.011), row
 
 
-@pytest.mark.parametrize(("value", "rounded"), [(2.05, "2.1"), (0.125, "0.1"), (-0.25, "-0.3")])
+@pytest.mark.parametrize(
+    ("value", "rounded"), [(2.05, "2.1"), (0.125, "0.1"), (-0.25, "-0.3"), (-0.04, "0.0")]
+)
 def test_halves_are_rounded_up(value, rounded):
     assert decimals(value, 1) == rounded
+
+
+def test_the_anatomy_is_measured_in_every_stored_method():
+    measured = read_figures()["stored"]
+    names = ["mean-image", *stored.VALUES]
+    assert [row["name"] for row in measured["anatomy"]] == names
+    assert [(row["name"], row["size"]) for row in measured["lesions"]] == [
+        (name, size) for name in names for size in SIZES
+    ]
+    assert {row["name"] for row in measured["invented"]} == {*names, "moved"}
+    pairs = {(row["less"], row["name"]) for row in measured["differences"]}
+    assert pairs == set(itertools.combinations(names[1:], 2))
+
+
+def test_rankings_go_from_the_best_to_the_worst():
+    anatomy = [
+        {"name": "a", "PSNR": 20, "dice": 0.5, "bias": -3},
+        {"name": "b", "PSNR": 21, "dice": 0.4, "bias": 2},
+    ]
+    lesions = [{"name": "a", "mean": 0.3}, {"name": "b", "mean": 0.2}, {"name": "b", "mean": 0.2}]
+    rankings = report._rankings({"anatomy": anatomy, "lesions": lesions})
+    assert ["".join(order) for order in rankings.values()] == ["ba", "ba", "ab", "ba"]
 
 
 # --- a new measurement --------------------------------------------------------------------------

@@ -15,13 +15,15 @@ __all__ = ["commands", "main"]
 
 _EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-_preset_option = click.option(
-    "--preset",
-    type=click.Choice(["quick", "full"]),
-    default="quick",
-    show_default=True,
-    help="How long the notebooks train: 2 epochs on 80 subjects, or 20 epochs on everyone.",
-)
+
+def _preset_option(default: str) -> Any:
+    return click.option(
+        "--preset",
+        type=click.Choice(["quick", "full"]),
+        default=default,
+        show_default=True,
+        help="How long the notebooks train: 2 epochs on 80 subjects, or 20 epochs on everyone.",
+    )
 
 
 class _Commands(click.Group):
@@ -71,12 +73,14 @@ def lab() -> None:
 
 
 @commands.command()
-@_preset_option
+@_preset_option("full")
 @click.option("--student-only", is_flag=True, help="Leave the solution out: nothing is executed.")
 def release(preset: str, student_only: bool) -> None:
     """Build the student version and the executed solution.
 
-    Both come as a folder and a zip file: build/student and build/solution.
+    Both come as a folder and a zip file: build/student and build/solution. The solution shows full
+    trainings, which take about half an hour on two CPU cores; with `--preset quick`, a rehearsal,
+    its figures are not those of the results page.
     """
     from labhelpers.instructor.course.release import build_solution, build_student
 
@@ -89,7 +93,7 @@ def release(preset: str, student_only: bool) -> None:
 
 
 @commands.command()
-@_preset_option
+@_preset_option("quick")
 @click.option("--update", is_flag=True, help="Store the outputs instead of comparing them.")
 def validate(preset: str, update: bool) -> None:
     """Run all notebooks and compare their outputs.
@@ -322,6 +326,18 @@ def histories() -> None:
     recommended = find_recipe("cgan", "recommended")
     assert isinstance(recommended, CGANRecipe)
     write_histories(Path(fetch_ixi()).absolute(), recommended)
+
+
+@experiments.command()
+def anatomy() -> None:
+    """Measure lesions, invented structures and ventricles in the stored slices.
+
+    Puts the figures into labhelpers/instructor/experiments/results.yaml; needs no network.
+    """
+    from labhelpers.instructor.experiments.lesion_table import measure_anatomy
+    from labhelpers.instructor.experiments.report import take_in_anatomy
+
+    take_in_anatomy(measure_anatomy())
 
 
 @experiments.command()

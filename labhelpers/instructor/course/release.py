@@ -73,14 +73,14 @@ def build_student(root: Path = REPOSITORY) -> Path:
     return _zip(folder)
 
 
-def build_solution(root: Path = REPOSITORY, preset: str = "quick") -> dict[str, float]:
+def build_solution(root: Path = REPOSITORY, preset: str = "full") -> dict[str, float]:
     """Make `build/solution/` and `build/solution.zip`, executed and fit to publish.
 
     `build_student` comes first: nbgrader wants an assignment to be in its gradebook.
 
     Args:
         root: Folder of the course.
-        preset: How long the notebooks train, `quick` or `full`.
+        preset: How long the notebooks train: `full`, as on the results page, or `quick`.
 
     Returns:
         Seconds that each notebook took.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,19 @@ import jinja2
 import torch
 import yaml
 
+from labhelpers import stored
+from labhelpers.contrast import TISSUES
 from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.lesions import LESION, on_the_way
 from labhelpers.recipes import RECIPES
-from labhelpers.results import ABLATION_COLUMNS, METHODS
+from labhelpers.results import ABLATION_COLUMNS, METHODS, title
 
 __all__ = [
     "decimals",
     "find",
     "read_figures",
     "report_files",
+    "take_in_anatomy",
     "take_in_benchmark",
     "take_in_trials",
     "write_report",
@@ -124,6 +129,18 @@ def take_in_benchmark(benchmark: Path, file: Path = FIGURES) -> None:
     _write_figures(figures, file)
 
 
+def take_in_anatomy(rows: dict[str, list[dict[str, Any]]], file: Path = FIGURES) -> None:
+    """Put what `lesion_table.measure_anatomy` returned into the file of figures, in place of the old.
+
+    Args:
+        rows: By part of the file, its rows.
+        file: File of figures.
+    """
+    figures = read_figures(file)
+    figures["stored"] = {"recorded": datetime.date.today().isoformat(), **rows}
+    _write_figures(figures, file)
+
+
 def _put(rows: list[dict[str, Any]], key: dict[str, Any], values: dict[str, Any]) -> None:
     """Replace the row that has the values of `key`, or append a new one."""
     places = [place for place, old in enumerate(rows) if key.items() <= old.items()]
@@ -164,6 +181,20 @@ def report_files(file: Path = FIGURES) -> dict[Path, str]:
         "test": partial(of_part, "test"),
         "held_out": partial(of_part, "validation"),
         "phantom": partial(of_part, "phantom"),
+        "titles": _TITLES | {name: title_of(name) for name in stored.VALUES},
+        "rankings": _rankings(figures["stored"]),
+        "signed": _signed,
+        "same_people": lambda part: [
+            row for row in trainings if row["part"] == part and "people" in row
+        ],
+        "measured_with": lambda method, figure: next(
+            row[figure]
+            for row in trainings
+            if row["method"] == method and row["name"].startswith("recommended") and figure in row
+        ),
+        "sqrt": math.sqrt,
+        "lesion_on_the_way": on_the_way(LESION),
+        "grey_on_the_way": on_the_way(TISSUES["grey matter"]),
     }
     readme = REPOSITORY / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition(_BEGIN)
@@ -199,6 +230,37 @@ def _ablation(trainings: list[dict[str, Any]]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+_TITLES = {"mean-image": "Mean T2-w image", "moved": "True slices, moved by half a voxel"}
+
+
+def title_of(name: str) -> str:
+    """Return the title of stored slices, such as `cGAN (recommended)`."""
+    method, _, recipe = name.partition("-")
+    return title(METHODS[method], recipe)
+
+
+def _rankings(measured: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the names of the stored methods from the best to the worst, by each measure."""
+    anatomy = {row["name"]: row for row in measured["anatomy"]}
+    kept = {
+        name: sum(row["mean"] for row in measured["lesions"] if row["name"] == name)
+        for name in anatomy
+    }
+    measures: dict[str, Callable[[str], float]] = {
+        "PSNR": lambda name: -anatomy[name]["PSNR"],
+        "kept contrast of lesions": lambda name: -kept[name],
+        "Dice of the ventricles": lambda name: -anatomy[name]["dice"],
+        "bias of the ventricles' area": lambda name: abs(anatomy[name]["bias"]),
+    }
+    return {measure: sorted(anatomy, key=worse) for measure, worse in measures.items()}
+
+
+def _signed(value: float, places: int) -> str:
+    """Return a difference with its sign."""
+    shown = decimals(abs(value), places)
+    return shown if float(shown) == 0 else f"{'−' if value < 0 else '+'}{shown}"
+
+
 def write_report() -> None:
     """Write what `report_files` returns."""
     for path, text in report_files().items():
@@ -206,8 +268,9 @@ def write_report() -> None:
 
 
 def decimals(value: float, places: int) -> str:
-    """Return a number with so many decimals, rounded half up as by hand."""
-    return str(Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
+    """Return a number with so many decimals, rounded half up as by hand; 0 without a sign."""
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return str(rounded if rounded else abs(rounded))
 
 
 def _cell(row: dict[str, Any], name: str) -> str:
