@@ -185,7 +185,7 @@ STEP_COSTS = [
     / find(STEPS, method="generator", variant=variant)["seconds"]
     for variant in ("plain", "lab, float32", "lab, bfloat16")
 ]
-CYCLEGAN = find(TRAININGS, part="test", method="cyclegan", name="recommended")
+CYCLEGAN = find(TRAININGS, part="test", method="cyclegan", name="recommended, batches of 8")
 CYCLEGAN_REFERENCE = find(TRAININGS, part="test", method="cyclegan", name="reference")
 
 
