@@ -130,7 +130,7 @@ def take_in_benchmark(benchmark: Path, file: Path = FIGURES) -> None:
 
 
 def take_in_anatomy(rows: dict[str, list[dict[str, Any]]], file: Path = FIGURES) -> None:
-    """Put what `lesion_table.measure_anatomy` returned into the file of figures, in place of the old.
+    """Put what `lesion_table.measure_anatomy` returned into the file of figures.
 
     Args:
         rows: By part of the file, its rows.
