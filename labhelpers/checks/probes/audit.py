@@ -117,23 +117,28 @@ def read_audit(observed: Observed, setting: Setting) -> Observed:
     seen = [found.get(_label(number)) for number in range(len(pairs))]
     if all(names is None for names in seen):
         return result
-    all_right = False
+    n_right = 0  # problems that are named where they are, and nowhere else
+    named: list[bool] = []  # of each name, whether the problem is there
     for item, problem in _PROBLEMS.items():
         words = [
-            f"data sets {number}, {pair.told}: {_verdict(names, item, problem, pair.planted)}"
-            for number, (pair, names) in enumerate(zip(pairs, seen, strict=True), start=1)
+            _verdict(names, item, problem, pair.planted)
+            for pair, names in zip(pairs, seen, strict=True)
         ]
-        right = [
-            f"data sets {number}, {pair.told}: {_NAMED if item in pair.planted else _NOT_NAMED}"
-            for number, pair in enumerate(pairs, start=1)
+        told = [f"data sets {number}, {pair.told}: " for number, pair in enumerate(pairs, start=1)]
+        result[item] = {_ALL: [where + word for where, word in zip(told, words, strict=True)]}
+        n_right += all(
+            word == (_NAMED if item in pair.planted else _NOT_NAMED)
+            for word, pair in zip(words, pairs, strict=True)
+        )
+        named += [
+            item in pair.planted for word, pair in zip(words, pairs, strict=True) if word == _NAMED
         ]
-        result[item] = {_ALL: words}
-        all_right = all_right or words == right
     kinds = observed.get(_RAW_KIND, {}).values()
     other = next((kind for kind in kinds if kind != "set" and isinstance(kind, str)), "set")
     unknown = [name for names in seen if isinstance(names, list) for name in _unknown(names)]
     result["result"] = {_ALL: f"a {other}" + (f" with {unknown[0]!r}" if unknown else "")}
-    result[f"{PROOF}found"] = {_ALL: all_right}
+    # One problem can be right by luck among many wrong names: 1 guess in 680.
+    result[f"{PROOF}found"] = {_ALL: n_right > 1 or (n_right == 1 and 2 * sum(named) > len(named))}
     return result
 
 
