@@ -96,7 +96,7 @@ def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name
     assert 'else "./" + WHEEL' in setup.source
     for folder in ("student", f"release/{name}"):  # ours, and what nbgrader gives out
         assert (course / "build" / folder / wheel).read_bytes() == content
-    assert "colab" not in student(course, name).cells[0].source.lower()
+    assert "colab.research.google.com" not in student(course, name).cells[0].source
 
 
 def published(monkeypatch: pytest.MonkeyPatch, course: Path, **settings: str) -> tuple[str, str]:
