@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labhelpers import plots
+from labhelpers.doctor import doctor
 from labhelpers.metrics import evaluating
 from labhelpers.plots import AccessibleFigure
 from labhelpers.recipes import Recipe
@@ -27,6 +28,7 @@ from labhelpers.session import is_graded, is_interactive, temporary_folder
 __all__ = [
     "TrainingRun",
     "describe_run",
+    "doctor",
     "load_history",
     "load_record",
     "mirrored",

@@ -9,7 +9,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
-from labhelpers.checks.probes import audit, data, lesions, loops, losses, networks, steps
+from labhelpers.checks.probes import audit, clinic, data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Observed
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
@@ -92,10 +92,12 @@ _IN_TEACHING_ORDER = [
     Exercise("cgan-generator-loss", "cgan_generator_loss", losses.cgan_generator_loss),
     Exercise("cgan-discriminator-loss", "cgan_discriminator_loss", losses.cgan_discriminator_loss),
     Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),
+    Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan),
     # Notebook 4
     Exercise("cyclegan-generator-loss", "cyclegan_generator_loss", losses.cyclegan_generator_loss),
     Exercise("cyclegan-step", "cyclegan_step", steps.cyclegan_step, _LOSSES_OF_CYCLE),
     Exercise("lesion-contrast", "lesion_contrast", lesions.lesion_contrast),
+    Exercise("clinic-cyclegan", "clinic_cyclegan", clinic.clinic_cyclegan),
 ]
 
 #: All exercises by id, in teaching order.

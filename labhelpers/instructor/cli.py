@@ -341,6 +341,30 @@ def anatomy() -> None:
 
 
 @experiments.command()
+def clinic() -> None:
+    """Train the cases of the clinic again, each with its fault (minutes).
+
+    Their curves and slices replace those in labhelpers/clinic.
+    """
+    from labhelpers.instructor.experiments.clinic import write_all
+
+    write_all()
+
+
+@experiments.command()
+@click.option("--seeds", type=int, default=3, show_default=True, help="Trainings of each.")
+def doctor(seeds: int) -> None:
+    """Try the doctor on planted faults and on healthy trainings (a quarter of an hour).
+
+    What it found goes to labhelpers/instructor/experiments/doctor.json and, with
+    `labhelpers experiments report`, to the page of results.
+    """
+    from labhelpers.instructor.experiments.doctor import run_all
+
+    run_all(range(seeds))
+
+
+@experiments.command()
 @click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
 def benchmark(repeats: int) -> None:
     """Measure speed and memory.

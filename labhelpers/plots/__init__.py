@@ -1,5 +1,6 @@
 """Figures of the lesson, each with alternative text; grey-scale images share one window."""
 
+from labhelpers.plots.cases import case_curves, case_samples
 from labhelpers.plots.charts import (
     bland_altman,
     contrast_bars,
@@ -32,6 +33,8 @@ __all__ = [
     "AccessibleFigure",
     "SavedFigure",
     "bland_altman",
+    "case_curves",
+    "case_samples",
     "compare_methods",
     "contrast_bars",
     "cycle_diagram",

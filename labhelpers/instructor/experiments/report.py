@@ -18,6 +18,7 @@ import yaml
 from labhelpers import stored
 from labhelpers.contrast import TISSUES
 from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.experiments import doctor
 from labhelpers.lesions import LESION, on_the_way
 from labhelpers.recipes import RECIPES
 from labhelpers.results import ABLATION_COLUMNS, METHODS, title
@@ -176,6 +177,7 @@ def report_files(file: Path = FIGURES) -> dict[Path, str]:
     templates.filters |= {"decimals": decimals, "minutes": lambda s: decimals(s / 60, 1)}
     templates.globals |= figures | {
         "methods": METHODS,
+        "doctor": doctor.summary(),
         "find": find,
         "cell": _cell,
         "test": partial(of_part, "test"),

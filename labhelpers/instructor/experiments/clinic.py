@@ -1,0 +1,120 @@
+"""Train the cases of the clinic, each with one fault, and keep their curves and slices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+
+from labhelpers.clinic import CASES
+from labhelpers.data import IXIDataset
+from labhelpers.download import fetch_ixi
+from labhelpers.instructor.experiments.small import Plan, train_pairs, train_unpaired
+from labhelpers.instructor.sources import read_solutions, run_source
+from labhelpers.session import seed_everything
+
+__all__ = ["PARTS", "PLANS", "faulty_part", "train_case", "write_all", "write_case"]
+
+FOLDER = Path(__file__).parents[2] / "clinic"
+
+#: The function of the exercise's cell that has each fault.
+PARTS = {
+    "compared with another person": "cycle_loss",
+    "contrast inverted": "scaled",
+    "discriminator never learns": "update",
+    "generated slices not detached": "step_on_batch",
+    "labels exchanged": "discriminator_loss",
+    "T2-w slices shifted": "black_frame",
+    "test subjects in the training set": "split",
+}
+
+PLANS = {
+    "cgan": Plan(num_epoch=18, n_train=48),
+    "cyclegan": Plan(num_epoch=16, n_train=40, lambda_gan=0.5),
+}
+
+# What is kept of the curves, under the names that students read.
+_CURVES = {
+    "cgan": {
+        "discriminator": "discriminator",
+        "adversarial": "generator, adversarial",
+        "training": "training error",
+        "validation": "test error",
+    },
+    "cyclegan": {
+        "discriminators": "discriminators",
+        "adversarial": "generators, adversarial",
+        "cycle": "cycle error",
+        "validation": "test error",
+    },
+}
+_N_SHOWN = 5  # test subjects
+
+
+def faulty_part(method: str, letter: str) -> dict[str, Any]:
+    """Return the function with the fault of a case, as the cell of the exercise has it.
+
+    Args:
+        method: `cgan` or `cyclegan`.
+        letter: The case.
+    """
+    solution = read_solutions()[f"clinic-{method}"]
+    names = run_source(solution.source, solution.preamble, solution.id)
+    fault, _ = names[f"clinic_{method}"]()[letter]
+    return {PARTS[fault]: names[PARTS[fault]]}
+
+
+def train_case(
+    method: str, parts: dict[str, Any], dataset: IXIDataset
+) -> tuple[pd.DataFrame, dict[str, Tensor]]:
+    """Train one case; without `parts` the healthy training.
+
+    Args:
+        method: `cgan` or `cyclegan`.
+        parts: The faulty function by its name.
+        dataset: The training subjects of the lab.
+    """
+    seed_everything(0)
+    train = {"cgan": train_pairs, "cyclegan": train_unpaired}[method]
+    return train(PLANS[method], dataset, **parts)
+
+
+def write_case(
+    name: str, method: str, history: pd.DataFrame, slices: dict[str, Tensor], folder: Path = FOLDER
+) -> None:
+    """Write the curves and the slices of a case to a JSON and a PNG file.
+
+    Args:
+        name: Name of the case as `labhelpers.clinic.show_case` takes it.
+        method: `cgan` or `cyclegan`.
+        history: What `train_case` returned.
+        slices: What `train_case` returned.
+        folder: Where the files go.
+    """
+    path = folder / name.replace(" ", "-")
+    curves = history[list(_CURVES[method])].rename(columns=_CURVES[method]).round(4)
+    lines = [
+        f"{json.dumps(column)}: {json.dumps(values)}"
+        for column, values in curves.reset_index().to_dict("list").items()
+    ]
+    path.with_suffix(".json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    rows = torch.stack([slices[row][:_N_SHOWN] for row in ("real_t1", "fake_t2", "real_t2")])
+    sheet = rows.float().squeeze(2).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+    grey = ((sheet.clamp(-1, 1) + 1) / 2 * 255).round().to(torch.uint8)
+    Image.fromarray(grey.numpy()).save(path.with_suffix(".png"), optimize=True)
+
+
+def write_all(folder: Path = FOLDER) -> None:
+    """Train all cases, and the two healthy trainings beside them, and write their files."""
+    dataset = IXIDataset(Path(fetch_ixi()), "train")
+    for method, letters in CASES.items():
+        write_case(f"healthy {method}", method, *train_case(method, {}, dataset), folder)
+        for letter in letters:
+            parts = faulty_part(method, letter)
+            write_case(letter, method, *train_case(method, parts, dataset), folder)
+            print(f"case {letter}", flush=True)
