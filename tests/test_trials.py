@@ -135,7 +135,7 @@ def test_run_is_resumed_where_it_stopped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ran = []
 
-    def instead(trial, train_set, test_set, num_epoch, seed):
+    def instead(trial, train_set, test_set, num_epoch, seed, keep):
         ran.append((trial.name, seed))
         assert (len(train_set), len(test_set)) == (4, 92)
         assert Path.cwd() == file.parent
