@@ -175,7 +175,7 @@ def _pairs(seed: int) -> list[_Pair]:
     rng = Random(seed)
     heads = _heads(_below(rng, 1_000_000))
     items = list(_PROBLEMS)
-    plans = [(item,) for item in items]
+    plans: list[tuple[str, ...]] = [(item,) for item in items]
     plans += list(zip(items, [*items[1:], items[0]], strict=True))
     plans += [("scale",), (), (), (_TWICE,), (_MIRRORED_WITHIN,)]
     start = {item: _below(rng, 2) for item in [*items, _TWICE, _MIRRORED_WITHIN]}
@@ -190,7 +190,8 @@ def _pairs(seed: int) -> list[_Pair]:
             told.append(_plant(item, parts, free, turns[item], start[item], rng))
             turns[item] += 1
         planted = tuple(item for item in plan if item in _PROBLEMS)
-        pairs.append(_Pair(*parts, planted, " and ".join(told) or "in which nothing is wrong"))
+        train, test = parts
+        pairs.append(_Pair(train, test, planted, " and ".join(told) or "in which nothing is wrong"))
     return _shuffled(pairs, rng)
 
 

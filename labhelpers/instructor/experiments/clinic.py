@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,7 @@ def train_case(
         dataset: The training subjects of the lab.
     """
     seed_everything(0)
+    train: Callable[..., tuple[pd.DataFrame, dict[str, Tensor]]]
     train = {"cgan": train_pairs, "cyclegan": train_unpaired}[method]
     return train(PLANS[method], dataset, **parts)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labhelpers.blocks import discriminator_block
+from labhelpers.blocks import PatchDiscriminator, discriminator_block
 from labhelpers.data import IXIDataset
 from labhelpers.doctor import doctor
 from labhelpers.download import fetch_ixi
@@ -100,7 +100,7 @@ class _Blind(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = small.PatchDiscriminator(2)
+        self.network = PatchDiscriminator(2)
 
     def forward(self, image: Tensor, condition: Tensor) -> Tensor:
         return self.network(condition + 0 * image, condition)

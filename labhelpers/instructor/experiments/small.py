@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -310,7 +310,7 @@ def _one_cycle(optimizer: Optimizer, plan: Plan) -> LRScheduler:
     return OneCycleLR(optimizer, largest, total_steps=num_step + 1, cycle_momentum=False)
 
 
-def _means(names: tuple[str, ...], losses: list[tuple[Tensor, ...]]) -> dict[str, float]:
+def _means(names: tuple[str, ...], losses: Sequence[tuple[Tensor, ...]]) -> dict[str, float]:
     return dict(zip(names, torch.tensor(losses).mean(dim=0).tolist(), strict=True))
 
 
