@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +80,9 @@ def train_case(
         dataset: The training subjects of the lab.
     """
     seed_everything(0)
-    train: Callable[..., tuple[pd.DataFrame, dict[str, Tensor]]]
-    train = {"cgan": train_pairs, "cyclegan": train_unpaired}[method]
-    return train(PLANS[method], dataset, **parts)
+    if method == "cgan":
+        return train_pairs(PLANS[method], dataset, **parts)
+    return train_unpaired(PLANS[method], dataset, **parts)
 
 
 def write_case(
