@@ -116,7 +116,7 @@ def _of_discriminators(losses: np.ndarray, number: int) -> Iterator[Finding]:
     story = (
         f"it was away from it before ({farthest:.3f})"
         if left
-        else f"it never was far from it (at most {farthest:.3f})"
+        else f"it never was far from it (farthest: {farthest:.3f})"
     )
     likelier = "beaten" if left else "blind"
     yield Finding(
