@@ -42,7 +42,7 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
     assert speed["data"]["epoch_memory_s"] < speed["data"]["epoch_files_s"]
     assert 0 < speed["checks"]["others_s"] <= speed["checks"]["longest_s"]
 
-    page, _ = report.report_files(file).values()
+    page, *_ = report.report_files(file).values()
     assert re.search(r"On CPU, 2 threads \(.+\), PyTorch .+, medians of 2 steps", page)
     assert "| Generator, plain | 0.500 | 2.00 | 1 | 50 % | 900 |" in page
     assert "| Generator, lab, float32 | 0.200 | 5.00 | **2.50** | 50 % | 900 |" in page

@@ -218,7 +218,7 @@ def test_the_overview_shows_points_and_what_the_solutions_reached(toy_course, tm
     scores = scores.rename(index={"toy": "2-generator"}, level="assignment")
     columns = [f"{metric} Test set" for metric in ("PSNR", "SSIM", "MAE")]
     saved = pd.DataFrame([[20.123, 0.9712, 0.04821, 13611073]], columns=[*columns, "parameters"])
-    saved.to_csv(tmp_path / "generator.csv", index=False)
+    saved.to_csv(tmp_path / "generator-recommended.csv", index=False)
     row = lab_table({"2-generator": 12.3}, scores, tmp_path).loc["2-generator"]
     assert row.to_dict() == {
         "run time": "12 s",
@@ -228,7 +228,7 @@ def test_the_overview_shows_points_and_what_the_solutions_reached(toy_course, tm
         "key figures": "Generator, test set: PSNR 20.12 dB, SSIM 0.971, MAE 0.0482; "
         "13,611,073 parameters",
     }
-    (tmp_path / "generator.csv").unlink()
+    (tmp_path / "generator-recommended.csv").unlink()
     row = lab_table({"2-generator": 12.3}, scores, tmp_path).loc["2-generator"]
     assert row["key figures"] == ""
 

@@ -36,19 +36,23 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def secret_lines(notebook: NotebookNode) -> set[str]:
-    """All lines of solution regions and hidden tests, without their indentation.
+    """All lines of solution regions, without their indentation.
 
-    Lines without any letter or digit, such as a closing bracket, tell nothing.
+    Lines without any letter or digit, such as a closing bracket, tell nothing. Nor do those that
+    stand in the same cell as given code, such as the functions to mend in the clinic.
     """
-    lines, inside = set(), False
+    secret = set()
     for cell in notebook.cells:
+        lines: dict[bool, set[str]] = {True: set(), False: set()}
+        inside = False
         for line in cell.source.split("\n"):
             if MARKER.search(line):
                 inside = "BEGIN" in line
-            elif inside and re.search(r"\w", line):
-                lines.add(line.strip())
-    assert not inside
-    return lines
+            elif re.search(r"\w", line):
+                lines[inside].add(line.strip())
+        assert not inside
+        secret |= lines[True] - lines[False]
+    return secret
 
 
 def lines_of(notebook: NotebookNode) -> set[str]:
