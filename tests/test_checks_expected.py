@@ -81,9 +81,7 @@ def test_a_missing_exercise_or_notebook_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="No notebooks in"):
         read_solutions(tmp_path)
     shutil.copytree(NOTEBOOKS / "2-generator", tmp_path / "2-generator")
-    with pytest.raises(
-        BuildError, match="no solution cell for audit-split"
-    ):
+    with pytest.raises(BuildError, match="no solution cell for audit-split"):
         expected.build(tmp_path)
 
 
