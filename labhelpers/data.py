@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Subset
 __all__ = [
     "IMAGE_SHAPE",
     "MODALITIES",
+    "VOXEL_MM",
     "DataError",
     "IXIDataset",
     "is_simulated",
@@ -43,6 +44,9 @@ __all__ = [
 
 MODALITIES = ("T1", "T2")
 IMAGE_SHAPE = (64, 64)
+
+VOXEL_MM = 3.75
+"""Side of a voxel in mm."""
 
 _SLICE_NAME = re.compile(r"(sub-[A-Za-z0-9]+) - (T1|T2)\.pt")
 _SIMULATED_PREFIX = "sub-SIM"

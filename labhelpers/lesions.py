@@ -24,10 +24,10 @@ from labhelpers.contrast import (
     gradient_echo_signal,
     spin_echo_signal,
 )
+from labhelpers.data import VOXEL_MM
 
 __all__ = [
     "LESION",
-    "VOXEL_MM",
     "Lesions",
     "dice",
     "invented_structures",
@@ -39,9 +39,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-VOXEL_MM = 3.75
-"""Side of a voxel in mm."""
 
 LESION = Tissue(t1=752, t2=237, t2_star=204, pd=0.76)
 """A lesion of multiple sclerosis at 1.5 T: times in ms, proton density relative to water."""

@@ -14,9 +14,9 @@ from labhelpers.contrast import (
     gradient_echo_signal,
     spin_echo_signal,
 )
+from labhelpers.data import VOXEL_MM
 from labhelpers.lesions import (
     LESION,
-    VOXEL_MM,
     dice,
     invented_structures,
     mask_areas,

@@ -22,7 +22,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
 from torchvision.utils import make_grid
 
-from labhelpers.data import simulated_data_opened
+from labhelpers.data import IMAGE_SHAPE, VOXEL_MM, simulated_data_opened
 
 __all__ = [
     "INTENSITY",
@@ -50,7 +50,7 @@ _CHARACTER = 7.6  # mean width of a letter at 10 points
 _LARGEST_SLICE, _LARGEST_HEIGHT = 204, 1060
 _MARGIN = 6
 _GAP = 2  # voxels between two slices
-_FIELD_OF_VIEW, _BAR = 240, 50  # mm: 64 voxels of 3.75 mm; the length of the scale bar
+_BAR = 50  # mm, the length of the scale bar
 
 _CREDIT = "IXI dataset, CC BY-SA 3.0"
 _SIMULATED = "Simulated data (phantom)"
@@ -311,7 +311,7 @@ def _add_scale_bar(axes: Axes, width: int, columns: int) -> None:
         columns: How many slices stand side by side.
     """
     end = width - _GAP - 0.5  # the right edge of the last slice
-    start = end - ((width - _GAP) / columns - _GAP) * _BAR / _FIELD_OF_VIEW
+    start = end - ((width - _GAP) / columns - _GAP) * _BAR / (IMAGE_SHAPE[0] * VOXEL_MM)
     down = ScaledTranslation(0, -7 / 72, axes.figure.dpi_scale_trans)  # inches
     below = axes.get_xaxis_transform() + down
     axes.plot(

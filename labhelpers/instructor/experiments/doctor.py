@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,12 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labhelpers.blocks import PatchDiscriminator, discriminator_block
+from labhelpers.blocks import PatchDiscriminator
 from labhelpers.data import IXIDataset
 from labhelpers.doctor import doctor
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments import small
 from labhelpers.instructor.experiments.small import Plan, train_pairs, train_unpaired
+from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.session import seed_everything
 
 __all__ = [
@@ -62,19 +62,6 @@ class Patient:
     options: Callable[[], dict[str, Any]] = field(default=dict)
 
 
-class _Corner(nn.Module):
-    """The graded discriminator of notebook 3, which sees one corner of the slice."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = [2, 64, 128, 256, 512]
-        blocks = [discriminator_block(*pair) for pair in itertools.pairwise(sizes)]
-        self.layers = nn.Sequential(*blocks, nn.Conv2d(512, 1, kernel_size=1, stride=4))
-
-    def forward(self, image: Tensor, condition: Tensor) -> Tensor:
-        return self.layers(torch.cat((image, condition), dim=1))
-
-
 def _alone(
     generator: nn.Module, _: Any, optimizers: Any, real_t1: Tensor, real_t2: Tensor, *__: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,6 +80,12 @@ def _cleared_too_early(
     optimizers[0].zero_grad()
     optimizers[0].step()
     return torch.zeros(()), loss.detach(), torch.zeros(())
+
+
+def _graded() -> dict[str, Any]:
+    """Return the graded discriminator of notebook 3, which sees one corner of the slice."""
+    names = run_source(given_source(TRAINING_NOTEBOOKS["cgan"]))
+    return {"discriminator": names["Discriminator"]()}
 
 
 class _Blind(nn.Module):
@@ -157,7 +150,7 @@ def _faults() -> Iterator[Patient]:
 
     cgan = partial(Patient, "cgan")
     yield cgan("blind discriminator", _SHORT, CHANCE, lambda: {"discriminator": _Blind()})
-    yield cgan("discriminator of a corner", _SHORT, CHANCE, lambda: {"discriminator": _Corner()})
+    yield cgan("discriminator of a corner", _SHORT, CHANCE, _graded)
     still = replace(_SHORT, lr_discriminator=1e-9)
     yield cgan("discriminator never updated", still, CHANCE)
     beaten = replace(_SHORT, lr_discriminator=2e-5, lambda_gan=1.0)

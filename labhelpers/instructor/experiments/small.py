@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LRScheduler
 
 from labhelpers.blocks import FinalLayer, PatchDiscriminator, UNetDown, UNetUp
 from labhelpers.data import IXIDataset
 from labhelpers.fast import Accelerated
-from labhelpers.recipes import adam, he_initialised
+from labhelpers.recipes import Recipe, adam, he_initialised
 from labhelpers.unpaired import MeanPair
 
 __all__ = [
@@ -306,8 +306,7 @@ def train_unpaired(
 
 def _one_cycle(optimizer: Optimizer, plan: Plan) -> LRScheduler:
     num_step = plan.num_epoch * -(-plan.n_train // plan.batch_size)
-    largest = optimizer.param_groups[0]["lr"]
-    return OneCycleLR(optimizer, largest, total_steps=num_step + 1, cycle_momentum=False)
+    return Recipe(schedule="one-cycle").scheduler(optimizer, num_step)
 
 
 def _means(names: tuple[str, ...], losses: Sequence[tuple[Tensor, ...]]) -> dict[str, float]:
