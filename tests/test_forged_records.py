@@ -42,7 +42,14 @@ PLAIN = [
 
 def record_of(exercise: str, series: int, observed: Observed, traces: dict[str, Any]) -> Record:
     run = {"observed": observed, "errors": {}, "traces": traces, "tolerance": TOLERANCES[1]}
-    return {"exercise": exercise, "series": series, "runs": [run], "printed": "", "warnings": []}
+    return {
+        "exercise": exercise,
+        "series": series,
+        "runs": [run],
+        "printed": "",
+        "warnings": [],
+        "explanation": None,
+    }
 
 
 def renamed(visible: Observed, hidden: Observed) -> Observed:

@@ -10,7 +10,7 @@ from typing import Any
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
 from labhelpers.checks.probes import audit, clinic, data, lesions, loops, losses, networks, steps
-from labhelpers.checks.records import Observed
+from labhelpers.checks.records import Explanation, Observed, Run
 
 __all__ = ["EXERCISES", "Exercise", "Losses"]
 
@@ -20,6 +20,10 @@ Losses = Mapping[str, Callable[..., Any]]
 
 def _as_it_is(observed: Observed, setting: Setting) -> Observed:
     return observed
+
+
+def _unexplained(answer: Any, runs: list[Run]) -> Explanation | None:
+    return None
 
 
 def _no_files(folder: Path, setting: Setting) -> None:
@@ -38,6 +42,9 @@ class Exercise:
             that takes its place, so that a wrong loss or step costs its own points only. Such an
             answer is tried with the student's own, too.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
+        explain: Tries an answer further and returns what is wrong with it, None if it is right or
+            if that cannot be read off. It gets what the answer did on the visible cases, and runs
+            in the sandbox, for the visible check only: it may quote all that it sees.
         write_files: Writes the files that the cases read into an empty folder. The grader calls it
             outside the kernel of a submission, which is not told the seed.
     """
@@ -47,6 +54,7 @@ class Exercise:
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
     read: Callable[[Observed, Setting], Observed] = _as_it_is
+    explain: Callable[[Any, list[Run]], Explanation | None] = _unexplained
     write_files: Callable[[Path, Setting], None] = _no_files
 
     @property

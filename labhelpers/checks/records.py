@@ -13,6 +13,7 @@ __all__ = [
     "MOST_WARNINGS",
     "TOLERANCES",
     "ErrorRecord",
+    "Explanation",
     "ItemTexts",
     "LayerRecord",
     "MistakeNumbers",
@@ -20,6 +21,7 @@ __all__ = [
     "Observed",
     "Record",
     "Run",
+    "TableRecord",
     "read_record",
 ]
 
@@ -33,7 +35,8 @@ MOST_WARNINGS = 3
 
 # What honest records stay within by far.
 _MOST_RUNS = 4  # with the student's losses and without, in float64 and in float32
-_MOST_NAMES = 50  # items, cases
+_MOST_NAMES = 50  # items, cases, notes, columns
+_MOST_ROWS = 200  # of a table
 _MOST_ELEMENTS = 1_000  # of a list
 _MOST_NUMBERS = 16
 _MOST_AXES = 16
@@ -105,6 +108,31 @@ class Run(TypedDict):
     tolerance: float
 
 
+class TableRecord(TypedDict):
+    """A table of a report, see `report.Table`."""
+
+    name: str
+    header: list[str]
+    rows: list[list[str]]
+    note: str
+
+
+class Explanation(TypedDict):
+    """What is wrong with an answer, read off what it did; not a guess.
+
+    Keys:
+        notes: Pairs of a word and a text, in the order in which a student reads them.
+        items: The items of the report that fail for this reason.
+        alone: Whether nothing else is worth reading before this is mended.
+        table: What the answer did beside what was asked for, None if words are enough.
+    """
+
+    notes: list[list[str]]
+    items: list[str]
+    alone: bool
+    table: TableRecord | None
+
+
 class Record(TypedDict):
     """What an answer did; the verdict needs nothing else of it.
 
@@ -114,6 +142,8 @@ class Record(TypedDict):
         runs: One run or more; the best one counts.
         printed: What the answer wrote on stdout and stderr, shortened.
         warnings: The first few different warnings.
+        explanation: What is wrong with the answer, None if it is right, if that could not be read
+            off, or in another series than the visible check's.
     """
 
     exercise: str
@@ -121,6 +151,7 @@ class Record(TypedDict):
     runs: list[Run]
     printed: str
     warnings: list[str]
+    explanation: Explanation | None
 
 
 class MistakeNumbers(TypedDict):
@@ -195,7 +226,47 @@ def read_record(value: object) -> Record:
             _text(warning, _SHORT, "a warning")
             for warning in _list(fields["warnings"], MOST_WARNINGS, "the warnings")
         ],
+        explanation=_read_explanation(fields["explanation"]),
     )
+
+
+def _read_explanation(value: object) -> Explanation | None:
+    if value is None:
+        return None
+    fields = _fields(value, Explanation, "an explanation")
+    if type(fields["alone"]) is not bool:
+        raise ValueError("Whether an explanation stands alone is true or false.")
+    notes = [_texts(note, "a note") for note in _list(fields["notes"], _MOST_NAMES, "the notes")]
+    if any(len(note) != 2 for note in notes):
+        raise ValueError("A note is a pair of a word and a text.")
+    items, table = _texts(fields["items"], "the items explained"), fields["table"]
+    return Explanation(
+        notes=notes,
+        items=items,
+        alone=fields["alone"],
+        table=None if table is None else _read_table(table),
+    )
+
+
+def _read_table(value: object) -> TableRecord:
+    fields = _fields(value, TableRecord, "a table")
+    header = _texts(fields["header"], "the header of a table")
+    rows = [
+        _texts(row, "a row of a table")
+        for row in _list(fields["rows"], _MOST_ROWS, "the rows of a table")
+    ]
+    if any(len(row) != len(header) for row in rows):
+        raise ValueError("Each row of a table has as many columns as its header.")
+    return TableRecord(
+        name=_text(fields["name"], _NAME, "the name of a table"),
+        header=header,
+        rows=rows,
+        note=_text(fields["note"], _SHORT, "the note of a table"),
+    )
+
+
+def _texts(value: object, what: str) -> list[str]:
+    return [_text(text, _SHORT, what) for text in _list(value, _MOST_NAMES, what)]
 
 
 def _read_run(value: object) -> Run:

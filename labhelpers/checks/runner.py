@@ -17,7 +17,14 @@ from labhelpers.checks import sandbox
 from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
 from labhelpers.checks.fingerprint import observe
-from labhelpers.checks.records import MOST_LAYERS, TOLERANCES, ErrorRecord, Record, Run
+from labhelpers.checks.records import (
+    MOST_LAYERS,
+    TOLERANCES,
+    ErrorRecord,
+    Explanation,
+    Record,
+    Run,
+)
 from labhelpers.fast import plain_layers
 
 __all__ = ["run_cases"]
@@ -67,8 +74,29 @@ def run_cases(
         if "too long" in kinds:
             break
     return Record(
-        exercise=exercise_id, series=series, runs=runs, printed=printed, warnings=warnings
+        exercise=exercise_id,
+        series=series,
+        runs=runs,
+        printed=printed,
+        warnings=warnings,
+        explanation=None if series else _explanation(exercise, answer, runs, time_limit),
     )
+
+
+def _explanation(
+    exercise: Exercise, answer: object, runs: list[Run], time_limit: float
+) -> Explanation | None:
+    """Return what is wrong with an answer; None if it was stopped, is not written or fails anew."""
+    if any(error["kind"] != "exception" for run in runs for error in run["errors"].values()):
+        return None
+    found: list[Explanation | None] = []
+
+    def act() -> None:
+        with plain_layers(), _replaced(answer, exercise.losses):
+            found.append(exercise.explain(answer, runs))
+
+    sandbox.run(act, time_limit)
+    return found[0] if found else None
 
 
 def _run(

@@ -17,7 +17,7 @@ from labhelpers.checks.comparison import Comparison, accepted_ways, first_differ
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import describe
 from labhelpers.checks.mistakes import known_mistakes
-from labhelpers.checks.records import ErrorRecord, Numbers, Record, Run
+from labhelpers.checks.records import ErrorRecord, Numbers, Record, Run, TableRecord
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.trace import layer_table
 
@@ -58,8 +58,8 @@ def judge(
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
     if _is_untouched(record):
         text = "Replace the raised error by your own code, run that cell, then this one again."
-        notes = [("next", text)]
-        return Report(exercise, "not attempted", 0.0, points, notes=notes, hidden=hidden)
+        todo = [("next", text)]
+        return Report(exercise, "not attempted", 0.0, points, notes=todo, hidden=hidden)
 
     runs = read_runs(record)
     best = max(
@@ -71,13 +71,19 @@ def judge(
         key=lambda comparison: (comparison.shows_work(), comparison.share()),
     )
     right = best.is_right()
-    matches = [] if right else known_mistakes(items, numbers, runs)
+    explanation = None if right or not quotes_values else record["explanation"]
+    alone = explanation is not None and explanation["alone"]
+    matches = [] if right or alone else known_mistakes(items, numbers, runs)
     mistakes = tuple(match.mistake for match in matches)
     earned = float(points if right else min(round(points * best.share(), 2), points))
     counts = right or best.shows_work() or any(match.shows_work for match in matches)
     score = earned if counts else 0.0
     status = "right" if right else "partly" if score > 0 else "wrong"
-    notes = [] if right else _error_notes(best, quotes_values, explain=not matches)
+    notes: list[tuple[str, str]] = []
+    if explanation:
+        notes += [(word, text) for word, text in explanation["notes"]]
+    if not (right or alone):
+        notes += _error_notes(best, quotes_values, explain=not (matches or explanation))
     if earned > score:
         text = "What holds below counts once a number that the answer computes is right, too."
         notes.append(("points", text))
@@ -88,13 +94,14 @@ def judge(
         notes += _output_notes(record)
     else:
         notes += [("concept", concepts[name]) for name in mistakes if name in concepts]
-    # A recognised mistake has its own hint; likely causes and tables beside it would distract.
-    shown = [
-        _item(name, best, quotes_values, likely=not any(m.explains(name) for m in matches))
-        for name in items
-    ]
+    # What is explained needs no likely cause and no table of layers, which would distract.
+    explained = {name for name in items if any(match.explains(name) for match in matches)}
+    explained |= {*explanation["items"]} if explanation else set()
+    shown = [_item(name, best, quotes_values, name not in explained, alone) for name in items]
     table = None
-    if quotes_values and not (right or matches):
+    if explanation and explanation["table"]:
+        table = _as_table(explanation["table"])
+    elif quotes_values and not (right or matches or explanation):
         table = _first_layer_that_differs(best, numbers)
     return Report(exercise, status, score, points, shown, notes, table, mistakes, hidden)
 
@@ -128,11 +135,19 @@ def _is_untouched(record: Record) -> bool:
     )
 
 
-def _item(name: str, best: Comparison, quotes_values: bool, likely: bool) -> Item:
-    """Return an item of the report, with the case, the values and the likely cause if it fails."""
+def _as_table(record: TableRecord) -> Table:
+    rows = [tuple(row) for row in record["rows"]]
+    return Table(record["name"], tuple(record["header"]), rows, record["note"])
+
+
+def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone: bool) -> Item:
+    """Return an item of the report, with the case, the values and the likely cause if it fails.
+
+    Where one explanation stands alone, what fails is open.
+    """
     texts = best.items[name]
     label = best.case_to_explain(name)
-    if label is None:
+    if label is None or alone:
         failed = not all(best.passes(name, label) for label in best.expected[name])
         is_open = failed or best.credit(name) == 0
         return Item(name, texts["checks"], "open" if is_open else "right")

@@ -71,7 +71,8 @@ def stored(exercise, series):
 def record(exercise, series, **changes):
     run = {"observed": stored(exercise, series), "errors": {}, "traces": {}, "tolerance": 1e-4}
     run.update(changes)
-    return {"exercise": exercise, "series": series, "runs": [run], "printed": "", "warnings": []}
+    return {"exercise": exercise, "series": series, "runs": [run], "printed": "", "warnings": [],
+            "explanation": None}
 
 def series_of_stack(frame):
     while frame:
