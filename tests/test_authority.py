@@ -7,7 +7,7 @@ from toy import CHECK, EXERCISE
 
 from labhelpers.instructor.course.nbgrader import CourseError, grade_id, open_course
 from labhelpers.instructor.grading.repair.authority import read_release
-from labhelpers.instructor.grading.repair.repair import repair
+from labhelpers.repair.repair import repair
 
 NAMES = ["setup", "double", "check-double", "written-double"]
 

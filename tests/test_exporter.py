@@ -61,14 +61,14 @@ def test_nbgrader_finds_nothing_wrong_with_what_was_repaired(convert, submitted)
     exported, log = convert()
     assert exported.metadata.labhelpers == {
         "repairs": [
-            "The file began with a byte-order mark; it was removed.",
-            "The saved state of widgets was incomplete; it was removed.",
-            "Cells had no valid id of their own; they have one now.",
-            "The given cell setup did not carry its name; it was recognised by its content.",
-            "A cell with the unknown name 'foreign' is an ordinary cell here.",
-            "nbgrader's metadata were of another version; they were renewed.",
-            "The answer cell double was there 2 times; one carries its name.",
-            "The check of double had been deleted; it was put back.",
+            "The file begins with a byte-order mark; it was removed.",
+            "The saved state of widgets is incomplete; it was removed.",
+            "Cells have no valid id of their own; they have one now.",
+            "The given cell setup does not carry its name; it was recognised by its content.",
+            "A cell has the unknown name 'foreign'; it became an ordinary cell.",
+            "nbgrader's metadata are of another version; they were renewed.",
+            "The answer cell double is there 2 times; one carries its name.",
+            "The check of double has been deleted; it was put back.",
         ],
         "flags": [],
     }

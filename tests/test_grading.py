@@ -189,7 +189,7 @@ def test_a_copied_cell_is_graded_once_and_told(toy_course):
     autograde(api, "ann", "toy")
     assert total_scores(read_scores(api)).loc[("ann", "toy"), "score"] == 2
     assert autograded(toy_course, "ann").metadata.labhelpers == {
-        "repairs": ["The answer cell double was there 2 times; one carries its name."],
+        "repairs": ["The answer cell double is there 2 times; one carries its name."],
         "flags": [],
         "events": [],
     }

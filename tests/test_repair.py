@@ -14,7 +14,7 @@ from nbgrader.nbgraderformat import MetadataValidator
 from labhelpers.instructor.course.nbgrader import assignments, grade_id, open_course
 from labhelpers.instructor.course.samples import hand_in
 from labhelpers.instructor.grading.repair.authority import read_release
-from labhelpers.instructor.grading.repair.repair import repair
+from labhelpers.repair.repair import repair
 
 NAMES = assignments()
 SEEDS = 10
@@ -205,7 +205,7 @@ kind("more imports", lambda nb: put(nb, "imports", "import math\n" + text(get(nb
 kind("magic", lambda nb: put(nb, STEP, "%%time\n" + text(get(nb, STEP))))
 kind("smuggled", lambda nb: nb["metadata"].update(labhelpers={"repairs": ["mine"]}))
 # Cells that are gone.
-GONE = "had been deleted; it was put back."
+GONE = "has been deleted; it was put back."
 kind("no check", lambda nb: remove(nb, get(nb, CHECK)), f"The check of {UNET} {GONE}")
 kind("no recap", lambda nb: remove(nb, get(nb, RECAP)), f"The given cell {RECAP} {GONE}")
 kind("no set-up", lambda nb: remove(nb, get(nb, "setup")), f"The given cell setup {GONE}")
@@ -221,30 +221,30 @@ loss(
 kind(
     "empty check",
     lambda nb: put(nb, CHECK, []),
-    f"The check of {UNET} had been emptied; it has the text of the release again.",
+    f"The check of {UNET} has been emptied; it has the text of the release again.",
 )
 kind(
     "empty imports",
     lambda nb: put(nb, "imports", ""),
-    "The cell imports had been emptied; it was put back.",
+    "The cell imports has been emptied; it was put back.",
 )
 loss(
     "empty answer",
     lambda nb: put(nb, UNET, " \n"),
-    f"The answer cell {UNET} had been emptied; it holds its template again.",
+    f"The answer cell {UNET} has been emptied; it holds its template again.",
     flags=[],
 )
 kind(
     "changed set-up",
     lambda nb: put(nb, "setup", "import labhelpers"),
-    "The given cell setup had been changed; it has the text of the release again.",
+    "The given cell setup has been changed; it has the text of the release again.",
 )
 kind(
     "changed check",
     lambda nb: put(nb, CHECK, "5.0"),
-    f"The check of {UNET} had been changed; it has the text of the release again.",
+    f"The check of {UNET} has been changed; it has the text of the release again.",
 )
-OTHER = "held other text, too; it is in a cell of its own."
+OTHER = "holds other text, too; it is in a cell of its own."
 for name, change in (
     ("above", lambda source: "import math\n" + source),
     ("below", lambda source: source + "\n\nimport math"),
@@ -253,12 +253,12 @@ for name, change in (
     kind(
         f"import {name} set-up",
         lambda nb, change=change: put(nb, "setup", change(text(get(nb, "setup")))),
-        "The given cell setup had been changed; it has the text of the release again.",
+        "The given cell setup has been changed; it has the text of the release again.",
         f"The given cell setup {OTHER}",
     )
 # Cells that are there twice.
-TWICE = "was there 2 times; one was kept."
-NAMED_TWICE = f"The answer cell {UNET} was there 2 times; one carries its name."
+TWICE = "is there 2 times; one was kept."
+NAMED_TWICE = f"The answer cell {UNET} is there 2 times; one carries its name."
 kind("copied answer", lambda nb: twin(nb, UNET), NAMED_TWICE)
 kind("copied template", lambda nb: twin(nb, UNET, damages.TEMPLATES[UNET]), NAMED_TWICE)
 kind("copy as notepad", lambda nb: twin(nb, UNET, "GeneratorUNet()"), NAMED_TWICE)
@@ -267,7 +267,7 @@ kind("copy of a check", lambda nb: twin(nb, CHECK, "print(1)"), f"The check of {
 kind("check at the end", lambda nb: twin(nb, CHECK, at=60), f"The check of {UNET} {TWICE}")
 kind("copied recap", lambda nb: twin(nb, RECAP), f"The given cell {RECAP} {TWICE}")
 kind("copied text", lambda nb: twin(nb, WRITTEN), f"The answer cell {WRITTEN} {TWICE}")
-OTHERS = f"There were 2 different answers to {UNET}; the last one before its check counts."
+OTHERS = f"There are 2 different answers to {UNET}; the last one before its check counts."
 for name, below in (("earlier attempt", 0), ("later attempt", 2)):
     loss(
         name,
@@ -281,18 +281,18 @@ for name, below in (("earlier attempt", 0), ("later attempt", 2)):
 kind(
     "split answer",
     lambda nb: split(nb, UNET, 12),
-    f"The answer cell {UNET} had been split; its pieces were joined.",
+    f"The answer cell {UNET} has been split; its pieces were joined.",
 )
 kind(
     "split check",
     lambda nb: split(nb, CHECK, 1),
-    f"The check of {UNET} had been changed; it has the text of the release again.",
+    f"The check of {UNET} has been changed; it has the text of the release again.",
     f"The check of {UNET} {TWICE}",
 )
 loss(
     "split written answer",
     lambda nb: twin(nb, WRITTEN, "More."),
-    f"The answer cell {WRITTEN} was in 2 pieces; they were joined.",
+    f"The answer cell {WRITTEN} is in 2 pieces; they were joined.",
     flags=[],
 )
 # Cells of another type.
@@ -300,39 +300,39 @@ for name, wrong in (("text", "markdown"), ("raw", "raw")):
     kind(
         f"{name} answer",
         lambda nb, wrong=wrong: retype(get(nb, UNET), wrong),
-        f"The answer cell {UNET} was not of type code; it is again.",
+        f"The answer cell {UNET} is not of type code; it was changed back.",
     )
 kind(
     "text check",
     lambda nb: retype(get(nb, CHECK), "markdown"),
-    f"The check of {UNET} was not of type code; it is again.",
+    f"The check of {UNET} is not of type code; it was changed back.",
 )
 kind(
     "text imports",
     lambda nb: retype(get(nb, "imports"), "markdown"),
-    "The cell imports was not of type code; it is again.",
+    "The cell imports is not of type code; it was changed back.",
 )
 kind(
     "code for a written answer",
     lambda nb: retype(get(nb, WRITTEN), "code"),
-    f"The answer cell {WRITTEN} was not of type markdown; it is again.",
+    f"The answer cell {WRITTEN} is not of type markdown; it was changed back.",
 )
-COMPLETED = "Parts that a cell must have were missing or wrong; they were completed."
+COMPLETED = "Parts that a cell must have are missing or wrong; they were completed."
 kind(
     "unknown type",
     lambda nb: retype(get(nb, UNET), "python"),
     COMPLETED,
-    f"The answer cell {UNET} was not of type code; it is again.",
+    f"The answer cell {UNET} is not of type code; it was changed back.",
 )
 # Cells at another place.
-EARLY = f"The check of {UNET} stood before its answer; it was moved behind it."
-BACK = "stood at a wrong place; it was moved back."
+EARLY = f"The check of {UNET} stands before its answer; it was moved behind it."
+BACK = "stands at a wrong place; it was moved back."
 kind("check first", lambda nb: move(nb, get(nb, CHECK), place(nb, get(nb, UNET))), EARLY)
 kind("check on top", lambda nb: move(nb, get(nb, CHECK), 0), EARLY)
 kind("answer at the end", lambda nb: move(nb, get(nb, UNET), 50), f"The answer cell {UNET} {BACK}")
 kind("imports at the end", lambda nb: move(nb, get(nb, "imports"), 40), f"The cell imports {BACK}")
 # Answers in other cells.
-UNNAMED = "did not carry its name; it was recognised by its content."
+UNNAMED = "does not carry its name; it was recognised by its content."
 kind(
     "answer in an own cell", lambda nb: answer_elsewhere(nb, 1), f"The answer cell {UNET} {UNNAMED}"
 )
@@ -368,7 +368,7 @@ kind(
 kind("written answer below", written_answer_below, f"The answer cell {WRITTEN} {UNNAMED}")
 # Metadata.
 ALL_LOST = (
-    "The notebook had lost what nbgrader knows of its cells; they were recognised by their content."
+    "The notebook has lost what nbgrader knows of its cells; they were recognised by their content."
 )
 kind("no nbgrader", lambda nb: damages.lose_all_metadata(nb, None), ALL_LOST)
 kind("no nbgrader, no ids", lambda nb: damages.lose_all_metadata_and_ids(nb, None), ALL_LOST)
@@ -404,7 +404,7 @@ for key, value in (("points", 100), ("locked", False), ("solution", True), ("gra
     kind(
         f"{key} {value}",
         lambda nb, key=key, value=value: settings(get(nb, CHECK)).update({key: value}),
-        f"The check of {UNET} had other settings; it has those of the release again.",
+        f"The check of {UNET} has other settings; it has those of the release again.",
     )
 for version in (1, 2, 9):
     kind(
@@ -412,46 +412,46 @@ for version in (1, 2, 9):
         lambda nb, version=version: [
             settings(cell).update(schema_version=version) for cell in named(nb)
         ],
-        "nbgrader's metadata were of another version; they were renewed.",
+        "nbgrader's metadata are of another version; they were renewed.",
     )
-TAG = "The tag skip-execution, which keeps a cell from running, was removed."
+TAG = "A cell has the tag skip-execution, which keeps it from running; it was removed."
 kind("tag", lambda nb: get(nb, CHECK)["metadata"].update(tags=["skip-execution"]), TAG)
 kind("own tag", lambda nb: nb["cells"].insert(3, code("1", tags=["skip-execution"])), TAG)
 kind(
     "same ids",
     lambda nb: damages.same_ids(nb, None),
-    "Cells had no valid id of their own; they have one now.",
+    "Cells have no valid id of their own; they have one now.",
 )
 for name, state in (("without state", {"application/x": {"0a": {}}}), ("list", [])):
     kind(
         f"widgets {name}",
         lambda nb, state=state: nb["metadata"].update(widgets=state),
-        "The saved state of widgets was incomplete; it was removed.",
+        "The saved state of widgets is incomplete; it was removed.",
     )
 kind("text for a cell", lambda nb: nb["cells"].append("cell"), COMPLETED)
 loss(
     "number for a source",
     lambda nb: put(nb, UNET, 7),
     COMPLETED,
-    f"The answer cell {UNET} had been emptied; it holds its template again.",
+    f"The answer cell {UNET} has been emptied; it holds its template again.",
     flags=[],
 )
 # Other notebooks.
 kind(
     "pasted cell",
     lambda nb: nb["cells"].insert(9, code("def cgan_step(): pass", **foreign("cgan-step"))),
-    "A cell of another notebook (cgan-step) is an ordinary cell here.",
+    "A cell of another notebook is here (cgan-step); it became an ordinary cell.",
 )
 kind(
     "unknown cell",
     lambda nb: nb["cells"].insert(9, code("1", **foreign("mine"))),
-    "A cell with the unknown name 'mine' is an ordinary cell here.",
+    "A cell has the unknown name 'mine'; it became an ordinary cell.",
 )
 loss(
     "merge in a cell",
     merge_in_a_cell,
-    f"The answer cell {UNET} held an unfinished merge; one side of it was taken.",
-    flags=[f"The answer cell {UNET} held an unfinished merge; see which side counts."],
+    f"The answer cell {UNET} holds an unfinished merge; one side of it was taken.",
+    flags=[f"The answer cell {UNET} holds an unfinished merge; see which side counts."],
 )
 
 
@@ -528,14 +528,14 @@ def test_kinds_of_damage_that_leave_less_than_a_full_answer(released, kind):
 
 
 FILE_REPAIRS = {
-    "byte_order_mark": ["The file began with a byte-order mark; it was removed."],
-    "utf_16": ["The file was in UTF-16; it was converted to UTF-8."],
-    "utf_16_without_mark": ["The file was in UTF-16; it was converted to UTF-8."],
-    "trailing_garbage": ["The file went on after the end of the notebook; the rest was left out."],
-    "trailing_commas": ["The file was damaged (no sound JSON); its cells were read one by one."],
-    "merge_markers": ["The file held an unfinished merge; its upper side was taken."],
-    "format_3": ["The notebook was in an old format (3 or older); it was converted."],
-    "very_deep": ["The file was damaged (no sound JSON); its cells were read one by one."],
+    "byte_order_mark": ["The file begins with a byte-order mark; it was removed."],
+    "utf_16": ["The file is in UTF-16; it was converted to UTF-8."],
+    "utf_16_without_mark": ["The file is in UTF-16; it was converted to UTF-8."],
+    "trailing_garbage": ["The file goes on after the end of the notebook; the rest was left out."],
+    "trailing_commas": ["The file is damaged (no sound JSON); its cells were read one by one."],
+    "merge_markers": ["The file holds an unfinished merge; its upper side was taken."],
+    "format_3": ["The notebook is in an old format (3 or older); it was converted."],
+    "very_deep": ["The file is damaged (no sound JSON); its cells were read one by one."],
 }
 
 
@@ -557,7 +557,7 @@ def test_letters_of_windows_are_read(released):
     repaired = repair(content, release)
     assert_sound(repaired, release, {WRITTEN: "Größe, “λ”"})
     assert [*repaired.repairs] == [
-        "The file was not all in UTF-8; the other letters were read as Windows-1252."
+        "The file is not all in UTF-8; the other letters were read as Windows-1252."
     ]
 
 
@@ -573,8 +573,10 @@ def test_the_side_of_a_merge_with_more_answers_counts(released, mine):
     upper, lower = sides if mine == "upper" else sides[::-1]
     lines = ["<<<<<<< HEAD", *upper, "||||||| base", *upper, "=======", *lower, ">>>>>>> main"]
     repaired = repair("\n".join([*one[:same], *lines, *one[-end:]]).encode(), release)
-    assert [*repaired.repairs] == [f"The file held an unfinished merge; its {mine} side was taken."]
-    assert [*repaired.flags] == ["The file held an unfinished merge; see which side counts."]
+    assert [*repaired.repairs] == [
+        f"The file holds an unfinished merge; its {mine} side was taken."
+    ]
+    assert [*repaired.flags] == ["The file holds an unfinished merge; see which side counts."]
     assert_sound(repaired, release, solutions(model))
 
 
@@ -591,7 +593,7 @@ def test_what_is_left_of_a_cut_file_counts(released, part):
     repaired = repair(content[:cut], release)
     assert len(whole) == {0.3: 1, 0.6: 3, 0.9: 3, 0.999: 3}[part]
     assert_sound(repaired, release, whole)
-    assert repaired.repairs[0].startswith("The file was damaged")
+    assert repaired.repairs[0].startswith("The file is damaged")
     assert repaired.flags[0] == "The file breaks off; cells at its end may be missing."
 
 
@@ -643,7 +645,7 @@ def test_a_given_solution_of_another_notebook_is_no_answer(released):
     answer_elsewhere(notebook, 2, recap)  # behind the check
     repaired = repair(FILE_DAMAGES["as_it_is"](notebook), release)
     assert [*repaired.repairs] == [
-        "A cell of another notebook (recap-generator-unet) is an ordinary cell here."
+        "A cell of another notebook is here (recap-generator-unet); it became an ordinary cell."
     ]
     assert [*repaired.flags] == [
         "A cell of another notebook (recap-generator-unet) defines generator-unet."

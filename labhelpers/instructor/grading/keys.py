@@ -10,7 +10,7 @@ from pathlib import Path
 
 import labhelpers
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.grading.repair.authority import Release
+from labhelpers.repair.release import Release
 
 __all__ = ["code_digest", "key_of", "same_submission"]
 
@@ -23,6 +23,7 @@ _CODE = (
     "labhelpers/instructor/authoring/**/*.py",
     "labhelpers/instructor/authoring/**/*.yaml",
     "labhelpers/instructor/course/preprocessors.py",
+    "labhelpers/repair/*.py",
     "labhelpers/instructor/grading/repair/*.py",
     "labhelpers/instructor/grading/kernels/*.py",
     "labhelpers/instructor/grading/numbers.py",

@@ -1,1 +1,1 @@
-"""Repair: restore a submitted notebook against the release."""
+"""Repair of submissions against what the gradebook holds."""

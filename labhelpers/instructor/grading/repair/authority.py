@@ -1,8 +1,7 @@
 """What was released, as the gradebook holds it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import nbformat
@@ -11,52 +10,12 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.api import Notebook as SavedNotebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
+from nbgrader.utils import compute_checksum
 
 from labhelpers.instructor.course.nbgrader import CourseError, grade_id
+from labhelpers.repair.release import Release, ReleasedCell, marks
 
-__all__ = ["Release", "ReleasedCell", "read_release"]
-
-
-@dataclass(frozen=True)
-class ReleasedCell:
-    """A cell that nbgrader knows by name.
-
-    Attributes:
-        grade_id: Its name.
-        cell_type: `code` or `markdown`.
-        source: Its text in the gradebook; a stub where it is a solution.
-        grade: Whether it has points.
-        solution: Whether students write in it.
-        locked: Whether students may not change it.
-        task: Whether it is a task of nbgrader's kind.
-        points: The most points that it gives, 0 without.
-    """
-
-    grade_id: str
-    cell_type: str
-    source: str
-    grade: bool
-    solution: bool
-    locked: bool
-    task: bool
-    points: float
-
-
-@dataclass(frozen=True)
-class Release:
-    """A released notebook.
-
-    Attributes:
-        assignment: Its name.
-        cells: The cells that nbgrader knows by name, in the notebook's order.
-        notebook: The student version as JSON, with the cells that have no name.
-        others: Names and texts of the named cells of each other assignment that are not in this.
-    """
-
-    assignment: str
-    cells: tuple[ReleasedCell, ...]
-    notebook: str
-    others: Mapping[str, frozenset[str]] = field(default_factory=dict)
+__all__ = ["read_release"]
 
 
 def read_release(course: NbGraderAPI | BaseConverter, assignment: str) -> Release:
@@ -88,12 +47,12 @@ def read_release(course: NbGraderAPI | BaseConverter, assignment: str) -> Releas
     notebook = nbformat.read(path, as_version=4) if path.exists() else _notebook_of(cells)
     order = {name: place for place, cell in enumerate(notebook.cells) if (name := grade_id(cell))}
     cells = sorted(cells, key=lambda cell: order.get(cell.grade_id, len(order)))
-    own = _marks(cells)
+    own = marks(cells)
     return Release(
         assignment,
         tuple(cells),
         json.dumps(notebook),
-        {name: frozenset(_marks(others[name]) - own) for name in sorted(others)},
+        {name: frozenset(marks(others[name]) - own) for name in sorted(others)},
     )
 
 
@@ -102,7 +61,7 @@ def _named_cells(notebook: SavedNotebook) -> list[ReleasedCell]:
     grades = {cell.name for cell in notebook.grade_cells}
     solutions = {cell.name for cell in notebook.solution_cells}
     tasks = {cell.name for cell in notebook.task_cells}
-    return [
+    cells = [
         ReleasedCell(
             cell.name,
             cell.cell_type,
@@ -115,6 +74,12 @@ def _named_cells(notebook: SavedNotebook) -> list[ReleasedCell]:
         )
         for cell in notebook.source_cells
     ]
+    return [replace(cell, checksum=_checksum(cell)) for cell in cells]
+
+
+def _checksum(cell: ReleasedCell) -> str:
+    node = {"cell_type": cell.cell_type, "source": cell.source}
+    return compute_checksum(nbformat.from_dict({**node, "metadata": {"nbgrader": asdict(cell)}}))
 
 
 def _notebook_of(cells: list[ReleasedCell]) -> nbformat.NotebookNode:
@@ -129,10 +94,3 @@ def _notebook_of(cells: list[ReleasedCell]) -> nbformat.NotebookNode:
             for cell in cells
         ],
     )
-
-
-def _marks(cells: list[ReleasedCell]) -> set[str]:
-    """Return what tells notebooks apart: names of cells, and texts that are no usual stub."""
-    return {cell.grade_id for cell in cells} | {
-        cell.source.strip() for cell in cells if cell.cell_type == "code"
-    }

@@ -8,7 +8,7 @@ from nbformat import NotebookNode
 from nbgrader.converters import Autograde
 
 from labhelpers.instructor.grading.repair.authority import read_release
-from labhelpers.instructor.grading.repair.repair import repair_file
+from labhelpers.repair.repair import repair_file
 
 __all__ = ["RepairingExporter"]
 

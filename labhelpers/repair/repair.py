@@ -9,15 +9,15 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from labhelpers.instructor.grading.repair.authority import Release
-from labhelpers.instructor.grading.repair.matching import Matching
-from labhelpers.instructor.grading.repair.reading import (
+from labhelpers.repair.matching import Matching
+from labhelpers.repair.reading import (
     Cell,
     NotANotebook,
     Submitted,
     read_submitted,
 )
-from labhelpers.instructor.grading.repair.slots import (
+from labhelpers.repair.release import Release
+from labhelpers.repair.slots import (
     Slot,
     build_notebook,
     defined_names,
@@ -40,7 +40,8 @@ class Repaired:
 
     Attributes:
         notebook: Its named cells are those of the release, once each.
-        repairs: What was repaired, one sentence each, for student and instructor.
+        repairs: What was repaired, one sentence each, for student and instructor: what was found,
+            a semicolon, what was done.
         flags: What a person should look at, one sentence each.
     """
 
@@ -49,16 +50,17 @@ class Repaired:
     flags: tuple[str, ...] = ()
 
 
-def repair(content: bytes, release: Release) -> Repaired:
+def repair(content: bytes, release: Release, outputs: bool = False) -> Repaired:
     """Return a submitted file as a notebook that is fit to be graded.
 
     Each cell of the release that has a name is there once, with the text of the release if it is
     locked and the student's if it is an answer; a check stands behind the answers that it needs.
-    Other cells stay in place. Outputs and foreign metadata are left out.
+    Other cells stay in place. Foreign metadata are left out.
 
     Args:
         content: The file.
         release: What was released.
+        outputs: Whether to keep what the cells put out, as far as it is valid.
 
     Returns:
         The notebook; the untouched release with a flag if the file is no notebook of this
@@ -68,7 +70,7 @@ def repair(content: bytes, release: Release) -> Repaired:
         readings = read_submitted(content)
     except NotANotebook as error:
         return _untouched_release(release, str(error))
-    attempts = [_Repair(release, slots_of(release), reading) for reading in readings]
+    attempts = [_Repair(release, slots_of(release), reading, outputs) for reading in readings]
     return max(attempts, key=lambda attempt: attempt.answered).result
 
 
@@ -94,13 +96,17 @@ def _untouched_release(release: Release, flag: str) -> Repaired:
 class _Repair(Matching):
     """One reading of a submission on its way to a repaired notebook."""
 
-    def __init__(self, release: Release, slots: list[Slot], submitted: Submitted) -> None:
+    def __init__(
+        self, release: Release, slots: list[Slot], submitted: Submitted, outputs: bool
+    ) -> None:
         super().__init__(release, slots, submitted)
         if self.cells:
             self._settle()
             self._order()
         self.result = Repaired(
-            build_notebook(release, slots, [(cell, self.slot_of.get(cell)) for cell in self.cells]),
+            build_notebook(
+                release, slots, [(cell, self.slot_of.get(cell)) for cell in self.cells], outputs
+            ),
             tuple(dict.fromkeys(self.repairs)),
             tuple(dict.fromkeys(self.flags)),
         )
@@ -162,14 +168,16 @@ class _Repair(Matching):
         if not exact:
             empty = not kept[0].source.strip()
             self.repairs.append(
-                f"{slot.title} had been {'emptied' if empty else 'changed'}; "
+                f"{slot.title} has been {'emptied' if empty else 'changed'}; "
                 "it has the text of the release again."
             )
             self._keep_additions(slot, kept[0])
         elif kept[0].cell_type != slot.cell.cell_type:
-            self.repairs.append(f"{slot.title} was not of type {slot.cell.cell_type}; it is again.")
+            self.repairs.append(
+                f"{slot.title} is not of type {slot.cell.cell_type}; it was changed back."
+            )
         if len(pieces) > 1:
-            self.repairs.append(f"{slot.title} was there {len(pieces)} times; one was kept.")
+            self.repairs.append(f"{slot.title} is there {len(pieces)} times; one was kept.")
         for piece in kept:
             piece.cell_type, piece.source = slot.cell.cell_type, slot.cell.source
             self.ranked[piece] = slot
@@ -192,7 +200,7 @@ class _Repair(Matching):
             one for one in (added[0], cell, added[1]) if one is cell or one.source.strip()
         ]
         if above.strip() or below.strip():
-            self.repairs.append(f"{slot.title} held other text, too; it is in a cell of its own.")
+            self.repairs.append(f"{slot.title} holds other text, too; it is in a cell of its own.")
 
     def _settle_plain(self, slot: Slot, cell: Cell) -> None:
         if not slot.imports:
@@ -204,10 +212,10 @@ class _Repair(Matching):
             return
         if not cell.source.strip():
             cell.source = slot.cell.source
-            self.repairs.append(f"{slot.title} had been emptied; it was put back.")
+            self.repairs.append(f"{slot.title} has been emptied; it was put back.")
         if cell.cell_type != "code":
             cell.cell_type = "code"
-            self.repairs.append(f"{slot.title} was not of type code; it is again.")
+            self.repairs.append(f"{slot.title} is not of type code; it was changed back.")
         self.ranked[cell] = slot
 
     def _settle_answer(self, slot: Slot, pieces: list[Cell]) -> None:
@@ -219,15 +227,15 @@ class _Repair(Matching):
         for piece in answers:
             if piece.cell_type != "code":
                 piece.cell_type = "code"
-                self.repairs.append(f"{slot.title} was not of type code; it is again.")
+                self.repairs.append(f"{slot.title} is not of type code; it was changed back.")
         templates = [piece for piece in pieces if slot.untouched_by(piece)]
         self._drop(templates)
         whole = self._join(answers)
         if len(whole) < len(answers):
-            self.repairs.append(f"{slot.title} had been split; its pieces were joined.")
+            self.repairs.append(f"{slot.title} has been split; its pieces were joined.")
         answers = whole
         if (times := self._copies(slot, [*templates, *answers])) > 1:
-            self.repairs.append(f"{slot.title} was there {times} times; one carries its name.")
+            self.repairs.append(f"{slot.title} is there {times} times; one carries its name.")
         defining = [
             piece for piece in answers if slot.defines & defined_names(piece.source)
         ] or answers
@@ -236,7 +244,7 @@ class _Repair(Matching):
         names = [name for piece in defining for name in defined_names(piece.source)]
         if any(names.count(name) > 1 for name in slot.defines):
             self.flags.append(
-                f"There were {len(defining)} different answers to {slot.name}; the last one before "
+                f"There are {len(defining)} different answers to {slot.name}; the last one before "
                 "its check counts."
             )
         defining = self._before_check(slot, defining) or defining
@@ -261,9 +269,9 @@ class _Repair(Matching):
 
     def _keep_stub(self, slot: Slot, pieces: list[Cell]) -> None:
         if not any(piece.source.strip() for piece in pieces):
-            self.repairs.append(f"{slot.title} had been emptied; it holds its template again.")
+            self.repairs.append(f"{slot.title} has been emptied; it holds its template again.")
         if len(pieces) > 1:
-            self.repairs.append(f"{slot.title} was there {len(pieces)} times; one was kept.")
+            self.repairs.append(f"{slot.title} is there {len(pieces)} times; one was kept.")
         self._drop(pieces[1:])
         pieces[0].source, pieces[0].cell_type = self._template(slot), slot.cell.cell_type
 
@@ -302,11 +310,11 @@ class _Repair(Matching):
             self._keep_stub(slot, pieces)
             return
         if len({normal(piece.source) for piece in answers}) > 1:
-            self.repairs.append(f"{slot.title} was in {len(answers)} pieces; they were joined.")
+            self.repairs.append(f"{slot.title} is in {len(answers)} pieces; they were joined.")
         elif (times := self._copies(slot, pieces)) > 1:
-            self.repairs.append(f"{slot.title} was there {times} times; one was kept.")
+            self.repairs.append(f"{slot.title} is there {times} times; one was kept.")
         if any(piece.cell_type != slot.cell.cell_type for piece in answers):
-            self.repairs.append(f"{slot.title} was not of type markdown; it is again.")
+            self.repairs.append(f"{slot.title} is not of type markdown; it was changed back.")
         first = answers[0]
         first.cell_type = slot.cell.cell_type
         first.source = "\n\n".join(dict.fromkeys(piece.source for piece in answers))
@@ -344,9 +352,9 @@ class _Repair(Matching):
             if moved[slot]:
                 self._insert(slot, moved[slot])
                 self.repairs.append(
-                    f"{slot.title} stood before its answer; it was moved behind it."
+                    f"{slot.title} stands before its answer; it was moved behind it."
                     if slot.kind == "check"
-                    else f"{slot.title} stood at a wrong place; it was moved back."
+                    else f"{slot.title} stands at a wrong place; it was moved back."
                 )
             elif slot not in there and (slot.name or slot.imports):
                 cell = Cell(slot.cell.cell_type, self._template(slot))
@@ -354,7 +362,7 @@ class _Repair(Matching):
                 if slot.ordered:
                     self.ranked[cell] = slot
                 self._insert(slot, [cell])
-                self.repairs.append(f"{slot.title} had been deleted; it was put back.")
+                self.repairs.append(f"{slot.title} has been deleted; it was put back.")
 
     def _in_order(self, ranked: Sequence[Cell]) -> set[Cell]:
         """Return the heaviest choice of cells that stand in the order of the release.

@@ -41,6 +41,8 @@ class Cell:
         metadata: Its metadata.
         id: Its id, empty without.
         attachments: Images of a text cell.
+        outputs: What a code cell has put out, in no way checked.
+        execution_count: Its number in the order of running, None if it was not run.
     """
 
     cell_type: str
@@ -48,6 +50,8 @@ class Cell:
     metadata: dict[str, Any] = field(default_factory=dict)
     id: str = ""
     attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    outputs: list[Any] = field(default_factory=list)
+    execution_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def read_submitted(content: bytes) -> list[Submitted]:
         return [_read(text, repairs)]
     readings = []
     for name, side in zip(("upper", "lower"), sides, strict=True):
-        line = f"The file held an unfinished merge; its {name} side was taken."
+        line = f"The file holds an unfinished merge; its {name} side was taken."
         try:
             readings.append(_read(side, [*repairs, line]))
         except NotANotebook:
@@ -85,7 +89,7 @@ def read_submitted(content: bytes) -> list[Submitted]:
         raise NotANotebook("The file holds an unfinished merge, and no side of it is a notebook.")
     if len(readings) > 1 and sides[0] != sides[1]:
         for one in readings:
-            one.flags.append("The file held an unfinished merge; see which side counts.")
+            one.flags.append("The file holds an unfinished merge; see which side counts.")
     return readings
 
 
@@ -94,19 +98,19 @@ def _decode(content: bytes) -> tuple[str, list[str]]:
         if content.startswith(mark):
             text = content[len(mark) :].decode(encoding, errors="replace")
             if encoding == "utf-8":
-                return text, ["The file began with a byte-order mark; it was removed."]
-            return text, [f"The file was in {encoding[:6].upper()}; it was converted to UTF-8."]
+                return text, ["The file begins with a byte-order mark; it was removed."]
+            return text, [f"The file is in {encoding[:6].upper()}; it was converted to UTF-8."]
     beginning = content[:400]
     for encoding, zeros in (("utf-16-le", beginning[1::2]), ("utf-16-be", beginning[::2])):
         if zeros and zeros.count(0) > 0.8 * len(zeros):
-            line = "The file was in UTF-16; it was converted to UTF-8."
+            line = "The file is in UTF-16; it was converted to UTF-8."
             return content.decode(encoding, errors="replace"), [line]
     try:
         return content.decode("utf-8"), []
     except UnicodeDecodeError as error:
         if error.end >= len(content) - 3 and error.reason == "unexpected end of data":
             return content[: error.start].decode("utf-8"), []  # cut off: it is told below
-        line = "The file was not all in UTF-8; the other letters were read as Windows-1252."
+        line = "The file is not all in UTF-8; the other letters were read as Windows-1252."
         return content.decode("utf-8", errors="labhelpers.cp1252"), [line]
 
 
@@ -151,10 +155,10 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
     try:
         root, end = _DECODER.raw_decode(text)
         if text[end:].strip():
-            repairs.append("The file went on after the end of the notebook; the rest was left out.")
+            repairs.append("The file goes on after the end of the notebook; the rest was left out.")
     except (ValueError, RecursionError):
         root, complete = _parse_damaged(text)
-        repairs.append("The file was damaged (no sound JSON); its cells were read one by one.")
+        repairs.append("The file is damaged (no sound JSON); its cells were read one by one.")
         if not complete:
             flags.append("The file breaks off; cells at its end may be missing.")
     if isinstance(root, dict) and "cells" not in root and isinstance(root.get("content"), dict):
@@ -162,7 +166,7 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
     if not isinstance(root, dict):
         raise NotANotebook(f"The file is no notebook: it begins with {text[:40]!r}.")
     if isinstance(root.get("worksheets"), list) and "cells" not in root:
-        repairs.append("The notebook was in an old format (3 or older); it was converted.")
+        repairs.append("The notebook is in an old format (3 or older); it was converted.")
         sheets = [sheet for sheet in root["worksheets"] if isinstance(sheet, dict)]
         given = [cell for sheet in sheets for cell in _list(sheet.get("cells"))]
     elif isinstance(root.get("cells"), list):
@@ -176,15 +180,15 @@ def _read(text: str, repairs: Iterable[str]) -> Submitted:
     metadata = root.get("metadata")
     widgets = metadata.get("widgets") if isinstance(metadata, dict) else None
     if widgets is not None and not _sound_widgets(widgets):
-        repairs.append("The saved state of widgets was incomplete; it was removed.")
+        repairs.append("The saved state of widgets is incomplete; it was removed.")
     cells = [cell for one in given if (cell := _cell(one))]
     if len(cells) < len(given) or not all(map(_sound, given)):
-        repairs.append("Parts that a cell must have were missing or wrong; they were completed.")
+        repairs.append("Parts that a cell must have are missing or wrong; they were completed.")
     ids = [cell["id"] for cell in given if isinstance(cell, dict) and "id" in cell]
     if any(not isinstance(one, str) or not VALID_ID.fullmatch(one) for one in ids) or len(
         set(ids)
     ) < len(ids):
-        repairs.append("Cells had no valid id of their own; they have one now.")
+        repairs.append("Cells have no valid id of their own; they have one now.")
     return Submitted(cells, repairs, flags)
 
 
@@ -238,6 +242,8 @@ def _cell(given: object) -> Cell | None:
         metadata,
         own_id if isinstance(own_id, str) else "",
         attachments if kind != "code" else {},
+        _list(given.get("outputs")),
+        count if isinstance(count := given.get("execution_count"), int) else None,
     )
 
 

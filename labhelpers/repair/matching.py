@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from typing import Any
 
-from labhelpers.instructor.grading.repair.authority import Release
-from labhelpers.instructor.grading.repair.reading import Cell, Submitted, merge_sides
-from labhelpers.instructor.grading.repair.slots import Slot, defined_names, normal
+from labhelpers.repair.reading import Cell, Submitted, merge_sides
+from labhelpers.repair.release import Release
+from labhelpers.repair.slots import Slot, defined_names, normal
 
 __all__ = ["Matching"]
 
@@ -79,8 +79,8 @@ class Matching:
         self._report_names()
         for cell in merged:
             title = found.title if (found := self.slot_of.get(cell)) else "A cell"
-            self.repairs.append(f"{title} held an unfinished merge; one side of it was taken.")
-            self.flags.append(f"{title} held an unfinished merge; see which side counts.")
+            self.repairs.append(f"{title} holds an unfinished merge; one side of it was taken.")
+            self.flags.append(f"{title} holds an unfinished merge; see which side counts.")
 
     def _end_merge(self, cell: Cell, released: Container[str]) -> bool:
         """Take one side of an unfinished merge within a cell, rather not that of the release."""
@@ -239,12 +239,12 @@ class Matching:
         ]
         if lost and len(lost) >= len(self._named) / 2 and not any(self.name_of.values()):
             self.repairs.append(
-                "The notebook had lost what nbgrader knows of its cells; they were recognised by "
+                "The notebook has lost what nbgrader knows of its cells; they were recognised by "
                 "their content."
             )
         else:
             self.repairs += [
-                f"{slot.title} did not carry its name; it was recognised by its content."
+                f"{slot.title} does not carry its name; it was recognised by its content."
                 for slot in lost
             ]
         old = False
@@ -258,20 +258,20 @@ class Matching:
                     settings.get(key, released.get(key)) != released.get(key) for key in _SETTINGS
                 ):
                     self.repairs.append(
-                        f"{slot.title} had other settings; it has those of the release again."
+                        f"{slot.title} has other settings; it has those of the release again."
                     )
             elif name and not slot and _is_graded(settings):
                 self.repairs.append(
-                    f"A cell of another notebook ({name[:80]}) is an ordinary cell here."
+                    f"A cell of another notebook is here ({name[:80]}); it became an ordinary cell."
                     if name in self._foreign
-                    else f"A cell with the unknown name {name[:80]!r} is an ordinary cell here."
+                    else f"A cell has the unknown name {name[:80]!r}; it became an ordinary cell."
                 )
         if any(_SKIPPED in _tags(cell) for cell in self.cells):
             self.repairs.append(
-                f"The tag {_SKIPPED}, which keeps a cell from running, was removed."
+                f"A cell has the tag {_SKIPPED}, which keeps it from running; it was removed."
             )
         if old:
-            self.repairs.append("nbgrader's metadata were of another version; they were renewed.")
+            self.repairs.append("nbgrader's metadata are of another version; they were renewed.")
 
 
 def _name(cell: Cell) -> str:

@@ -7,11 +7,9 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode, v4
-from nbgrader.utils import compute_checksum
 
-from labhelpers.instructor.course.nbgrader import grade_id
-from labhelpers.instructor.grading.repair.authority import Release, ReleasedCell
-from labhelpers.instructor.grading.repair.reading import VALID_ID, Cell
+from labhelpers.repair.reading import VALID_ID, Cell
+from labhelpers.repair.release import Release, ReleasedCell
 
 __all__ = ["Slot", "build_notebook", "defined_names", "has_imports", "normal", "slots_of"]
 
@@ -83,7 +81,7 @@ def slots_of(release: Release) -> list[Slot]:
     slots: list[Slot] = []
     seen = set()
     for cell in notebook.cells:
-        name = grade_id(cell) or ""
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if name in named:
             slots.append(_named_slot(len(slots), named[name], cell))
             seen.add(name)
@@ -112,8 +110,9 @@ def _named_slot(rank: int, released: ReleasedCell, cell: NotebookNode) -> Slot:
     }
     if released.grade or released.task:
         settings["points"] = released.points
+    if released.checksum:
+        settings["checksum"] = released.checksum
     restored = make(released.source, id=cell.id, metadata={**metadata, "nbgrader": settings})
-    restored.metadata.nbgrader.checksum = compute_checksum(restored)
     if released.task or (released.solution and released.cell_type == "markdown"):
         kind = "written"
     elif released.solution:
@@ -131,7 +130,10 @@ def _bare(cell: NotebookNode) -> NotebookNode:
 
 
 def build_notebook(
-    release: Release, slots: list[Slot], cells: list[tuple[Cell, Slot | None]]
+    release: Release,
+    slots: list[Slot],
+    cells: list[tuple[Cell, Slot | None]],
+    outputs: bool = False,
 ) -> NotebookNode:
     """Return the notebook of these cells, the release itself if there are none."""
     notebook = nbformat.reads(release.notebook, as_version=4)
@@ -155,5 +157,18 @@ def build_notebook(
             built = make.get(cell.cell_type, v4.new_raw_cell)(cell.source, id=name)
         if cell.attachments and built.cell_type != "code":
             built["attachments"] = nbformat.from_dict(cell.attachments)
+        if outputs and built.cell_type == "code":
+            built.execution_count = cell.execution_count
+            built.outputs = _valid(cell.outputs)
         notebook.cells.append(built)
     return notebook
+
+
+def _valid(outputs: list[Any]) -> list[NotebookNode]:
+    """Return outputs of a code cell, none if there is something wrong with one."""
+    cell = v4.new_code_cell(outputs=nbformat.from_dict(outputs))
+    try:
+        nbformat.validate(cell, ref="code_cell", version=4, version_minor=5)
+    except nbformat.ValidationError:
+        return []
+    return cell.outputs

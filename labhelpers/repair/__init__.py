@@ -1,0 +1,1 @@
+"""Repair: restore a notebook against the release."""
