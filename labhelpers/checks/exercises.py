@@ -9,6 +9,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
+from labhelpers.checks.explanations import networks as explained_networks
 from labhelpers.checks.probes import audit, clinic, data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Explanation, Observed, Run
 
@@ -92,11 +93,21 @@ _IN_TEACHING_ORDER = [
     Exercise("mean-image", "mean_t2_image", data.mean_image),
     Exercise("intensity-lookup", "fit_intensity_lookup", data.intensity_lookup),
     # Notebook 2
-    Exercise("generator-unet", "GeneratorUNet", networks.generator_unet),
+    Exercise(
+        "generator-unet",
+        "GeneratorUNet",
+        networks.generator_unet,
+        explain=explained_networks.generator_unet,
+    ),
     Exercise("generator-step", "generator_step", steps.generator_step),
     Exercise("train-generator", "train_generator", loops.train_generator, _STEP_OF_LOOP),
     # Notebook 3
-    Exercise("discriminator", "Discriminator", networks.discriminator),
+    Exercise(
+        "discriminator",
+        "Discriminator",
+        networks.discriminator,
+        explain=explained_networks.discriminator,
+    ),
     Exercise("cgan-generator-loss", "cgan_generator_loss", losses.cgan_generator_loss),
     Exercise("cgan-discriminator-loss", "cgan_discriminator_loss", losses.cgan_discriminator_loss),
     Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),

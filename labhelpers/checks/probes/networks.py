@@ -18,7 +18,7 @@ from labhelpers.checks.cases import TRACE, Case, Log, Setting
 from labhelpers.checks.fingerprint import fill, hashed
 from labhelpers.checks.trace import LayerTrace, output_entry
 
-__all__ = ["discriminator", "generator_unet"]
+__all__ = ["discriminator", "generator_unet", "inputs"]
 
 
 def generator_unet(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -77,7 +77,7 @@ def _try(
         log("parameters", _count(network))
     network.to(setting.dtype)
     batch = 1 if brief else setting.choose(2, 3)
-    used = _traced(network, _inputs(batch, channels, setting), log)[1]
+    used = _traced(network, inputs(batch, channels, setting), log)[1]
     if lazy:  # lazy layers get their size from the first batch
         log("parameters", _count(network))
 
@@ -88,21 +88,21 @@ def _try(
     unused = [parameter for parameter in own if id(parameter) not in used_ids]
     fill([p for p in used if id(p) in own_ids] + unused, setting.seed(300))
 
-    inputs = [x.requires_grad_() for x in _inputs(batch, channels, setting)]
-    output, _ = _traced(network, inputs, log, numbers=True)
+    given = [x.requires_grad_() for x in inputs(batch, channels, setting)]
+    output, _ = _traced(network, given, log, numbers=True)
     if not brief:
         with torch.no_grad():
-            again = network(*inputs)
+            again = network(*given)
         same = torch.isclose(output, again, rtol=1e-3, atol=1e-5, equal_nan=True).all()
         log("repeatable", bool(same) if used else "no weight is used")
     log("shape", f"{tuple(output.shape)} from a batch of {batch}")
     log("range", bool(output.detach().abs().max() <= 1))
     log("values", output.reshape(-1))
-    _log_gradients(network, inputs, output, log)
+    _log_gradients(network, given, output, log)
     if not brief:
         with torch.no_grad():
             network.eval()
-            one = [x[:1] for x in inputs] if negated else _inputs(1, channels, setting)
+            one = [x[:1] for x in given] if negated else inputs(1, channels, setting)
             for parameter in _last_layer(used) if negated else ():
                 parameter.neg_()
             log("evaluation", network(*one).reshape(-1))
@@ -137,7 +137,8 @@ def _log_gradients(network: nn.Module, inputs: list[Tensor], output: Tensor, log
     log("gradients", text if gradients else "there are no weights")
 
 
-def _inputs(batch: int, channels: Sequence[int], setting: Setting) -> list[Tensor]:
+def inputs(batch: int, channels: Sequence[int], setting: Setting) -> list[Tensor]:
+    """Return fixed images `(batch, channels, 64, 64)`, one tensor for each number of channels."""
     return [
         hashed((batch, n, 64, 64), setting.seed(500 + 40 * k + batch), setting.dtype)
         for k, n in enumerate(channels)

@@ -1,0 +1,639 @@
+"""Tell in a sentence how a network differs from the one that is asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from labhelpers.checks.cases import Setting
+from labhelpers.checks.explanations.flow import Flow, FlowTrace, Joined, Step
+from labhelpers.checks.probes import networks as probes
+from labhelpers.checks.records import Explanation, Run, TableRecord
+
+__all__ = ["discriminator", "generator_unet"]
+
+_MOST = 3  # sentences; the table shows the rest
+_DOWN = ("instance normalisation", "leaky ReLU 0.2")
+_UP = ("instance normalisation", "ReLU")
+_JUDGE = ("leaky ReLU 0.2",)
+#: The operations without weights that the statements name.
+_OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "instance normalisation": F.instance_norm,
+    "leaky ReLU 0.2": lambda x: F.leaky_relu(x, 0.2),
+    "ReLU": F.relu,
+    "tanh": torch.tanh,
+    "upsampling ×2 (nearest)": lambda x: F.interpolate(x, scale_factor=2),
+}
+_ITEMS = [
+    *("registered", "gradients", "parameters", "repeatable", "shape", "range", "values"),
+    *("evaluation", "input-gradient"),
+]
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A network as the statement describes it: its steps, and where the output comes from."""
+
+    steps: list[Step]
+    output: Flow
+
+
+def generator_unet(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Compare a generator with the drawing, for one channel and for several."""
+    n_in, n_out = 2, 3
+    return _explanation(
+        [
+            ("", answer, {}, {"x": 1}, _unet(1, 1)),
+            (
+                f"With in_channels={n_in} and out_channels={n_out}",
+                answer,
+                {"in_channels": n_in, "out_channels": n_out},
+                {"x": n_in},
+                _unet(n_in, n_out),
+            ),
+        ]
+    )
+
+
+def discriminator(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Compare a discriminator of an image and its condition with the statement."""
+    n = 2
+    return _explanation(
+        [
+            ("", answer, {}, {"image": 1, "condition": 1}, _pair_discriminator(1)),
+            (
+                f"With in_channels={n}",
+                answer,
+                {"in_channels": n},
+                {"image": n, "condition": n},
+                _pair_discriminator(n),
+            ),
+        ]
+    )
+
+
+# --- What is asked for --------------------------------------------------------------------------
+
+
+def _layer(name: str, kind: str, channels: tuple[int, int], reads: Flow, **fields: str) -> Step:
+    sizes = {"input channels": str(channels[0]), "output channels": str(channels[1])}
+    return Step(name, kind, sizes | fields, reads)
+
+
+def _unet(in_channels: int, out_channels: int) -> _Wanted:
+    half = {"kernel": "3×3", "stride": "2", "padding": "1"}
+    double = {"kernel": "4×4", "stride": "2", "padding": "1"}
+    whole = {"kernel": "3×3", "stride": "1", "padding": "1"}
+
+    def beside(below: int, left: int) -> Joined:
+        return Joined("axis 1", (Flow(below, _UP), Flow(left, _DOWN)))
+
+    widths = [in_channels, 64, 128, 256, 512, 512]
+    steps = [
+        _layer(
+            f"down{number}",
+            "Conv2d",
+            (widths[number - 1], widths[number]),
+            Flow(number - 1, _DOWN) if number > 1 else Flow("x"),
+            **half,
+        )
+        for number in range(1, 6)
+    ]
+    up = ("ConvTranspose2d",)
+    steps += [
+        _layer("up1", *up, (512, 512), Flow(5, _DOWN), **double),
+        _layer("up2", *up, (1024, 256), Flow(beside(6, 4)), **double),
+        _layer("up3", *up, (512, 128), Flow(beside(7, 3)), **double),
+        _layer("up4", *up, (256, 64), Flow(beside(8, 2)), **double),
+        _layer(
+            "final",
+            "Conv2d",
+            (128, out_channels),
+            Flow(beside(9, 1), ("upsampling ×2 (nearest)",)),
+            **whole,
+        ),
+    ]
+    return _Wanted(steps, Flow(10, ("tanh",)))
+
+
+def _pair_discriminator(in_channels: int) -> _Wanted:
+    block = {"kernel": "3×3", "stride": "2", "padding": "1"}
+    widths = [2 * in_channels, 64, 128, 256, 512]
+    both = Flow(Joined("axis 1", (Flow("image"), Flow("condition"))))
+    steps = [
+        _layer(
+            f"block {number}",
+            "Conv2d",
+            (widths[number - 1], widths[number]),
+            Flow(number - 1, _JUDGE) if number > 1 else both,
+            **block,
+        )
+        for number in range(1, 5)
+    ]
+    last = {"kernel": "1×1", "stride": "4", "padding": "0"}
+    steps.append(_layer("last layer", "Conv2d", (512, 1), Flow(4, _JUDGE), **last))
+    return _Wanted(steps, Flow(5))
+
+
+# --- What the network does ----------------------------------------------------------------------
+
+
+@dataclass
+class _Seen:
+    """What a network did.
+
+    Attributes:
+        steps: Its layers in the order in which they ran; the last one may have failed.
+        tensors: Its inputs by name, and `"output"` if there is one.
+        is_complete: Whether it ran to its end.
+        output: Where its output comes from, None if that is no tensor.
+        unused: Names of its layers that did not run.
+        entered: The block or operation that was to run next when an error came up, with where its
+            inputs come from.
+    """
+
+    steps: list[Step]
+    tensors: dict[str, Tensor]
+    is_complete: bool = False
+    output: Flow | None = None
+    unused: Sequence[str] = ()
+    entered: tuple[str, Flow] | None = None
+
+
+def _watch(network: nn.Module, channels: dict[str, int]) -> _Seen:
+    setting = Setting()
+    network.to(setting.dtype)
+    given = probes.inputs(1, [*channels.values()], setting)
+    tensors = dict(zip(channels, given, strict=True))
+    trace = FlowTrace(network, tensors)
+    try:
+        with trace:
+            output = network(*given)
+    except Exception:
+        entered = _entered(trace)
+        _shorten_names(trace.steps, network)
+        return _Seen(trace.steps, tensors, entered=entered)
+    _shorten_names(trace.steps, network)
+    if not isinstance(output, Tensor):
+        return _Seen(trace.steps, tensors, is_complete=True)
+    used = {id(parameter) for parameter in trace.parameters}
+    parameters = network.named_parameters()
+    unused = {name.split(".")[0] for name, parameter in parameters if id(parameter) not in used}
+    unused -= {step.name.split(".")[0] for step in trace.steps}
+    flow = trace.flow_of(output) or Flow("?")
+    return _Seen(trace.steps, tensors | {"output": output}, True, flow, sorted(unused))
+
+
+def _entered(trace: FlowTrace) -> tuple[str, Flow] | None:
+    """Return what was to run next, unless a layer failed or a layer of the block has run."""
+    if trace.steps and trace.steps[-1].y is None:
+        return None
+    if trace.failed:
+        return "", trace.failed
+    if not trace.open:
+        return None
+    name, _, flows = trace.open[0]
+    if not flows or any(f"{step.name}.".startswith(f"{name}.") for step in trace.steps):
+        return None
+    return name, flows[0] if len(flows) == 1 else Flow(Joined("axis 1", tuple(flows)))
+
+
+def _shorten_names(steps: list[Step], network: nn.Module) -> None:
+    """Shorten the paths of layers as far as they stay different: `down1.model.0` to `down1`."""
+    paths = {f"{name.rpartition('.')[0]}." for name, _ in network.named_parameters()}
+    paths |= {f"{step.name}." for step in steps}
+    for step in steps:
+        parts = step.name.split(".")
+        shorter = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        step.name = next(
+            name for name in shorter if sum(path.startswith(f"{name}.") for path in paths) == 1
+        )
+
+
+# --- Differences --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """One thing that differs.
+
+    Attributes:
+        sentence: It in words, with `{}` for the steps.
+        steps: The numbers of the steps that it concerns.
+        yours: What the network has.
+        asked: What is asked for instead.
+        where: The steps in words, if not just by their names.
+        remark: What the table says.
+        several: The sentence for several steps at once, if it is another.
+    """
+
+    sentence: str
+    steps: tuple[int, ...] = ()
+    yours: str = ""
+    asked: str = ""
+    where: str = ""
+    remark: str = ""
+    several: str = ""
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What is the same for networks that differ in their numbers of channels only."""
+        return self.sentence, str(self.steps), self.where, re.sub(r"\d+|s\b", "", self.yours)
+
+
+@dataclass
+class _Comparison:
+    """A network beside the one that is asked for."""
+
+    seen: _Seen
+    wanted: _Wanted
+    differences: list[_Difference] = field(default_factory=list)
+
+    @cached_property
+    def pairs(self) -> list[tuple[int | None, int | None]]:
+        """Numbers of steps that belong together; None where one has no partner."""
+        return _aligned(self.seen.steps, self.wanted.steps, self.seen.is_complete)
+
+    @cached_property
+    def number_of(self) -> dict[int, int]:
+        """The number of the step that stands for a wanted one."""
+        return {wanted: step for step, wanted in self.pairs if step and wanted}
+
+    @property
+    def after(self) -> int:
+        """The number that stands for the output, or for what was to run next."""
+        return len(self.seen.steps) + 1
+
+    def name(self, root: int | str) -> str:
+        """Return the name of a step or of an input."""
+        if root == self.after:
+            return "the output"
+        if isinstance(root, int):
+            name = self.seen.steps[root - 1].name
+            return f"step {root} (`{name}`)" if name else f"step {root}"
+        return f"`{root}`"
+
+    def find(self) -> list[_Difference]:
+        """Return what differs, layers first, then what happens between them."""
+        add = self.differences.append
+        missing = [wanted for step, wanted in self.pairs if not step and wanted]
+        if missing:
+            steps = [self.wanted.steps[number - 1] for number in missing]
+            layers = ", ".join(f"`{step.name}` ({_size(step)})" for step in steps)
+            count = "A layer is" if len(missing) == 1 else f"{len(missing)} layers are"
+            add(_Difference(f"{count} missing: {layers}."))
+        for number, place in self.pairs:
+            if number and not place:
+                size = _size(self.seen.steps[number - 1])
+                sentence = f"{{}}, {size}, is a layer too many."
+                add(_Difference(sentence, (number,), remark="not asked for"))
+        between: dict[int | str, dict[int, tuple[str, str]]] = {}
+        for number, place in self.pairs:
+            if number and place:
+                step, wanted = self.seen.steps[number - 1], self.wanted.steps[place - 1]
+                right = self._reads(number, step.reads, wanted.reads, step.x, between)
+                self._fields(number, step, wanted, right)
+        n_done = len(self.number_of) + len(missing)
+        if self.seen.output:
+            output = self.seen.tensors["output"]
+            self._reads(self.after, self.seen.output, self.wanted.output, output, between)
+        elif self.seen.entered and n_done < len(self.wanted.steps):
+            name, flow = self.seen.entered
+            following = self.wanted.steps[n_done]
+            where = f"step {self.after} (`{name or following.name}`)"
+            self._reads(self.after, flow, following.reads, None, {}, where)
+        self._between(between)
+        for name in self.seen.unused:
+            add(_Difference(f"`{name}` is made and never used."))
+        return self.differences
+
+    def _in_steps(self, flow: Flow) -> Flow:
+        """Return a wanted flow in numbers of the steps that there are, 0 for a missing one."""
+        if isinstance(flow.root, Joined):
+            parts = tuple(map(self._in_steps, flow.root.parts))
+            return Flow(Joined(flow.root.how, parts), flow.operations)
+        if isinstance(flow.root, int):
+            return Flow(self.number_of.get(flow.root, 0), flow.operations)
+        return flow
+
+    def _reads(
+        self,
+        number: int,
+        got: Flow | None,
+        asked: Flow | None,
+        x: Tensor | None,
+        between: dict[int | str, dict[int, tuple[str, str]]],
+        where: str = "",
+    ) -> bool:
+        """Compare what a step reads; return True if it reads what is asked for.
+
+        Args:
+            number: Number of the step.
+            got: Where its input comes from.
+            asked: Where it should come from.
+            x: Its input, None if it is not known.
+            between: Takes what is done on the way from each root to the step, and should be.
+            where: The step in words, if it is not among those that ran.
+        """
+        assert asked is not None
+        asked = self._in_steps(asked)
+        added = {step for step, wanted in self.pairs if step and not wanted}
+        if got is None or _roots(got) & {"?", *added} or 0 in _roots(asked):
+            return True  # unknown, or what follows from another difference
+        is_cut = any("detach" in word or "gradients" in word for word in _operations(got))
+        is_right = x is not None and not is_cut and _close(x, self._value(asked))
+        if not is_right and _tree(got) != _tree(asked):
+            self.differences.append(self._other_input(number, got, asked, where))
+            return False
+        if is_right:
+            got = asked
+        elif isinstance(asked.root, Joined) and got.operations == asked.operations:
+            got, asked = Flow(got.root), Flow(asked.root)
+        for (root, one), (_, other) in zip(got.paths(), asked.paths(), strict=True):
+            between.setdefault(root, {})[number] = (_list(one), _list(other))
+        return True
+
+    def _other_input(self, number: int, got: Flow, asked: Flow, where: str) -> _Difference:
+        """Return that a step reads something else than asked for."""
+        axes = {flow.root.how for flow in (got, asked) if isinstance(flow.root, Joined)}
+        yours, other = (self._words(flow, len(axes) > 1) for flow in (got, asked))
+        remark = "asked for: " + ", ".join(str(root) for root, _ in asked.paths())
+        several = ""
+        if isinstance(asked.root, Joined):
+            mine, parts = _tree(got), _tree(asked)[1:]
+            if mine == parts[0]:
+                several = "{} read what comes from below alone, without a skip connection."
+            elif isinstance(mine, tuple) and mine[1:] == parts[::-1]:
+                several = (
+                    "{} read the skip connection first. Asked for: what comes from below first."
+                )
+        sentence = "{} reads {yours}. Asked for: {asked}."
+        return _Difference(sentence, (number,), yours, other, where, remark, several)
+
+    def _value(self, flow: Flow) -> Tensor | None:
+        """Return what a flow gives, None if it cannot be computed."""
+        if isinstance(flow.root, Joined):
+            parts = [self._value(part) for part in flow.root.parts]
+            if any(part is None for part in parts):
+                return None
+            try:
+                value = torch.cat([part for part in parts if part is not None], dim=1)
+            except RuntimeError:
+                return None
+        elif isinstance(flow.root, int):
+            output = self.seen.steps[flow.root - 1].y
+            if output is None:
+                return None
+            value = output
+        else:
+            value = self.seen.tensors[flow.root]
+        for operation in flow.operations:
+            value = _OPERATIONS[operation](value)
+        return value
+
+    def _fields(self, number: int, step: Step, wanted: Step, reads_right: bool) -> None:
+        """Compare the sizes of a layer."""
+        asked = _USUAL | wanted.fields
+        keys = [key for key, value in step.fields.items() if asked.get(key, value) != value]
+        if step.y is not None or not reads_right:  # else it follows from another difference
+            keys = [key for key in keys if key != "input channels"]
+        yours, other = _sizes(step.fields, keys), _sizes(asked, keys)
+        if step.kind != wanted.kind:
+            yours, other = _size(step), _size(wanted)
+        if yours:
+            sentence = "{} has {yours}. Asked for: {asked}."
+            remark = f"asked for: {other}"
+            self.differences.append(_Difference(sentence, (number,), yours, other, remark=remark))
+        if not step.is_registered:
+            sentence = "The weights of {} do not belong to the network: no optimizer trains them."
+            remark = "weights not in the network"
+            self.differences.append(_Difference(sentence, (number,), remark=remark))
+
+    def _between(self, between: dict[int | str, dict[int, tuple[str, str]]]) -> None:
+        """Add what differs between the steps, each once if it is so on all ways from a step."""
+        for root, ways in between.items():
+            wrong = {target: way for target, way in ways.items() if way[0] != way[1]}
+            steps = (root,) if isinstance(root, int) else ()
+            if len(wrong) == len(ways) and len({*wrong.values()}) == 1:
+                sentence = "After {}: {yours}. Asked for: {asked}."
+                where = "" if steps else self.name(root)
+                ((yours, asked),) = {*wrong.values()}
+                remark = f"then {yours}"
+                self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
+                continue
+            for target, (yours, asked) in wrong.items():
+                sentence = "From {}: {yours}. Asked for: {asked}."
+                where = f"{self.name(root)} to {self.name(target)}"
+                remark = f"then {yours}"
+                self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
+
+    def _words(self, flow: Flow, with_axis: bool) -> str:
+        """Return what is read, in words."""
+        if not isinstance(flow.root, Joined):
+            return f"{self.name(flow.root)} alone"
+        how = flow.root.how
+        parts = [self._words(part, with_axis).removesuffix(" alone") for part in flow.root.parts]
+        if not how.startswith("axis"):
+            return f"the {how} of " + " and ".join(parts)
+        along = f", along {how}{' (the channels)' if how == 'axis 1' else ''}"
+        return ", then ".join(parts) + (along if with_axis else "")
+
+
+def _aligned(
+    steps: list[Step], wanted: list[Step], is_complete: bool
+) -> list[tuple[int | None, int | None]]:
+    """Return pairs of numbers of steps that belong together; None where one has no partner.
+
+    The pairs cost least: nothing for equal layers, 1 for each layer without a partner.
+
+    Args:
+        steps: The steps that there are.
+        wanted: Those that are asked for.
+        is_complete: Whether all steps ran; if not, the last ones that are asked for are left out.
+    """
+    n, m = len(steps), len(wanted)
+    costs = [[float(i + j) for j in range(m + 1)] for i in range(n + 1)]
+    for i in range(1, n + 1):
+        for j in range(1, m + 1):
+            together = costs[i - 1][j - 1] + _unlike(steps[i - 1], wanted[j - 1])
+            costs[i][j] = min(together, costs[i - 1][j] + 1, costs[i][j - 1] + 1)
+    i, j = n, m if is_complete else min(range(m + 1), key=lambda j: costs[n][j])
+    pairs: list[tuple[int | None, int | None]] = []
+    while i or j:
+        if i and j and costs[i][j] == costs[i - 1][j - 1] + _unlike(steps[i - 1], wanted[j - 1]):
+            pairs.append((i, j))
+            i, j = i - 1, j - 1
+        elif i and costs[i][j] == costs[i - 1][j] + 1:
+            pairs.append((i, None))
+            i -= 1
+        else:
+            pairs.append((None, j))
+            j -= 1
+    return pairs[::-1]
+
+
+def _unlike(step: Step, wanted: Step) -> float:
+    """Return 0 for two layers of the same size, more for others."""
+    keys = ("input channels", "output channels", "kernel", "stride")
+    unlike = sum(step.fields.get(key) != wanted.fields.get(key) for key in keys)
+    return 0.375 * unlike + 0.75 * (step.kind != wanted.kind)
+
+
+def _close(x: Tensor, y: Tensor | None) -> bool:
+    return y is not None and x.shape == y.shape and torch.allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
+def _roots(flow: Flow) -> set[int | str]:
+    return {root for root, _ in flow.paths()}
+
+
+def _operations(flow: Flow) -> set[str]:
+    return {operation for _, operations in flow.paths() for operation in operations}
+
+
+def _tree(flow: Flow) -> Any:
+    """Return what a flow reads and how it is joined, whatever happens on the way."""
+    if isinstance(flow.root, Joined):
+        return (flow.root.how, *map(_tree, flow.root.parts))
+    return flow.root
+
+
+# --- Words --------------------------------------------------------------------------------------
+
+_USUAL = {
+    "bias": "yes",
+    "dilation": "1",
+    "groups": "1",
+    "output_padding": "0",
+    "weights": "its own",
+    "gradients": "recorded",
+}
+_SIZES = {
+    "bias": {"yes": "a bias", "no": "no bias"},
+    "weights": {
+        "its own": "plain weights",
+        "spectrally normalised": "spectrally normalised weights",
+        "computed from others": "weights that are computed from others",
+    },
+    "gradients": {"recorded": "gradients recorded", "switched off": "gradients switched off"},
+}
+
+
+def _sizes(fields: dict[str, str], keys: list[str]) -> str:
+    words = []
+    for key in keys:
+        value = fields[key]
+        if "channels" in key:
+            words.append(f"{value} {key if value != '1' else key[:-1]}")
+        else:
+            words.append(_SIZES.get(key, {}).get(value) or f"{key.replace('_', ' ')} {value}")
+    return ", ".join(words)
+
+
+def _size(step: Step) -> str:
+    fields = step.fields
+    kernel = f", {fields['kernel']}" if "kernel" in fields else ""
+    return f"{step.kind} {fields['input channels']}→{fields['output channels']}{kernel}"
+
+
+def _list(operations: Sequence[str]) -> str:
+    return ", ".join(operations) or "nothing"
+
+
+def _explanation(
+    cases: Sequence[tuple[str, Any, dict[str, int], dict[str, int], _Wanted]],
+) -> Explanation | None:
+    """Return what differs in the first case, and in the others what does not in the first.
+
+    Args:
+        cases: Words, the student's class, its arguments, the channels of each input by name, and
+            what is asked for.
+    """
+    sentences: list[str] = []
+    known: set[tuple[str, ...]] = set()
+    table: TableRecord | None = None
+    for words, answer, options, channels, wanted in cases:
+        try:
+            network = answer(**options)
+        except Exception:  # Python's own message tells why
+            continue
+        if not isinstance(network, nn.Module):
+            return None
+        comparison = _Comparison(_watch(network, channels), wanted)
+        differences = comparison.find()
+        new = [d for d in differences if d.kind not in known]
+        known |= {d.kind for d in differences}
+        sentences += [_after(words, text) for text in _sentences(new, comparison)]
+        if new and table is None:
+            table = _table(comparison, new)
+    if not sentences:
+        return None
+    notes = [["wrong", text] for text in sentences[:_MOST]]
+    if len(sentences) > _MOST:
+        notes.append(["also", f"{len(sentences) - _MOST} more: see the table below."])
+    return Explanation(notes=notes, items=_ITEMS, alone=False, table=table)
+
+
+def _after(words: str, sentence: str) -> str:
+    return f"{words}: {sentence[0].lower()}{sentence[1:]}" if words else sentence
+
+
+def _sentences(differences: list[_Difference], comparison: _Comparison) -> list[str]:
+    """Return a sentence for each difference, one for those that only differ in the step."""
+    merged: dict[tuple[str, ...], list[_Difference]] = {}
+    for one in differences:
+        is_one_of_several = sum(one.several == other.several for other in differences) > 1
+        key = (one.sentence, one.yours, one.asked, one.where)
+        merged.setdefault((one.several,) if one.several and is_one_of_several else key, []).append(
+            one
+        )
+    sentences = []
+    for group in merged.values():
+        first = group[0]
+        steps = [number for one in group for number in one.steps]
+        sentence = first.sentence
+        if len(group) > 1:
+            sentence = first.several or sentence.replace(" has ", " have ")
+        where = first.where if first.where and len(group) == 1 else _steps(steps, comparison)
+        text = sentence.format(where, yours=first.yours, asked=first.asked)
+        sentences.append(text[0].upper() + text[1:])
+    return sentences
+
+
+def _steps(numbers: list[int], comparison: _Comparison) -> str:
+    if len(numbers) == 1:
+        return comparison.name(numbers[0])
+    if len(numbers) > 2 and numbers == [*range(numbers[0], numbers[-1] + 1)]:
+        return f"steps {numbers[0]} to {numbers[-1]}"
+    return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}" if numbers else ""
+
+
+def _table(comparison: _Comparison, differences: list[_Difference]) -> TableRecord:
+    """Return all steps, each with a remark where it differs from what is asked for."""
+    remarks: dict[int, list[str]] = {}
+    for one in differences:
+        for number in one.steps:
+            remarks.setdefault(number, []).append(one.remark)
+    rows = []
+    for number, step in enumerate(comparison.seen.steps, 1):
+        name = f"{step.name}: " if step.name else ""
+        stopped = "stopped here" if step.y is None else str(tuple(step.y.shape))
+        rows.append([f"{number:2}", f"{name}{_size(step)}", _reads(step.reads), stopped])
+    if comparison.seen.entered:
+        name, flow = comparison.seen.entered
+        rows.append([f"{comparison.after:2}", name, _reads(flow), "stopped here"])
+    for number, row in enumerate(rows, 1):
+        row.append("; ".join(remarks.get(number, ())))
+    header = ["step", "layer", "reads", "output", ""]
+    return TableRecord(name="layers", header=header, rows=rows, note="")
+
+
+def _reads(flow: Flow | None) -> str:
+    return ", ".join(str(root) for root, _ in flow.paths()) if flow else ""

@@ -1,0 +1,116 @@
+"""What a student reads of a network that differs from the one that is asked for."""
+
+import pytest
+from checking import judge, load, solutions
+
+LAST = "nn.Conv2d(512, 1, kernel_size=1, stride=4)"
+CAT = "torch.cat((image, condition), dim=1)"
+
+
+def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
+    """Return the sentences that name what is wrong with an edited solution."""
+    source = solutions()[exercise].source
+    for old, new in edits:
+        assert old in source
+        source = source.replace(old, new)
+    report = judge(exercise, load(exercise, source))
+    assert report.status in ("wrong", "partly")
+    return [text for word, text in report.notes if word == "wrong"]
+
+
+@pytest.mark.parametrize(
+    ("edits", "sentences"),
+    [
+        (
+            [(LAST, LAST[:-1] + ", bias=False)")],
+            ["Step 5 (`layers.4`) has no bias. Asked for: a bias."],
+        ),
+        (
+            [(LAST, f"nn.utils.spectral_norm({LAST})")],
+            ["Step 5 (`layers.4`) has spectrally normalised weights. Asked for: plain weights."],
+        ),
+        (
+            [(CAT, "torch.cat((condition, image), dim=1)"), (f"{LAST},", f"{LAST}, nn.Sigmoid()")],
+            [
+                "Step 1 (`layers.0`) reads `condition`, then `image`. "
+                "Asked for: `image`, then `condition`.",
+                "After step 5 (`layers.4`): sigmoid. Asked for: nothing.",
+            ],
+        ),
+        (
+            [(CAT, "torch.cat((image, condition), dim=0)"), ("2 * in_channels", "in_channels")],
+            [
+                "Step 1 (`layers.0`) reads `image`, then `condition`, along axis 0. "
+                "Asked for: `image`, then `condition`, along axis 1 (the channels).",
+            ],
+        ),
+        (
+            [("            discriminator_block(128, 256),\n", ""), ("(256, 512)", "(128, 512)")],
+            ["A layer is missing: `block 3` (Conv2d 128→256, 3×3)."],
+        ),
+        (
+            [("2 * in_channels", "2")],
+            [
+                "With in_channels=2: step 1 (`layers.0`) has 2 input channels. "
+                "Asked for: 4 input channels."
+            ],
+        ),
+        (
+            [("super().__init__()", "super().__init__(); self.extra = nn.Linear(2, 2)")],
+            ["`extra` is made and never used."],
+        ),
+    ],
+)
+def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> None:
+    assert wrong("discriminator", *edits) == sentences
+
+
+@pytest.mark.parametrize(
+    ("edits", "sentences"),
+    [
+        (
+            [("self.final(u4, d1)", "self.final(u4)")],
+            [
+                "Step 10 (`final`) reads step 9 (`up4`) alone. "
+                "Asked for: step 9 (`up4`), then step 1 (`down1`)."
+            ],
+        ),
+        (
+            [("self.up1(d5)", "self.up1(d5, d4)")],
+            [
+                "Step 6 (`up1`) reads step 5 (`down5`), then step 4 (`down4`). "
+                "Asked for: step 5 (`down5`) alone."
+            ],
+        ),
+        (
+            [("UNetUp(256, 64)", "UNetUp(192, 64)")],
+            ["Step 9 (`up4`) has 192 input channels. Asked for: 256 input channels."],
+        ),
+        (
+            [("(u2, d3)", "(u2, d3.detach())"), ("FinalLayer(128, out_", "FinalLayer(128, in_")],
+            [
+                "From step 3 (`down3`) to step 8 (`up3`): instance normalisation, leaky ReLU 0.2, "
+                "detach. Asked for: instance normalisation, leaky ReLU 0.2.",
+                "With in_channels=2 and out_channels=3: step 10 (`final`) has 2 output channels. "
+                "Asked for: 3 output channels.",
+            ],
+        ),
+    ],
+)
+def test_a_generator(edits: list[tuple[str, str]], sentences: list[str]) -> None:
+    assert wrong("generator-unet", *edits) == sentences
+
+
+def test_layers_of_the_student_that_compute_the_same_are_not_blamed() -> None:
+    own = (
+        "def discriminator_block(a, b):\n"
+        "    class Block(nn.Conv2d):\n"
+        "        def forward(self, x):\n"
+        "            x = super().forward(x)\n"
+        "            return torch.where(x > 0, x, x / 5)\n"
+        "    return Block(a, b, 3, 2, 1)\n\n\n"
+    )
+    edits = (("class Discriminator", own + "class Discriminator"), ("stride=4", "stride=3"))
+    assert wrong("discriminator", *edits) == [
+        "Step 5 (`layers.4`) has stride 3. Asked for: stride 4."
+    ]
