@@ -1,17 +1,24 @@
 """The clinic: its stored cases, how they are shown, and the programs that made them."""
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+from checking import load
+from torch.nn import functional as F
 
 from labhelpers import clinic
 from labhelpers.checks import verdict
+from labhelpers.checks.probes.mends import FUNCTION_OF
+from labhelpers.checks.runner import run_cases
 from labhelpers.data import IXIDataset
 from labhelpers.instructor.experiments import small
-from labhelpers.instructor.experiments.clinic import PARTS, PLANS, faulty_part, write_case
+from labhelpers.instructor.experiments.clinic import PLANS, fault_of, faulty_part, write_case
 from labhelpers.instructor.experiments.small import Plan
 
 NAMES = [
@@ -76,12 +83,16 @@ def test_every_case_can_be_trained_again_with_the_faulty_function_of_its_cell(
     outcomes = {}
     for letter in ("healthy", *clinic.CASES[method]):
         parts = {} if letter == "healthy" else faulty_part(method, letter)
-        assert set(parts) <= set(PARTS.values())
+        assert set(parts) <= set(FUNCTION_OF.values())
         torch.manual_seed(0)
         history, slices = train(TINY, people(12), **parts)
         outcomes[letter] = history
         write_case(letter, method, history, slices, tmp_path)
-        stored = pd.DataFrame(json.loads((tmp_path / f"{letter}.json").read_text()))
+        stored = json.loads((tmp_path / f"{letter}.json").read_text())
+        if letter != "healthy":
+            fault = clinic.digest(letter, fault_of(method, letter))
+            assert stored.pop("fault") == fault == clinic.digest_of_case(letter)
+        stored = pd.DataFrame(stored)
         assert stored["test error"].iloc[-1] == pytest.approx(history["validation"].iloc[-1], 1e-2)
     for letter, history in outcomes.items():
         assert letter == "healthy" or not history.equals(outcomes["healthy"])
@@ -100,3 +111,173 @@ def test_the_parts_of_a_training_do_their_job() -> None:
     ]
     double, half = (lambda x: 2 * x), (lambda x: x / 2)
     assert small.cycle_loss(double, half, *torch.rand(2, 1, 1, 4, 4)) == 0
+
+
+# What a student reads. Each of these answers once got a text that was wrong or said nothing.
+
+MISTAKEN_CODE = ("TypeError", "KeyError", "T1 and T2", "code", "stopped")
+
+
+@cache
+def right_answer(method: str) -> dict[str, Any]:
+    return load(f"clinic-{method}")()
+
+
+def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
+    """Return the report on the model answer with a change."""
+    exercise, right = f"clinic-{method}", right_answer(method)
+    numbers = verdict.read_json(verdict.VISIBLE_FILE)[exercise]
+    return verdict.judge(run_cases(exercise, lambda: change(dict(right))), numbers).text
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "told"),
+    [
+        (
+            "cgan",
+            lambda c: c | {"A": (c["A"][0], c["C"][1]), "C": (c["C"][0], c["A"][1])},
+            ["case A    It does the job of `split`", "case C    It does the job of `black_frame`"],
+        ),
+        (
+            "cgan",
+            lambda c: c | {"A": ("compared with another person", c["A"][1])},
+            ["case A    This training had another fault", "[ok] The function beside each name"],
+        ),
+        (
+            "cyclegan",
+            lambda c: c | {"E": ("labels exchanged", c["E"][1])},
+            ["case E    This training had another fault", "[ok] The function beside each name"],
+        ),
+        (
+            "cgan",
+            lambda c: {letter: c[letter] for letter in "AB"},
+            ["case B    right", "case C    Nothing stands under 'C'. Keys of the dictionary: 'A'"],
+        ),
+        (
+            "cgan",
+            lambda c: {letter.lower(): entry for letter, entry in c.items()},
+            ["case A    Nothing stands under 'A'. Keys of the dictionary: 'a', 'b', 'c', 'd'."],
+        ),
+        (
+            "cyclegan",
+            lambda c: list(c.values()),
+            ["case E    What was returned is an object of the type list of 3, not a dictionary"],
+        ),
+        (
+            "cgan",
+            lambda c: c | {"B": c["B"][::-1], "C": c["C"][0], "D": ("label exchanged", c["D"][1])},
+            [
+                "case A    right",
+                "case B    The name comes first: in its place stands an object of the type",
+                "case C    Under 'C' stands an object of the type str, not a pair",
+                "case D    'label exchanged' is not in the list of names.",
+            ],
+        ),
+        (
+            "cyclegan",
+            lambda c: c | {"F": ("contrast inverted", "scaled")},
+            ["case F    Beside the name stands an object of the type str, not a function."],
+        ),
+    ],
+)
+def test_a_wrong_answer_is_told_case_by_case_what_is_wrong_with_it(
+    method: str, change: Callable[[dict[str, Any]], Any], told: list[str]
+) -> None:
+    text = " ".join(report_of(method, change).split())
+    for sentence in told:
+        assert " ".join(sentence.split()) in text
+    assert not any(word in text for word in MISTAKEN_CODE)
+
+
+def frame(t1, t2, width=2, moved=0, cut=True):
+    inside = slice(width, -width)
+    t2 = F.pad(t2.roll(moved, -1)[..., inside, inside], [width] * 4, value=-1.0) if cut else t2
+    return F.pad(t1[..., inside, inside], [width] * 4, value=-1.0), t2
+
+
+def step(
+    g,
+    d,
+    optimizers,
+    t1,
+    t2,
+    judge,
+    weight,
+    cut=lambda x: x.detach(),
+    clears=(True, True),
+    label=1.0,
+    late=False,
+):
+    fake = g(t1)
+    logits = d(fake, t1)
+    adversarial = F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+    if clears[0]:
+        optimizers[0].zero_grad()
+    (weight * adversarial + F.l1_loss(fake, t2)).backward(retain_graph=True)
+    if late:
+        optimizers[0].step()
+        fake = g(t1)
+    if clears[1]:
+        optimizers[1].zero_grad()
+    judge(d(t2, t1), d(cut(fake), t1)).backward()
+    if not late:
+        optimizers[0].step()
+    optimizers[1].step()
+
+
+def smooth(real, fake):
+    return 0.5 * (
+        F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
+        + F.binary_cross_entropy_with_logits(fake, torch.full_like(fake, 0.1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "letter", "function", "told"),
+    [
+        ("cgan", "A", lambda a, b, w=2: frame(a, b, w, moved=3), "T2-w slices are moved by 3"),
+        ("cgan", "A", lambda a, b, w=2: frame(a, b, w, cut=False), "T2-w slices get no frame"),
+        ("cgan", "A", lambda a, b, w=2: frame(a, b), "a frame of 2 voxels for a `width` of 3"),
+        ("cgan", "A", lambda a, b, w=2: frame(a, b, w)[0], "It returns a Tensor where two slices"),
+        ("cgan", "B", smooth, "2 on true slices and of -1 on generated ones it gives 0.370"),
+        ("cgan", "B", lambda r, f: F.softplus(f).mean(), "True slices do not count"),
+        ("cgan", "B", lambda r, f: (r - f).mean().item(), "a number without a gradient"),
+        ("cgan", "C", lambda s, n: (s[:-1], s[-1:]), "1 are in the test part"),
+        ("cgan", "C", lambda s, n: (s, s[:n]), "3 are in both parts"),
+        ("cgan", "C", lambda s, n: (s[n:-n], s[:n]), "3 are in neither part"),
+        ("cgan", "D", lambda *a: step(*a, cut=lambda x: x), "still follows the discriminator's"),
+        ("cgan", "D", lambda *a: step(*a, label=0.0), "its own loss asks for label 0"),
+        ("cgan", "D", lambda *a: step(*a, late=True), "the generator after its update"),
+        ("cgan", "D", lambda *a: step(*a, clears=(False, True)), "step before is not cleared"),
+        ("cgan", "D", lambda *a: step(*a, clears=(True, False)), "loss left in it"),
+        ("cyclegan", "E", lambda o, loss: None, "The weights do not move"),
+        ("cyclegan", "E", lambda o, loss: (loss.backward(), o.step()), "left behind count, too"),
+        ("cyclegan", "F", lambda x: x / x.max(), "In slice 1 of 4 the darkest voxel becomes"),
+        ("cyclegan", "F", lambda x: x.flatten(1), "not return slices of the shape that came in"),
+        (
+            "cyclegan",
+            "G",
+            lambda g, h, x, y: F.l1_loss(h(g(x)), x),
+            "of the T2-w slices is missing",
+        ),
+        (
+            "cyclegan",
+            "G",
+            lambda g, h, x, y: F.l1_loss(h(g(x)), x) + F.l1_loss(g(x), y),
+            "still compares T2-w slices with those of another person",
+        ),
+        (
+            "cyclegan",
+            "G",
+            lambda g, h, x, y: F.l1_loss(g(h(x)), x) + F.l1_loss(h(g(y)), y),
+            "the generator of the other direction first",
+        ),
+        ("cyclegan", "G", lambda g, h, x, y: 0 * g(x).sum() + 1, "undo each other it gives 1.000"),
+    ],
+)
+def test_a_wrong_mend_is_told_by_what_the_function_does(
+    method: str, letter: str, function: Callable[..., Any], told: str
+) -> None:
+    text = " ".join(report_of(method, lambda c: c | {letter: (c[letter][0], function)}).split())
+    assert told in text
+    assert "[ok] The fault that is named" in text and "[no] The function beside" in text

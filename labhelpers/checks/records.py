@@ -193,9 +193,12 @@ class ItemTexts(_ItemTexts, total=False):
         weight: Its part of the points, relative to the other items.
         likely: The likely cause if it fails.
         needs: Items without which this one has no meaning; may be absent.
+        each: True if the report tells of all cases, and not only of the first that fails: then
+            what is observed is a list that begins with a sentence for the reader. May be absent.
     """
 
     needs: list[str]
+    each: bool
 
 
 def read_record(value: object) -> Record:

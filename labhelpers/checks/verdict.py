@@ -149,8 +149,12 @@ def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone:
     label = best.case_to_explain(name)
     if label is None or alone:
         failed = not all(best.passes(name, label) for label in best.expected[name])
-        is_open = failed or best.credit(name) == 0
+        counts = all(best.counts(name, label) for label in best.expected[name])
+        is_open = failed or not counts
         return Item(name, texts["checks"], "open" if is_open else "right")
+    if quotes_values and texts.get("each"):
+        details = [(label, _case_in_words(name, label, best)) for label in best.expected[name]]
+        return Item(name, texts["checks"], "wrong", details)
     details = []
     if quotes_values:
         expected, got = first_difference(
@@ -160,6 +164,13 @@ def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone:
     if likely:
         details.append(("likely", texts["likely"]))
     return Item(name, texts["checks"], "wrong", details)
+
+
+def _case_in_words(name: str, label: str, best: Comparison) -> str:
+    if best.passes(name, label):
+        return "right"
+    observed = best.observed(name, label)
+    return observed[0] if isinstance(observed, list) and observed else "not judged"
 
 
 def _first_layer_that_differs(best: Comparison, numbers: Numbers) -> Table | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -14,26 +16,27 @@ from torch import Tensor
 
 from labhelpers import plots
 
-__all__ = ["CASES", "FAULTS", "load_case", "show_case"]
+__all__ = ["CASES", "FAULTS", "digest", "digest_of_case", "load_case", "show_case"]
 
 #: The cases of each method; `healthy` is a training without a fault, by the same program.
 CASES = {"cgan": ("A", "B", "C", "D"), "cyclegan": ("E", "F", "G")}
 
-#: The names of the faults, in alphabetical order. There are more of them than cases.
-FAULTS = (
-    "always the same T2-w slice",
-    "compared with another person",
-    "contrast inverted",
-    "discriminator is blind",
-    "discriminator never learns",
-    "generated slices not detached",
-    "labels exchanged",
-    "pairs mixed up",
-    "T2-w slices shifted",
-    "test subjects in the training set",
-)
+#: The names of the faults, in alphabetical order, and what each means. There are more than cases.
+FAULTS = {
+    "always the same T2-w slice": "every batch holds one and the same T2-w slice",
+    "compared with another person": "a slice is compared with that of somebody else on its return",
+    "contrast inverted": "black and white of the T2-w slices are exchanged before the training",
+    "discriminator is blind": "it does not see the slice that it judges",
+    "discriminator never learns": "its weights stay what they were before the training",
+    "generated slices not detached": "the discriminator's loss changes the generator, too",
+    "labels exchanged": "the discriminator learns to call true slices generated, and the reverse",
+    "pairs mixed up": "in the training a T1-w slice has the T2-w slice of another person beside it",
+    "T2-w slices shifted": "in the training the T2-w slices lie some voxels beside the T1-w slices",
+    "test subjects in the training set": "the network learns from people whom it is tested on",
+}
 
 _FOLDER = Path(__file__).parent
+_NAMES = {"cgan": "cGAN", "cyclegan": "CycleGAN"}
 _SIZE = 64  # voxels along each side of a slice
 _ROWS = ("real_t1", "fake_t2", "real_t2")
 
@@ -52,7 +55,7 @@ def show_case(name: str) -> None:
     method = _method(name)
     history, slices = load_case(name)
     healthy = None if name.startswith("healthy") else load_case(f"healthy {method}")[0]
-    title = f"{name[0].upper()}{name[1:]}" if healthy is None else f"Case {name}"
+    title = f"Healthy {_NAMES[method]}" if healthy is None else f"Case {name}"
     n_discriminators = 1 if method == "cgan" else 2
     display(
         plots.case_curves(
@@ -79,12 +82,32 @@ def load_case(name: str) -> tuple[pd.DataFrame, dict[str, Tensor]]:
     Raises:
         ValueError: If there is no such case.
     """
-    _method(name)
-    path = _FOLDER / name.replace(" ", "-")
-    curves = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    sheet = torch.from_numpy(imread(path.with_suffix(".png")).copy()) * 2 - 1  # 0 to 1 before
+    curves = _read(name)
+    curves.pop("fault", None)
+    sheet = (
+        torch.from_numpy(imread(_path(name).with_suffix(".png")).copy()) * 2 - 1
+    )  # 0 to 1 before
     rows = sheet.reshape(len(_ROWS), _SIZE, -1, _SIZE).permute(0, 2, 1, 3).unsqueeze(2)
     return pd.DataFrame(curves).set_index("epoch"), dict(zip(_ROWS, rows, strict=True))
+
+
+def digest(letter: str, fault: str) -> str:
+    """Return the name of the fault of a case in a form that can be compared, but not read."""
+    return hashlib.sha256(f"{letter}: {fault}".encode()).hexdigest()[:8]
+
+
+def digest_of_case(letter: str) -> str:
+    """Return what `digest` gives for the right diagnosis of a case."""
+    return _read(letter)["fault"]
+
+
+def _read(name: str) -> dict[str, Any]:
+    _method(name)
+    return json.loads(_path(name).with_suffix(".json").read_text(encoding="utf-8"))
+
+
+def _path(name: str) -> Path:
+    return _FOLDER / name.replace(" ", "-")
 
 
 def _method(name: str) -> str:

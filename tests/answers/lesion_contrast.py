@@ -246,3 +246,62 @@ def lesion_contrast(images, lesion_masks, surround_masks):
 # %% wrong: boolean masks subtracted, which PyTorch refuses
 def lesion_contrast(images, lesion_masks, surround_masks):
     return (images * (lesion_masks - surround_masks)).sum((1, 2, 3)) / lesion_masks.sum((1, 2, 3))
+
+
+# %% wrong: no parentheses -> parentheses-forgotten
+def lesion_contrast(images, lesion_masks, surround_masks):
+    a = (images * lesion_masks).sum((1, 2, 3))
+    s = (images * surround_masks).sum((1, 2, 3))
+    return a - s / lesion_masks.sum((1, 2, 3)) - surround_masks.sum((1, 2, 3))
+
+
+# %% wrong: range to one less -> last-slice-left-out
+def lesion_contrast(images, lesion_masks, surround_masks):
+    out = torch.zeros(len(images))
+    for n in range(len(images) - 1):
+        out[n] = images[n][lesion_masks[n]].mean() - images[n][surround_masks[n]].mean()
+    return out
+
+
+# %% wrong: sums over the batch -> sums-over-other-axes
+def lesion_contrast(images, lesion_masks, surround_masks):
+    a = (images * lesion_masks).sum((0, 1, 2)) / lesion_masks.sum((0, 1, 2))
+    s = (images * surround_masks).sum((0, 1, 2)) / surround_masks.sum((0, 1, 2))
+    return a - s
+
+
+# %% wrong: rows first -> mean-of-the-means-of-rows
+def lesion_contrast(images, lesion_masks, surround_masks):
+    a = (images * lesion_masks).sum(3) / lesion_masks.sum(3).clamp(min=1)
+    s = (images * surround_masks).sum(3) / surround_masks.sum(3).clamp(min=1)
+    a = a.sum((1, 2)) / lesion_masks.any(3).sum((1, 2))
+    s = s.sum((1, 2)) / surround_masks.any(3).sum((1, 2))
+    return a - s
+
+
+# %% wrong: a hundredth added -> number-added-to-the-divisor
+def lesion_contrast(images, lesion_masks, surround_masks):
+    eps = 1e-2
+    a = (images * lesion_masks).sum((1, 2, 3)) / (lesion_masks.sum((1, 2, 3)) + eps)
+    s = (images * surround_masks).sum((1, 2, 3)) / (surround_masks.sum((1, 2, 3)) + eps)
+    return a - s
+
+
+# %% wrong: mean, then divided -> divided-twice
+def lesion_contrast(images, lesion_masks, surround_masks):
+    a = (images * lesion_masks).mean((1, 2, 3)) / lesion_masks.sum((1, 2, 3))
+    s = (images * surround_masks).mean((1, 2, 3)) / surround_masks.sum((1, 2, 3))
+    return a - s
+
+
+# %% wrong: voxels of the other mask -> divisors-exchanged
+def lesion_contrast(images, lesion_masks, surround_masks):
+    a = (images * lesion_masks).sum((1, 2, 3)) / surround_masks.sum((1, 2, 3))
+    s = (images * surround_masks).sum((1, 2, 3)) / lesion_masks.sum((1, 2, 3))
+    return a - s
+
+
+# %% wrong: one weight for both -> one-divisor-for-both
+def lesion_contrast(images, lesion_masks, surround_masks):
+    w = lesion_masks.float() - surround_masks.float()
+    return (images * w).sum((1, 2, 3)) / (lesion_masks | surround_masks).sum((1, 2, 3))

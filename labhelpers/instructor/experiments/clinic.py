@@ -11,27 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from labhelpers.clinic import CASES
+from labhelpers.checks.probes.mends import FUNCTION_OF
+from labhelpers.clinic import CASES, digest
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.small import Plan, train_pairs, train_unpaired
 from labhelpers.instructor.sources import read_solutions, run_source
 from labhelpers.session import seed_everything
 
-__all__ = ["PARTS", "PLANS", "faulty_part", "train_case", "write_all", "write_case"]
+__all__ = ["PLANS", "fault_of", "faulty_part", "train_case", "write_all", "write_case"]
 
 FOLDER = Path(__file__).parents[2] / "clinic"
-
-#: The function of the exercise's cell that has each fault.
-PARTS = {
-    "compared with another person": "cycle_loss",
-    "contrast inverted": "scaled",
-    "discriminator never learns": "update",
-    "generated slices not detached": "step_on_batch",
-    "labels exchanged": "discriminator_loss",
-    "T2-w slices shifted": "black_frame",
-    "test subjects in the training set": "split",
-}
 
 PLANS = {
     "cgan": Plan(num_epoch=18, n_train=48),
@@ -63,10 +53,19 @@ def faulty_part(method: str, letter: str) -> dict[str, Any]:
         method: `cgan` or `cyclegan`.
         letter: The case.
     """
+    names = _names(method)
+    part = FUNCTION_OF[names[f"clinic_{method}"]()[letter][0]]
+    return {part: names[part]}
+
+
+def fault_of(method: str, letter: str) -> str:
+    """Return the name of the fault of a case, as the solution has it."""
+    return _names(method)[f"clinic_{method}"]()[letter][0]
+
+
+def _names(method: str) -> dict[str, Any]:
     solution = read_solutions()[f"clinic-{method}"]
-    names = run_source(solution.source, solution.preamble, solution.id)
-    fault, _ = names[f"clinic_{method}"]()[letter]
-    return {PARTS[fault]: names[PARTS[fault]]}
+    return run_source(solution.source, solution.preamble, solution.id)
 
 
 def train_case(
@@ -86,7 +85,11 @@ def train_case(
 
 
 def write_case(
-    name: str, method: str, history: pd.DataFrame, slices: dict[str, Tensor], folder: Path = FOLDER
+    name: str,
+    method: str,
+    history: pd.DataFrame,
+    slices: dict[str, Tensor],
+    folder: Path = FOLDER,
 ) -> None:
     """Write the curves and the slices of a case to a JSON and a PNG file.
 
@@ -99,7 +102,10 @@ def write_case(
     """
     path = folder / name.replace(" ", "-")
     curves = history[list(_CURVES[method])].rename(columns=_CURVES[method]).round(4)
-    lines = [
+    lines = (
+        [] if name.startswith("healthy") else [f'"fault": "{digest(name, fault_of(method, name))}"']
+    )
+    lines += [
         f"{json.dumps(column)}: {json.dumps(values)}"
         for column, values in curves.reset_index().to_dict("list").items()
     ]
