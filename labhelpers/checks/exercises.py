@@ -9,6 +9,7 @@ from typing import Any
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
+from labhelpers.checks.explanations import losses as explained_losses
 from labhelpers.checks.explanations import networks as explained_networks
 from labhelpers.checks.probes import audit, clinic, data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Explanation, Observed, Run
@@ -108,12 +109,27 @@ _IN_TEACHING_ORDER = [
         networks.discriminator,
         explain=explained_networks.discriminator,
     ),
-    Exercise("cgan-generator-loss", "cgan_generator_loss", losses.cgan_generator_loss),
-    Exercise("cgan-discriminator-loss", "cgan_discriminator_loss", losses.cgan_discriminator_loss),
+    Exercise(
+        "cgan-generator-loss",
+        "cgan_generator_loss",
+        losses.cgan_generator_loss,
+        explain=explained_losses.cgan_generator_loss,
+    ),
+    Exercise(
+        "cgan-discriminator-loss",
+        "cgan_discriminator_loss",
+        losses.cgan_discriminator_loss,
+        explain=explained_losses.cgan_discriminator_loss,
+    ),
     Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),
     Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan),
     # Notebook 4
-    Exercise("cyclegan-generator-loss", "cyclegan_generator_loss", losses.cyclegan_generator_loss),
+    Exercise(
+        "cyclegan-generator-loss",
+        "cyclegan_generator_loss",
+        losses.cyclegan_generator_loss,
+        explain=explained_losses.cyclegan_generator_loss,
+    ),
     Exercise("cyclegan-step", "cyclegan_step", steps.cyclegan_step, _LOSSES_OF_CYCLE),
     Exercise("lesion-contrast", "lesion_contrast", lesions.lesion_contrast),
     Exercise("clinic-cyclegan", "clinic_cyclegan", clinic.clinic_cyclegan),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "cgan_generator_loss",
     "cyclegan_generator_loss",
     "form_of",
+    "graph_kept",
     "value_of",
 ]
 
@@ -36,13 +38,15 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         generator = SmallGenerator(setting.seed(11), setting.dtype)
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (12, 13))
         fake = generator(t1)
-        loss = answer(discriminator, t1, t2, fake, **weights)
+        changes = _changes(
+            {"the generator": generator, "the discriminator": discriminator},
+            {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
+        )
+        with graph_kept():
+            loss = answer(discriminator, t1, t2, fake, **weights)
         log(f"value-{suffix}", value_of(loss))
         log("form", form_of(loss))
-        frozen = _frozen(generator, discriminator)
-        log("trainable", not frozen)
-        for weight in frozen:  # else the gradients below would fail for the same reason
-            weight.requires_grad_(True)
+        log("unchanged", changes())
         log(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
         through = _gradients(loss, list(discriminator.parameters()))
         log(f"{CLUE}discriminator", any(map(_arrives, through)))
@@ -57,14 +61,19 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         generators = [SmallGenerator(setting.seed(k), setting.dtype) for k in (30, 31)]
         discriminators = [SingleDiscriminator(setting.seed(k), setting.dtype) for k in (32, 33)]
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (34, 35))
-        returned = answer(*generators, *discriminators, t1, t2, **weights)
+        changes = _changes(
+            {
+                "the generators": nn.ModuleList(generators),
+                "the discriminators": nn.ModuleList(discriminators),
+            },
+            {"real_t1": t1, "real_t2": t2},
+        )
+        with graph_kept():
+            returned = answer(*generators, *discriminators, t1, t2, **weights)
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
         log(f"value-{suffix}", value_of(loss))
         log("form", form_of(loss))
-        frozen = _frozen(*generators, *discriminators)
-        log("trainable", not frozen)
-        for weight in frozen:  # else the gradients below would fail for the same reason
-            weight.requires_grad_(True)
+        log("unchanged", changes())
         log("fakes", [fake_t1, fake_t2])
         for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
             log(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
@@ -96,10 +105,16 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         generator = SmallGenerator(setting.seed(51), setting.dtype)
         t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (52, 53))
         fake = generator(t1)
-        loss = answer(discriminator, t1, t2, fake)
+        changes = _changes(
+            {"the generator": generator, "the discriminator": discriminator},
+            {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
+        )
+        with graph_kept():
+            loss = answer(discriminator, t1, t2, fake)
         log(f"{PROOF}logits", logits())
         log("value", value_of(loss))
         log("form", form_of(loss))
+        log("unchanged", changes())
         gradients = _gradients(loss, list(discriminator.parameters()))
         log("gradient", gradients)
         log("reaches", any(map(_arrives, gradients)))
@@ -132,8 +147,57 @@ def form_of(loss: Any) -> str:
     return f"a tensor of shape {tuple(loss.shape)}"
 
 
-def _frozen(*networks: nn.Module) -> list[nn.Parameter]:
-    return [p for network in networks for p in network.parameters() if not p.requires_grad]
+@contextmanager
+def graph_kept() -> Iterator[None]:
+    """Let a backward pass keep its graph: what the loss then gives can still be differentiated."""
+    backward = torch.autograd.backward
+
+    def keep(
+        tensors: Any, grad_tensors: Any = None, retain_graph: Any = None, *rest: Any, **others: Any
+    ) -> None:
+        backward(tensors, grad_tensors, True, *rest, **others)
+
+    torch.autograd.backward = keep
+    try:
+        yield
+    finally:
+        torch.autograd.backward = backward
+
+
+def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Callable[[], str]:
+    """Return a function that says what has changed since now, and gives back what was frozen.
+
+    Each weight gets a gradient, so that clearing gradients shows as well.
+    """
+    parameters = {name: list(network.parameters()) for name, network in networks.items()}
+    for parameter in (p for group in parameters.values() for p in group):
+        parameter.grad = torch.ones_like(parameter)
+    values = {name: [p.detach().clone() for p in group] for name, group in parameters.items()}
+    images = {name: (image.detach().clone(), image.grad_fn) for name, image in inputs.items()}
+
+    def changes() -> str:
+        found = []
+        for name, group in parameters.items():
+            if all(p.grad is None or not bool(p.grad.any()) for p in group):
+                found.append(f"cleared gradients of {name}")
+            elif not all(p.grad is not None and bool((p.grad == 1).all()) for p in group):
+                found.append(f"gradients of {name}")
+            if not all(map(torch.equal, group, values[name])):
+                found.append(f"weights of {name}")
+            if not all(module.training for module in networks[name].modules()):
+                found.append(f"mode of {name}")
+            if not all(p.requires_grad for p in group):
+                found.append(f"requires_grad of {name}")
+            for p in group:  # else the gradients that are logged would fail for the same reason
+                p.requires_grad_(True)
+        for name, (before, made_by) in images.items():
+            if not torch.equal(inputs[name], before):
+                found.append(f"values of {name}")
+            if inputs[name].grad_fn is not made_by or inputs[name].requires_grad != bool(made_by):
+                found.append(f"graph of {name}")
+        return ", ".join(found) or "nothing"
+
+    return changes
 
 
 def _arrives(gradient: Tensor | str) -> bool:
@@ -144,5 +208,11 @@ def _gradients(loss: Any, targets: Sequence[Tensor]) -> list[Tensor | str]:
     """Return the gradients of a loss, whose graph is kept."""
     if not isinstance(loss, Tensor) or not loss.requires_grad or loss.numel() != 1:
         return [NO_GRADIENT] * len(targets)
-    found = torch.autograd.grad(loss.reshape(()), targets, retain_graph=True, allow_unused=True)
-    return [NO_GRADIENT if gradient is None else gradient for gradient in found]
+    attached = [target for target in targets if target.requires_grad]
+    found = iter(
+        torch.autograd.grad(loss.reshape(()), attached, retain_graph=True, allow_unused=True)
+        if attached
+        else ()
+    )
+    gradients = [next(found) if target.requires_grad else None for target in targets]
+    return [NO_GRADIENT if gradient is None else gradient for gradient in gradients]

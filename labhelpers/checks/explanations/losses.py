@@ -1,0 +1,602 @@
+"""Explain a wrong loss: its equation beside the one asked for, and where its gradient flows."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from labhelpers.checks.explanations.batches import (
+    Answer,
+    AnswerError,
+    Asked,
+    Call,
+    Loss,
+    PairJudge,
+    Scene,
+    SingleJudge,
+    Watch,
+    tensors_of,
+)
+from labhelpers.checks.explanations.equations import (
+    CONSTANT,
+    LOGITS,
+    Part,
+    Sample,
+    Term,
+    Weight,
+    column,
+    find_terms,
+    find_weights,
+    holds,
+    number,
+    plain_blocks,
+    rich_blocks,
+)
+from labhelpers.checks.fixtures import SmallGenerator
+from labhelpers.checks.records import Explanation, Run
+
+__all__ = ["cgan_discriminator_loss", "cgan_generator_loss", "cyclegan_generator_loss"]
+
+_BATCH = 3  # three images tell a rotation from an exchange
+_SPARE = 12  # batches more than there are unknown weights
+_TOLERANCE = {torch.float64: 2e-5, torch.float32: 1e-4}  # relative to the largest loss
+# With the first pair of λ the terms are found, with all four their weights; the last pair is kept
+# for the proof.
+_LAMBDAS = ((0.7, 4.3), (1.9, 4.3), (0.7, 1.3), (1.9, 1.3))
+_FRESH_LAMBDAS = (2.6, 0.45)
+_MOST_SENTENCES = 6
+
+_HALF = Weight((Fraction(1, 2),))
+_FIRST, _SECOND = (
+    Weight(tuple(map(Fraction, factors))) for factors in ((0, 1, 0, 0), (0, 0, 1, 0))
+)
+
+
+def _bce(call: Call, label: float, weight: Weight) -> Part:
+    return Part(Term("bce", (call.name,), label), weight)
+
+
+def _error(one: str, other: str) -> Part:
+    return Part(Term("absolute", (one, other)), _SECOND)
+
+
+_D_REAL, _D_FAKE = Call("D", ("real_t2", "real_t1")), Call("D", ("fake_t2", "real_t1"))
+_PAIR = ("D", "real_t1", "real_t2", "fake_t2")
+_GENERATOR_OF_PAIR = Loss(
+    arguments=_PAIR,
+    networks={"D": PairJudge},
+    lambdas=("lambda_gan", "lambda_pixel"),
+    calls=(_D_FAKE,),
+    asked=(
+        Asked(_bce(_D_FAKE, 1.0, _FIRST), "the adversarial term"),
+        Asked(_error("fake_t2", "real_t2"), "the voxel-wise term"),
+    ),
+    groups={(0, 1): "both terms"},
+    trains={"the generator": "fake_t2"},
+    spares={},
+)
+_DISCRIMINATOR_OF_PAIR = Loss(
+    arguments=_PAIR,
+    networks={"D": PairJudge},
+    lambdas=(),
+    calls=(_D_REAL, _D_FAKE),
+    asked=(
+        Asked(_bce(_D_REAL, 1.0, _HALF), "the term of the true slices"),
+        Asked(_bce(_D_FAKE, 0.0, _HALF), "the term of the generated slices"),
+    ),
+    groups={(0, 1): "both terms"},
+    trains={"the discriminator": "D"},
+    spares={"the generator": "fake_t2"},
+)
+_G_T1, _H_T2 = Call("G", ("real_t1",)), Call("H", ("real_t2",))
+_HG, _GH = Call("H", (_G_T1.name,)), Call("G", (_H_T2.name,))
+_D_T2, _D_T1 = Call("D_T2", (_G_T1.name,)), Call("D_T1", (_H_T2.name,))
+_THERE, _BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
+_GENERATORS_OF_CYCLE = Loss(
+    arguments=("G", "H", "D_T1", "D_T2", "real_t1", "real_t2"),
+    networks={"G": SmallGenerator, "H": SmallGenerator, "D_T1": SingleJudge, "D_T2": SingleJudge},
+    lambdas=("lambda_gan", "lambda_cycle"),
+    calls=(_G_T1, _H_T2, _HG, _GH, _D_T2, _D_T1),
+    asked=(
+        Asked(_bce(_D_T2, 1.0, _FIRST), "the adversarial term of the generated T2-w slice"),
+        Asked(_error(_HG.name, "real_t1"), f"the cycle term {_THERE}"),
+        Asked(_bce(_D_T1, 1.0, _FIRST), "the adversarial term of the generated T1-w slice"),
+        Asked(_error(_GH.name, "real_t2"), f"the cycle term {_BACK}"),
+    ),
+    groups={
+        (0, 1, 2, 3): "all four terms",
+        (0, 2): "both adversarial terms",
+        (1, 3): "both cycle terms",
+        (0, 1): f"both terms of {_THERE}",
+        (2, 3): f"both terms of {_BACK}",
+    },
+    trains={"generator G": "G", "generator H": "H"},
+    spares={},
+    returns=(_H_T2.name, _G_T1.name),
+    alike=(("G", "H"), ("D_T1", "D_T2"), ("real_t1", "real_t2")),
+)
+
+
+def cgan_generator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Explain the loss of the generator of notebook 3."""
+    return _explain(_GENERATOR_OF_PAIR, answer, runs)
+
+
+def cgan_discriminator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Explain the loss of the discriminator of notebook 3."""
+    return _explain(_DISCRIMINATOR_OF_PAIR, answer, runs)
+
+
+def cyclegan_generator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Explain the loss of the generators of notebook 4."""
+    return _explain(_GENERATORS_OF_CYCLE, answer, runs)
+
+
+def _explain(loss: Loss, function: Any, runs: list[Run]) -> Explanation | None:
+    if sentence := _made_and_called_at_once(runs):
+        return Explanation(notes=[["wrong", sentence]], items=[], alone=True, table=None)
+    sentences = list(_changes(runs))
+    notes: list[list[str]] = []
+    items = {"unchanged"} if sentences else set()
+    answer = Answer(function, loss)
+    for dtype in (torch.float64, torch.float32):
+        with suppress(AnswerError):
+            found, notes = _study(loss, answer, dtype)
+            found += _defaults(loss, function)
+            sentences += found
+            items |= {name for run in runs for name in run["observed"] if found}
+            break
+    if not sentences:
+        return None
+    wrong = [["wrong", sentence] for sentence in dict.fromkeys(sentences)]
+    return Explanation(
+        notes=wrong[:_MOST_SENTENCES] + notes, items=sorted(items), alone=False, table=None
+    )
+
+
+def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], list[list[str]]]:
+    """Return what is wrong in sentences, and notes with both equations if they differ."""
+    first = _LAMBDAS[0] if loss.lambdas else ()
+    scene = Scene(loss, 1, _BATCH, 0, dtype)
+    watch = Watch(loss, scene)
+    returned = answer.on(scene, 0, first)[0]
+    watch.stop()
+    sentences = list(_forms(returned[0]))
+    images = [watch.name_of(image) for image in returned[1:]]
+    values = [answer.value(scene, 0, first) for _ in range(2)]
+    if abs(values[0] - values[1]) > 1e-9 * abs(values[0]):
+        sentences.append("The loss has another value each time it is called with the same inputs.")
+        return sentences + list(_uses(loss, watch)), []
+    equation = _equation(loss, answer, watch.calls, dtype)
+    if equation is None:
+        sentences += _returned(loss, images)
+        return [*sentences, *_uses(loss, watch), *_unused(loss, answer, scene)], []
+    ordered, names, differences = _compare(loss, equation, watch.calls)
+    differences += _returned(loss, images)
+    for pair in loss.alike:
+        exchanged = partial(_exchanged, pair)
+        parts = [Part(exchanged(part.term), part.weight) for part in equation]
+        calls = [exchanged(call) for call in watch.calls]
+        fewer = _compare(loss, parts, calls)[2] + list(_returned(loss, exchanged(images)))
+        if len(fewer) + 1 < len(differences):
+            differences = [f"{pair[0]} and {pair[1]} are exchanged.", *fewer]
+    sentences += differences
+    sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
+    notes = []
+    if (yours := _text(ordered, loss)) != (asked := _text([x.part for x in loss.asked], loss)):
+        notes = [["yours", yours], ["asked for", asked]]
+    return sentences, notes
+
+
+def _exchanged(pair: tuple[str, str], value: Any) -> Any:
+    """Exchange two names in all texts of a value."""
+    if isinstance(value, str):
+        one, other = pair
+        return re.sub(rf"\b({one}|{other})\b", lambda m: other if m[0] == one else one, value)
+    if isinstance(value, (list, tuple)):
+        parts = [_exchanged(pair, part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _text(equation: Sequence[Part], loss: Loss) -> str:
+    return "\n+ ".join(part.text(loss.symbols) for part in equation).replace("+ -", "- ")
+
+
+def _equation(
+    loss: Loss, answer: Answer, calls: Sequence[Call], dtype: torch.dtype
+) -> list[Part] | None:
+    """Return the equation of an answer, None if none of terms that are known is exact."""
+    lambdas = _LAMBDAS if loss.lambdas else ((),)
+    fresh_lambdas = _FRESH_LAMBDAS if loss.lambdas else ()
+    asked = [part.term for part, _ in loss.asked]
+    judged = [call.name for call in calls if call.is_judge]
+    images = [name for name in loss.arguments if name not in loss.networks]
+    images += [call.name for call in calls if not call.is_judge]
+    for blocks_of in (plain_blocks, rich_blocks):
+        blocks = blocks_of(judged, images, asked)
+        size = sum(len(block.basis) for block in blocks) + _SPARE
+        sample = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
+        terms = find_terms(blocks, sample(size, _BATCH, lambdas[0]), _TOLERANCE[dtype])
+        if not terms:
+            continue
+        few = len(terms) + 4
+        samples = [sample(few, _BATCH, values, 1) for values in lambdas]
+        equation = find_weights(terms, [*samples, sample(few, _BATCH - 1, lambdas[0], 1)])
+        fresh = sample(few, _BATCH + 1, fresh_lambdas, 2)
+        if equation and holds(equation, fresh, 2 * _TOLERANCE[dtype]):
+            return equation
+    return None
+
+
+def _sample(
+    loss: Loss,
+    answer: Answer,
+    calls: Sequence[Call],
+    dtype: torch.dtype,
+    rich: bool,
+    batches: int,
+    n: int,
+    lambdas: Sequence[float],
+    seed: int = 0,
+) -> Sample:
+    return answer.sample(Scene(loss, batches, n, seed, dtype), calls, lambdas, rich)
+
+
+def _made_and_called_at_once(runs: Sequence[Run]) -> str:
+    """Return a sentence if a loss class was called with tensors where its object should be."""
+    for error in (error for run in runs for error in run["errors"].values()):
+        name = re.search(r"\b(\w+Loss)\((?!\)|\w+=)", error["line"])
+        if name and hasattr(nn, name[1]) and "Boolean value of Tensor" in error["message"]:
+            return (
+                f"{name[1]} is a class: make an object of it first, {name[1]}(), and call that "
+                f"object with the two tensors.\n({error['line']})"
+            )
+    return ""
+
+
+def _forms(loss: Any) -> Iterator[str]:
+    """Yield what is wrong with the kind of object that a loss is."""
+    if not isinstance(loss, Tensor):
+        yield (
+            f"You return a {type(loss).__name__}, a plain number without a graph. "
+            "Return the tensor itself."
+        )
+    elif loss.ndim:
+        size = tuple(loss.shape)
+        yield f"The loss is a tensor of shape {size}; asked for is one without dimensions."
+
+
+def _returned(loss: Loss, images: Sequence[str]) -> Iterator[str]:
+    """Yield which images stand in the wrong place of what is returned."""
+    places = ("second", "third")
+    for place, image, name in zip(places, images, loss.returns, strict=False):
+        if image != name:
+            yield f"The {place} value that you return is {image}, asked for {name}."
+
+
+def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
+    """Yield which networks are not used, or not with the images that are at hand."""
+    called = {call.network for call in watch.made} | set(watch.strangers)
+    if missing := [symbol for symbol in loss.networks if symbol not in called]:
+        yield f"The loss never calls {_listed(missing)} that it is given."
+    for symbol in watch.strangers:
+        made = " or generated" if loss.returns else ""
+        yield f"{symbol} is called with an image that is none of those given{made}."
+
+
+def _unused(loss: Loss, answer: Answer, scene: Scene) -> Iterator[str]:
+    """Yield the arguments that make no difference to the value."""
+    first = _LAMBDAS[0] if loss.lambdas else ()
+    value = answer.value(scene, 0, first)
+    unused = []
+    for k, name in enumerate(loss.lambdas):
+        other = [x + (j == k) for j, x in enumerate(first)]
+        if abs(answer.value(scene, 0, other) - value) <= 1e-9 * abs(value):
+            unused.append(name)
+    for name, image in scene.images.items():
+        scene.images[name] = image * 0.5
+        if abs(answer.value(scene, 0, first) - value) <= 1e-9 * abs(value):
+            unused.append(name)
+        scene.images[name] = image
+    if unused:
+        yield f"The loss does not depend on {_listed(unused)}."
+
+
+def _listed(names: Sequence[str], word: str = "and") -> str:
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
+def _defaults(loss: Loss, function: Any) -> Iterator[str]:
+    """Yield weights whose default is another number than 1."""
+    parameters = inspect.signature(function).parameters
+    for name in loss.lambdas:
+        default = parameters[name].default if name in parameters else 1
+        if isinstance(default, (int, float)) and default != 1:
+            yield f"The default of {name} is {default:g}, asked for 1."
+
+
+# Sentences about what a loss changes. The probe writes down "what of whom, what of whom, …".
+_CHANGES = {
+    "gradients": "Your loss calls backward, which adds to the gradients of {}; in a step they "
+    "would count twice. A loss only computes, the step calls backward.",
+    "cleared gradients": "Your loss clears the gradients of {}. That belongs to the step.",
+    "weights": "Your loss changes the weights of {}. That belongs to the step.",
+    "mode": "Your loss leaves {} in evaluation mode.",
+    "requires_grad": "Your loss leaves weights of {} frozen (requires_grad is False), so that "
+    "nothing can train them any more.",
+    "values": "Your loss changes the values of {} in place.",
+    "graph": "Your loss changes {} itself, in place: whoever gave it finds it cut off, or tracked. "
+    "Make a new tensor instead.",
+}
+
+
+def _changes(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield what a loss changes, from what the probe wrote down."""
+    seen = [words for run in runs for words in run["observed"].get("unchanged", {}).values()]
+    changes = dict.fromkeys(change for words in seen for change in words.split(", "))
+    for what, sentence in _CHANGES.items():
+        whose = [x.removeprefix(f"{what} of ") for x in changes if x.startswith(f"{what} of ")]
+        if whose:
+            yield sentence.format(_listed(whose))
+
+
+# Sentences about an equation beside the one that is asked for.
+_MISSING = 1.6  # as bad as this number of differences within a term
+
+
+def _compare(
+    loss: Loss, equation: Sequence[Part], calls: Sequence[Call]
+) -> tuple[list[Part], list[str], list[str]]:
+    """Return an equation in the order of the one asked for, names of its parts, and differences.
+
+    The differences are sentences.
+    """
+    by_name = {call.name: call for call in (*loss.calls, *calls)}
+    parts = [part for part in equation if part.term != CONSTANT]
+    pieces = [[_pieces(loss, asked, part, by_name) for part in parts] for asked, _ in loss.asked]
+    best, least = (), float("inf")
+    places = [*range(len(parts)), *[None] * len(loss.asked)]
+    for chosen in set(itertools.permutations(places, len(loss.asked))):
+        cost = _MISSING * len(set(range(len(parts))) - set(chosen))
+        for row, k in zip(pieces, chosen, strict=True):
+            cost += _MISSING if k is None else 9 if row[k] is None else len(row[k])
+        if cost < least - 1e-9:
+            best, least = chosen, cost
+    told: dict[str, list[str]] = {}
+    for (_, name), row, k in zip(loss.asked, pieces, best, strict=True):
+        for piece in ["is missing"] if k is None else row[k]:
+            told.setdefault(piece, []).append(name)
+    rest = [part for k, part in enumerate(parts) if k not in best]
+    rest += [part for part in equation if part.term == CONSTANT]
+    texts = [part.text(loss.symbols) for part in rest]
+    sentences = _sentences(loss, told) + ([f"Not asked for: {_listed(texts)}."] if rest else [])
+    found = [
+        (parts[k], name) for k, (_, name) in zip(best, loss.asked, strict=True) if k is not None
+    ]
+    return [*(part for part, _ in found), *rest], [*(name for _, name in found), *texts], sentences
+
+
+def _sentences(loss: Loss, told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a sentence for each thing that is told of some terms, which are given by name."""
+    places = {name: k for k, (_, name) in enumerate(loss.asked)}
+    sentences = []
+    for piece, names in told.items():
+        names = list(dict.fromkeys(names))
+        group = loss.groups.get(tuple(sorted(places.get(name, -1) for name in names)))
+        name = group or _listed(names)
+        if piece == "is missing":
+            text = f"{name} {'are' if len(names) > 1 else 'is'} missing."
+            sentences.append(text[0].upper() + text[1:])
+        else:
+            sentences.append(f"In {name}, {piece}.")
+    return sentences
+
+
+def _pieces(loss: Loss, asked: Part, yours: Part, calls: dict[str, Call]) -> list[str] | None:
+    """Return how a part differs from another one, None if it has nothing to do with it."""
+    is_logit = asked.term.kind in LOGITS
+    if is_logit != (yours.term.kind in LOGITS) or yours.term.kind == "product":
+        return None
+    pieces = []
+    if not is_logit:
+        if set(yours.term.of) != set(asked.term.of):
+            common = [name for name in asked.term.of if name in yours.term.of]
+            one, other = sorted(yours.term.of, key=lambda name: name not in common)
+            wanted = " with ".join(name for name in asked.term.of if name not in common)
+            pieces.append(f"{one} is compared with {other}, asked for {wanted}")
+    elif len(yours.term.of) > 1:
+        pieces.append("two logits are subtracted from each other (a relativistic GAN)")
+    else:
+        pieces += _call_pieces(calls[asked.term.of[0]], calls[yours.term.of[0]])
+    minimax = (
+        (yours.term.kind, asked.term.kind) == ("bce", "bce")
+        and (asked.term.label, yours.term.label) in ((1.0, 0.0), (0.0, 1.0))
+        and sum(map(float, yours.weight.factors)) < 0
+    )
+    if minimax:
+        sign = Weight(tuple(-x for x in yours.weight.factors), *yours.weight[1:])
+        yours = yours._replace(weight=sign)
+        pieces.append(
+            f"you have -BCE(·, {yours.term.label:g}), asked for BCE(·, {asked.term.label:g})"
+        )
+    elif yours.term.kind != asked.term.kind:
+        pieces.append(f"you have {yours.term.means}, asked for {asked.term.means}")
+    both = (yours.term.label, asked.term.label)
+    if None not in both and both[0] != both[1] and not minimax:
+        pieces.append(f"the label is {both[0]:g}, asked for {both[1]:g}")
+    return pieces + list(_weight_pieces(loss, asked, yours))
+
+
+def _call_pieces(asked: Call, yours: Call) -> Iterator[str]:
+    if yours.order in ("first", "last"):
+        yield f"only the {yours.order} subject of a batch is judged"
+    elif yours.order:
+        yield "image and condition are not of the same subject"
+    if yours.network == asked.network and len(asked.inputs) == 2:
+        if yours.inputs == asked.inputs[::-1]:
+            yield "image and condition are exchanged"
+        else:
+            for name, one, other in zip(
+                ("image", "condition"), yours.inputs, asked.inputs, strict=True
+            ):
+                if one != other:
+                    yield f"the {name} is {one}, asked for {other}"
+    elif yours.inputs == asked.inputs and yours.network != asked.network:
+        yield f"{yours.inputs[0]} is judged by {yours.network}, asked for {asked.network}"
+    elif yours.network == asked.network and yours.inputs != asked.inputs:
+        yield f"{yours.network} judges {yours.inputs[0]}, asked for {asked.inputs[0]}"
+    elif yours.inputs != asked.inputs:
+        yield f"{yours.name} is judged, asked for {asked.name}"
+
+
+def _weight_pieces(loss: Loss, asked: Part, yours: Part) -> Iterator[str]:
+    if yours.is_sum:
+        yield "the numbers are added up, asked for their mean"
+    elif any(yours.weight[1:]):
+        sizes = Part(asked.term, Weight((Fraction(1),), *yours.weight[1:])).text(())
+        yield f"the number of images or voxels is a factor: {sizes.removeprefix('1 · ')}"
+    mine, other = yours.weight.factors, asked.weight.factors
+    text, wanted = yours.weight.text(loss.symbols), asked.weight.text(loss.symbols)
+    used, needed = (next((k for k, f in enumerate(fs) if f), 0) for fs in (mine, other))
+    ratio = float(mine[needed]) / float(other[needed])
+    if sum(map(bool, mine)) > 1:
+        yield f"the weight is {text}, asked for {wanted}"
+    elif used == needed:
+        if ratio < 0:
+            yield "the sign is wrong"
+        if abs(ratio) != 1:
+            plain = not loss.lambdas
+            yield (
+                f"the weight is {text}, asked for {wanted}"
+                if plain
+                else f"there is a factor {number(abs(ratio))} too many"
+            )
+    elif used == 0:
+        if mine[0] < 0:
+            yield "the sign is wrong"
+        fixed = "" if abs(mine[0]) == 1 else f"; the weight is fixed to {number(abs(mine[0]))}"
+        yield f"{wanted} is not used{fixed}"
+    else:
+        yield f"the weight is {text}, asked for {wanted}"
+
+
+# Sentences about gradients.
+def _flows(
+    loss: Loss,
+    answer: Answer,
+    equation: Sequence[Part],
+    names: Sequence[str],
+    calls: Sequence[Call],
+    dtype: torch.dtype,
+) -> Iterator[str]:
+    """Yield which terms send no gradient where one is asked for, or send one where none is."""
+    lambdas = _LAMBDAS[0] if loss.lambdas else ()
+    targets = loss.trains | loss.spares
+    observed: dict[str, list[Tensor]] = {name: [] for name in targets}
+    columns: dict[str, dict[tuple[int, str], list[Tensor]]] = {name: {} for name in targets}
+    scene = Scene(loss, 3, _BATCH, 3, dtype)
+    for p in range(3):
+        returned, given = answer.on(scene, p, lambdas)
+        parts = _contributions(scene, p, equation, calls, lambdas)
+        for name, symbol in targets.items():
+            observed[name].append(_gradient(returned[0], _leaves(given[symbol])))
+            for (k, source, whose), gradient in parts.items():
+                if whose == symbol:
+                    columns[name].setdefault((k, source), []).append(gradient)
+    gradients = {name: torch.cat(seen).double() for name, seen in observed.items()}
+    for name in loss.spares:
+        if bool(gradients[name].any()):
+            yield f"The loss sends a gradient to {name}: {targets[name]} is not cut off."
+    if not any(bool(gradients[name].any()) for name in loss.trains):
+        yield f"No gradient flows from the loss to {_listed(list(loss.trains))}."
+        return
+    shares: dict[int, dict[str, float]] = {}
+    for name in loss.trains:
+        if keys := list(columns[name]):
+            x = torch.stack([torch.cat(columns[name][key]).double() for key in keys], 1)
+            solution = torch.linalg.lstsq(x, gradients[name][:, None], driver="gelsd").solution[
+                :, 0
+            ]
+            errors = (x @ solution - gradients[name]).abs()
+            if bool((errors > 1e-3 * gradients[name].abs().max()).any()):
+                return
+            for (k, source), share in zip(keys, solution.tolist(), strict=True):
+                shares.setdefault(k, {})[source] = round(share, 3)
+    told: dict[str, list[str]] = {}
+    for k, by_source in shares.items():
+        for source, share in by_source.items():
+            whole = len(set(by_source.values())) == 1
+            way = "" if whole else f" by way of {source}"
+            if share == 0:
+                piece = f"no gradient flows back{way}: it is cut off"
+            elif share != 1:
+                piece = f"the gradient{way} is {number(share)} times that of the value"
+            else:
+                continue
+            told.setdefault(piece, []).append(names[k])
+    yield from _sentences(loss, told)
+
+
+def _leaves(target: Any) -> list[Tensor]:
+    return [target] if isinstance(target, Tensor) else list(target.parameters())
+
+
+def _gradient(total: Any, leaves: Sequence[Tensor]) -> Tensor:
+    """Return a gradient as one row of numbers, zeros where none arrives."""
+    zeros = torch.cat([torch.zeros_like(leaf).flatten() for leaf in leaves])
+    if not isinstance(total, Tensor) or not total.requires_grad:
+        return zeros
+    leaves = [leaf for leaf in leaves if leaf.requires_grad]
+    if not leaves:
+        return zeros
+    found = torch.autograd.grad(
+        total.sum(), leaves, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return torch.cat([gradient.flatten() for gradient in found])
+
+
+def _contributions(
+    scene: Scene,
+    p: int,
+    equation: Sequence[Part],
+    calls: Sequence[Call],
+    lambdas: Sequence[float],
+) -> dict[tuple[int, str, str], Tensor]:
+    """Return what each part of an equation adds to each gradient by way of each call.
+
+    Returns:
+        Position of the part, name of the call (or image), symbol of its network (or image) ->
+        gradient; without those that are zero.
+    """
+    images = {name: image[p : p + 1] for name, image in scene.images.items()}
+    leaves: dict[tuple[str, str], list[Tensor]] = {}
+    if "fake_t2" in images:
+        images["fake_t2"] = images["fake_t2"].clone().requires_grad_()
+        leaves["fake_t2", "fake_t2"] = [images["fake_t2"]]
+    networks = dict(scene.networks)  # a copy for each call tells the ways of a gradient apart
+    for call in calls:
+        networks[call.name] = deepcopy(scene.networks[call.network])
+        leaves[call.name, call.network] = list(networks[call.name].parameters())
+    tensors = tensors_of(images, networks, calls)
+    found = {}
+    for k, part in enumerate(equation):
+        if part.term == CONSTANT or part.term.kind == "penalty":
+            continue
+        value = part.weight.value(lambdas, scene.n) * column(part.term, tensors).sum()
+        for (source, symbol), group in leaves.items():
+            gradient = _gradient(value, group)
+            if bool(gradient.any()):
+                found[k, source, symbol] = gradient
+    return found
