@@ -1,4 +1,5 @@
 import json
+import re
 import warnings
 from functools import partial
 
@@ -21,7 +22,7 @@ from labhelpers import checks
 from labhelpers.checks import verdict
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.checks.report import Report
+from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.runner import run_cases
 from labhelpers.instructor.authoring.edits import edited, read_concepts, read_mistakes
 from labhelpers.instructor.course.nbgrader import REPOSITORY
@@ -151,6 +152,32 @@ def test_a_hidden_report_names_the_concept_and_quotes_nothing() -> None:
     assert "Gradients accumulate" in report.text
     assert "expected" not in report.text
     assert str(HIDDEN) not in str(report.as_record())
+
+
+def test_a_report_can_be_read_on_every_background_and_without_styles_for_tables() -> None:
+    items = [Item(sign, "What holds.", sign, [("hint", "A text")]) for sign in ("right", "wrong")]
+    table = Table("layers", ("step", "got"), [("1", "Conv2d")])
+    for status in ("right", "partly", "wrong", "not attempted"):
+        html = Report(
+            "a", status, 1, 2, [*items, Item("c", "?", "open")], table=table
+        )._repr_html_()
+        styles = [
+            dict(re.findall(r"([\w-]+):([^;]+)", s)) for s in re.findall("style='(.*?)'", html)
+        ]
+        for style in styles:
+            if "color" in style:  # then its background does not depend on the theme either
+                lighter, darker = map(luminance, (style["color"], style["background-color"]))
+                assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+        assert sum("color" in style for style in styles) == 3
+        for cell in re.findall("<t[dh] style='(.*?)'", html):
+            assert "padding:0.15em 1em" in cell and "text-align:left" in cell
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of `#rrggbb`, as WCAG 2 defines it."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_a_hidden_report_quotes_nothing_that_a_student_wrote() -> None:

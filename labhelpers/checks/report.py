@@ -16,9 +16,18 @@ _HEADLINES = {
     "wrong": "not right yet",
     "not attempted": "not attempted yet",
 }
-_COLOURS = {"right": "#1b7837", "partly": "#a6611a", "wrong": "#a50026", "not attempted": "#555"}
+# White can be read on each of them. Texts have no colour of their own but that of the theme: what
+# can be read in a light one cannot in a dark one.
+_COLOURS = {
+    "right": "#1b7837",
+    "partly": "#9c5a14",
+    "wrong": "#a50026",
+    "not attempted": "#555555",
+    "open": "#555555",
+}
 _SIGNS = {"right": "[ok]", "wrong": "[no]", "open": "[--]"}
-_SIGN_COLOURS = {"right": _COLOURS["right"], "wrong": _COLOURS["wrong"], "open": "#555"}
+# The style of every cell: outside of JupyterLab, tables have no padding.
+_CELL = "text-align:left;vertical-align:top;padding:0.15em 1em 0.15em 0"
 _LEGEND = "[--] is judged once the rest is right"
 _WIDTH = 92
 _INDENT = " " * 6
@@ -125,16 +134,15 @@ class Report:
         return self.text
 
     def _repr_html_(self) -> str:
-        colour = _COLOURS[self.status]
         rows = "".join(
-            f"<div style='margin:0.3em 0'><code style='color:{_SIGN_COLOURS[item.outcome]}'>"
-            f"{_SIGNS[item.outcome]}</code> {escape(item.checks)}{_definitions(item.details)}</div>"
+            f"<div style='margin:0.3em 0'>{_sign(item.outcome)} "
+            f"{escape(item.checks)}{_definitions(item.details)}</div>"
             for item in self.items
         )
         legend = any(item.outcome == "open" for item in self.items)
         return (
-            f"<div style='border-left:0.3em solid {colour};padding:0 0.8em'>"
-            f"<div style='color:{colour}'><b>{escape(self.headline)}</b></div>"
+            f"<div style='border-left:0.4em solid {_COLOURS[self.status]};padding:0 0.8em'>"
+            f"<div><b>{escape(self.headline)}</b></div>"
             f"{_definitions(self.notes)}{rows}{_as_html(self.table)}"
             f"{f'<i>{_LEGEND}</i>' if legend else ''}</div>"
         )
@@ -164,10 +172,17 @@ def _entry(word: str, text: str, indent: str = _INDENT) -> list[str]:
     return lines
 
 
+def _sign(outcome: str) -> str:
+    return (
+        f"<code style='color:#ffffff;background-color:{_COLOURS[outcome]};padding:0 0.2em'>"
+        f"{_SIGNS[outcome]}</code>"
+    )
+
+
 def _definitions(entries: list[tuple[str, str]]) -> str:
     rows = "".join(
-        f"<tr><td style='text-align:left;vertical-align:top'><i>{escape(word)}</i></td>"
-        f"<td style='text-align:left;white-space:pre-wrap'>{escape(text)}</td></tr>"
+        f"<tr><td style='{_CELL};white-space:nowrap'><i>{escape(word)}</i></td>"
+        f"<td style='{_CELL};white-space:pre-wrap'>{escape(text)}</td></tr>"
         for word, text in entries
     )
     return f"<table style='margin-left:1em'>{rows}</table>" if rows else ""
@@ -178,8 +193,7 @@ def _as_html(table: Table | None) -> str:
         return ""
     header, *lines = (
         "".join(
-            f"<{cell} style='text-align:left;white-space:nowrap'>{escape(text)}</{cell}>"
-            for text in row
+            f"<{cell} style='{_CELL};white-space:nowrap'>{escape(text)}</{cell}>" for text in row
         )
         for cell, row in [("th", table.header), *(("td", row) for row in table.rows)]
     )

@@ -257,4 +257,6 @@ def _tensors(values: Any) -> Iterator[Tensor]:
 def _parametrizations(module: nn.Module) -> str:
     if not parametrize.is_parametrized(module):
         return ""
-    return " ".join(type(p).__name__ for p in module.get_submodule("parametrizations.weight").children())
+    return " ".join(
+        type(p).__name__ for p in module.get_submodule("parametrizations.weight").children()
+    )
