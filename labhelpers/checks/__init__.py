@@ -7,6 +7,7 @@ come from a data file. No answer is stored here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ _recognised: dict[str, set[str]] = {id_: set() for id_ in EXERCISES}  # mistakes
 
 def _make_check(exercise: Exercise) -> Callable[..., float]:
     def check(answer: object, points: float = 1.0) -> float:
+        if not isinstance(points, (int, float)) or not 0 <= points < math.inf:
+            print(
+                f"points is a number, such as points=2. Here it is {points!r}: nothing is judged."
+            )
+            return 0.0
         numbers = read_json(VISIBLE_FILE)[exercise.id]
         seen = _recognised[exercise.id]
         report = judge(run_cases(exercise.id, answer), numbers, points, seen=seen)

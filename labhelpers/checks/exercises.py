@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
 from labhelpers.checks.explanations import losses as explained_losses
@@ -43,6 +45,8 @@ class Exercise:
         losses: Functions of earlier cells that the answer may call, by name, each with the fixture
             that takes its place, so that a wrong loss or step costs its own points only. Such an
             answer is tried with the student's own, too.
+        returns: The values that an answer returns (a class: its `forward`), each in words, with
+            `Tensor` where nothing else will do.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
         explain: Tries an answer further and returns what is wrong with it, None if it is right or
             if that cannot be read off. It gets what the answer did on the visible cases, and runs
@@ -55,6 +59,7 @@ class Exercise:
     name: str
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
+    returns: Mapping[str, type] = field(default_factory=dict)
     read: Callable[[Observed, Setting], Observed] = _as_it_is
     explain: Callable[[Any, list[Run]], Explanation | None] = _unexplained
     write_files: Callable[[Path, Setting], None] = _no_files
@@ -74,6 +79,8 @@ _LOSSES_OF_CYCLE: Losses = {
     "cyclegan_generator_loss": fixtures.generator_loss_of_cycle,
     "cyclegan_discriminator_loss": fixtures.discriminator_loss_of_one,
 }
+_LOSS = {"the loss, a tensor without dimensions": Tensor}
+_DIAGNOSES = {"the dictionary of the diagnoses": object}
 
 _IN_TEACHING_ORDER = [
     # Notebook 1
@@ -81,6 +88,7 @@ _IN_TEACHING_ORDER = [
         "make-dataloaders",
         "make_dataloaders",
         data.make_dataloaders,
+        returns={"the training loader": object, "the test loader": object},
         read=data.read_dataloaders,
         write_files=data.write_slices,
     ),
@@ -88,51 +96,90 @@ _IN_TEACHING_ORDER = [
         "audit-split",
         "audit_split",
         audit.audit_split,
+        returns={"the set of the problems": object},
         read=audit.read_audit,
         write_files=audit.write_pairs,
     ),
-    Exercise("mean-image", "mean_t2_image", data.mean_image),
-    Exercise("intensity-lookup", "fit_intensity_lookup", data.intensity_lookup),
+    Exercise(
+        "mean-image",
+        "mean_t2_image",
+        data.mean_image,
+        returns={"the average slice, a tensor (1, 64, 64)": Tensor},
+    ),
+    Exercise(
+        "intensity-lookup",
+        "fit_intensity_lookup",
+        data.intensity_lookup,
+        returns={"the mean of each bin, a tensor (n_bins,)": Tensor},
+    ),
     # Notebook 2
     Exercise(
         "generator-unet",
         "GeneratorUNet",
         networks.generator_unet,
+        returns={"the images, a tensor (N, out_channels, 64, 64)": Tensor},
         explain=explained_networks.generator_unet,
     ),
-    Exercise("generator-step", "generator_step", steps.generator_step),
-    Exercise("train-generator", "train_generator", loops.train_generator, _STEP_OF_LOOP),
+    Exercise("generator-step", "generator_step", steps.generator_step, returns=_LOSS),
+    Exercise(
+        "train-generator",
+        "train_generator",
+        loops.train_generator,
+        _STEP_OF_LOOP,
+        returns={"the history, a pandas DataFrame": object},
+    ),
     # Notebook 3
     Exercise(
         "discriminator",
         "Discriminator",
         networks.discriminator,
+        returns={"the logits, a tensor (N, 1, 1, 1)": Tensor},
         explain=explained_networks.discriminator,
     ),
     Exercise(
         "cgan-generator-loss",
         "cgan_generator_loss",
         losses.cgan_generator_loss,
+        returns=_LOSS,
         explain=explained_losses.cgan_generator_loss,
     ),
     Exercise(
         "cgan-discriminator-loss",
         "cgan_discriminator_loss",
         losses.cgan_discriminator_loss,
+        returns=_LOSS,
         explain=explained_losses.cgan_discriminator_loss,
     ),
-    Exercise("cgan-step", "cgan_step", steps.cgan_step, _LOSSES_OF_PAIR),
-    Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan),
+    Exercise(
+        "cgan-step",
+        "cgan_step",
+        steps.cgan_step,
+        _LOSSES_OF_PAIR,
+        returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
+    ),
+    Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan, returns=_DIAGNOSES),
     # Notebook 4
     Exercise(
         "cyclegan-generator-loss",
         "cyclegan_generator_loss",
         losses.cyclegan_generator_loss,
+        returns={"the loss": Tensor, "the generated T1": Tensor, "the generated T2": Tensor},
         explain=explained_losses.cyclegan_generator_loss,
     ),
-    Exercise("cyclegan-step", "cyclegan_step", steps.cyclegan_step, _LOSSES_OF_CYCLE),
-    Exercise("lesion-contrast", "lesion_contrast", lesions.lesion_contrast),
-    Exercise("clinic-cyclegan", "clinic_cyclegan", clinic.clinic_cyclegan),
+    Exercise(
+        "cyclegan-step",
+        "cyclegan_step",
+        steps.cyclegan_step,
+        _LOSSES_OF_CYCLE,
+        returns={"the generators' loss": Tensor, "the discriminators' loss": Tensor},
+    ),
+    Exercise(
+        "lesion-contrast",
+        "lesion_contrast",
+        lesions.lesion_contrast,
+        returns={"the contrasts, a tensor (N,)": Tensor},
+    ),
+    Exercise("clinic-cyclegan", "clinic_cyclegan", clinic.clinic_cyclegan, returns=_DIAGNOSES),
 ]
 
 #: All exercises by id, in teaching order.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,8 @@ import torch
 from labhelpers.checks import sandbox
 from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
+from labhelpers.checks.explanations import slips
+from labhelpers.checks.explanations.slips import namespace_of
 from labhelpers.checks.fingerprint import observe
 from labhelpers.checks.records import (
     MOST_LAYERS,
@@ -25,6 +26,7 @@ from labhelpers.checks.records import (
     Record,
     Run,
 )
+from labhelpers.checks.verdict import VISIBLE_FILE, best_comparison, read_json, read_runs
 from labhelpers.fast import plain_layers
 
 __all__ = ["run_cases"]
@@ -42,6 +44,7 @@ def run_cases(
     time_limit: float = TIME_LIMIT,
     dtype: torch.dtype = torch.float64,
     folder: Path | None = None,
+    explains: bool = True,
 ) -> Record:
     """Run an answer and return the record of what it did.
 
@@ -54,6 +57,7 @@ def run_cases(
         time_limit: Seconds after which the student's code is stopped, in each case.
         dtype: Type of the inputs and weights. Code that fails in float64 is tried in float32, too.
         folder: The files that the answer reads, None to make them (see `cases.Setting`).
+        explains: Whether to try a wrong answer further on the visible cases, to say what is wrong.
     """
     exercise = EXERCISES[exercise_id]
     setting = Setting(series, dtype, folder)
@@ -73,30 +77,48 @@ def run_cases(
         warnings = warnings or outcome.warnings
         if "too long" in kinds:
             break
-    return Record(
+    record = Record(
         exercise=exercise_id,
         series=series,
         runs=runs,
         printed=printed,
         warnings=warnings,
-        explanation=None if series else _explanation(exercise, answer, runs, time_limit),
+        explanation=None,
     )
+    if explains and not series:
+        record["explanation"] = _explanation(exercise, answer, record, time_limit)
+    return record
 
 
 def _explanation(
-    exercise: Exercise, answer: object, runs: list[Run], time_limit: float
+    exercise: Exercise, answer: object, record: Record, time_limit: float
 ) -> Explanation | None:
-    """Return what is wrong with an answer; None if it was stopped, is not written or fails anew."""
-    if any(error["kind"] != "exception" for run in runs for error in run["errors"].values()):
+    """Return what is wrong with an answer; None if nothing is, or if trying it anew fails."""
+    runs = record["runs"]
+    kinds = {error["kind"] for run in runs for error in run["errors"].values()}
+    if "too long" in kinds or _share(record) == 1:
         return None
     found: list[Explanation | None] = []
 
+    def share(other: object) -> float:
+        return _share(run_cases(exercise.id, other, time_limit=time_limit, explains=False))
+
     def act() -> None:
         with plain_layers(), _replaced(answer, exercise.losses):
-            found.append(exercise.explain(answer, runs))
+            slip = slips.explain(exercise, answer, share)
+            if slip or "not written" in kinds:
+                found.append(slip)
+            else:
+                found.append(slips.with_facts(exercise.explain(answer, runs), answer))
 
     sandbox.run(act, time_limit)
     return found[0] if found else None
+
+
+def _share(record: Record) -> float:
+    """Return the share of the points that an answer is worth on the visible cases."""
+    numbers = read_json(VISIBLE_FILE)[record["exercise"]]
+    return best_comparison(record["exercise"], read_runs(record), numbers).share()
 
 
 def _run(
@@ -144,7 +166,7 @@ def _signature(error: ErrorRecord) -> str:
 @contextmanager
 def _replaced(answer: object, losses: Losses) -> Iterator[None]:
     """Replace losses among the global names that an answer sees, for a while."""
-    namespace = _namespace(answer)
+    namespace = namespace_of(answer)
     before = {name: namespace.get(name, _ABSENT) for name in losses}
     namespace.update(losses)
     try:
@@ -155,13 +177,3 @@ def _replaced(answer: object, losses: Losses) -> Iterator[None]:
                 namespace.pop(name, None)
             else:
                 namespace[name] = function
-
-
-def _namespace(answer: Any) -> dict[str, Any]:
-    """Return the global names that a function sees; a new dictionary if that is unknown."""
-    while isinstance(answer, functools.partial):
-        answer = answer.func
-    function = inspect.unwrap(answer) if callable(answer) else answer
-    if not hasattr(function, "__globals__"):  # an object with a method __call__
-        function = inspect.getattr_static(type(function), "__call__", None)
-    return getattr(function, "__globals__", {})

@@ -26,7 +26,7 @@ import torch
 
 from labhelpers.checks.records import MOST_WARNINGS, ErrorRecord
 
-__all__ = ["Outcome", "run"]
+__all__ = ["Outcome", "own_frames", "run"]
 
 _MESSAGE_LENGTH = 300
 _PRINTED_LENGTH = 2_000
@@ -207,9 +207,9 @@ def _call_with_limit(action: Callable[[], object], seconds: float) -> None:
 
 def _describe(error: BaseException, seconds: float) -> ErrorRecord:
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not _is_library(frame.filename)]
+    own = own_frames(error)
     # PyTorch raises NotImplementedErrors, too, in lines that do not say `raise`.
-    raised_by_student = bool(own) and own[-1] is frames[-1] and "raise" in _line(own[-1])
+    raised_by_student = bool(own) and own[-1] == frames[-1] and "raise" in _line(own[-1])
     if isinstance(error, _TooLong):
         kind, message = "too long", f"It was stopped after {seconds:g} seconds."
     elif isinstance(error, NotImplementedError) and raised_by_student:
@@ -219,6 +219,12 @@ def _describe(error: BaseException, seconds: float) -> ErrorRecord:
     name = "TimeoutError" if kind == "too long" else _shortened(type(error).__name__)
     line = _shortened(_line(own[-1])) if own else ""
     return ErrorRecord(kind=kind, type=name, message=message, line=line)
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the student's own lines on the way to an error, the one that failed last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not _is_library(frame.filename)]
 
 
 def _message(error: BaseException) -> str:

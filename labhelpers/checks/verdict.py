@@ -21,7 +21,15 @@ from labhelpers.checks.records import ErrorRecord, Numbers, Record, Run, TableRe
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.trace import layer_table
 
-__all__ = ["TEXTS_FILE", "VISIBLE_FILE", "judge", "mistake_texts", "read_json", "read_runs"]
+__all__ = [
+    "TEXTS_FILE",
+    "VISIBLE_FILE",
+    "best_comparison",
+    "judge",
+    "mistake_texts",
+    "read_json",
+    "read_runs",
+]
 
 #: What `labhelpers expected` writes: the texts of the reports, and for the visible checks the
 #: numbers of right answers and known mistakes.
@@ -56,20 +64,13 @@ def judge(
     """
     exercise, hidden = record["exercise"], record["series"] != 0
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
-    if _is_untouched(record):
+    if _is_untouched(record) and record["explanation"] is None:
         text = "Replace the raised error by your own code, run that cell, then this one again."
         todo = [("next", text)]
         return Report(exercise, "not attempted", 0.0, points, notes=todo, hidden=hidden)
 
     runs = read_runs(record)
-    best = max(
-        (
-            Comparison(items, run, way, numbers["traces"])
-            for run in runs
-            for _, way in accepted_ways(numbers)
-        ),
-        key=lambda comparison: (comparison.shows_work(), comparison.share()),
-    )
+    best = best_comparison(exercise, runs, numbers)
     right = best.is_right()
     explanation = None if right or not quotes_values else record["explanation"]
     alone = explanation is not None and explanation["alone"]
@@ -104,6 +105,17 @@ def judge(
     elif quotes_values and not (right or matches or explanation):
         table = _first_layer_that_differs(best, numbers)
     return Report(exercise, status, score, points, shown, notes, table, mistakes, hidden)
+
+
+def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Comparison:
+    """Return the run of an answer that is worth most, beside the accepted way that it follows."""
+    items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
+    comparisons = (
+        Comparison(items, run, way, numbers["traces"])
+        for run in runs
+        for _, way in accepted_ways(numbers)
+    )
+    return max(comparisons, key=lambda comparison: (comparison.shows_work(), comparison.share()))
 
 
 def read_runs(record: Record) -> list[Run]:

@@ -208,7 +208,7 @@ def lesion_contrast(images, lesion_masks, surround_masks):
     )
 
 
-# %% wrong: list of numbers -> list-returned
+# %% wrong: list of numbers
 def lesion_contrast(images, lesion_masks, surround_masks):
     return [
         (x[a].mean() - x[b].mean()).item()

@@ -168,7 +168,7 @@ def _numbers(
 def _run(solution: Solution, edits: list[Edit], series: int) -> Run:
     """Run a solution with edits on the cases of its exercise."""
     answer = run_answer(solution, edited(solution, edits))
-    return read_runs(run_cases(solution.id, answer, series))[0]
+    return read_runs(run_cases(solution.id, answer, series, explains=False))[0]
 
 
 def _clues(run: Run) -> Observed:

@@ -1,0 +1,597 @@
+"""Slips that any exercise knows: a result of the wrong kind, a missing name, a global variable."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import difflib
+import dis
+import functools
+import inspect
+import linecache
+import numbers
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset
+
+from labhelpers.checks import sandbox
+from labhelpers.checks.cases import Setting
+from labhelpers.checks.exercises import EXERCISES, Exercise
+from labhelpers.checks.records import Explanation
+
+__all__ = ["explain", "namespace_of", "unused_arguments", "with_facts"]
+
+_NEVER_A_RESULT = (type(None), Iterator, str, bytes, type)  # nor what can be called, but networks
+_NO_TENSOR = (tuple, list, set, Mapping, np.ndarray, pd.DataFrame, pd.Series, nn.Module, Dataset)
+# Kinds of data. One variable can stand in the place of another of the same kind.
+_KINDS = (Dataset, DataLoader, nn.Module, Optimizer, Tensor, (str, Path), numbers.Real)
+_LIKE = 0.75  # how alike two names are, see `difflib`, if one may be a typing error of the other
+_GAIN = 0.1  # share of the points that an argument brings where it was not read, at least
+_MOST_TRIES = 6  # of one variable in the place of another
+_LONGEST = 60  # characters of a text that is quoted
+_STUB = "not written yet"  # what the error says that stands in place of a solution
+_IMPORTS = {
+    "np": "import numpy as np",
+    "pd": "import pandas as pd",
+    "plt": "import matplotlib.pyplot as plt",
+    "nn": "from torch import nn",
+    "F": "from torch.nn import functional as F",
+    "Tensor": "from torch import Tensor",
+    "optim": "from torch import optim",
+    "DataLoader": "from torch.utils.data import DataLoader",
+    "Path": "from pathlib import Path",
+} | {name: f"import {name}" for name in ("torch", "math", "copy", "random", "time", "itertools")}
+
+
+@dataclass
+class _Call:
+    """A call of an answer, of `forward` where the answer is a class.
+
+    Attributes:
+        case: The case in which it was called.
+        function: What was called.
+        arguments: What it was called with, by name; None if it does not take these arguments.
+        returned: What it returned.
+        error: What it raised.
+        line: The line of its own that was the last, 0 if that is not known.
+    """
+
+    case: str
+    function: Callable[..., Any]
+    arguments: dict[str, Any] | None
+    returned: Any = None
+    error: Exception | None = None
+    line: int = 0
+
+
+def explain(
+    exercise: Exercise, answer: Any, share: Callable[[object], float]
+) -> Explanation | None:
+    """Return the one thing that is the whole trouble with a wrong answer, None if there is none.
+
+    Args:
+        exercise: What was to be written.
+        answer: What the student handed in.
+        share: Returns the share of the points that another answer would be worth.
+    """
+    found = _not_the_answer(exercise, answer)
+    if not found:
+        calls = _calls(exercise, answer)
+        found = (
+            _stub_left(answer, calls)
+            or _other_arguments(calls)
+            or _global_read(answer, calls, share)
+            or _failed_name(calls)
+            or _wrong_kind(exercise, calls)
+        )
+    if not found:
+        return None
+    notes = [["wrong", found[0]], *(["next", text] for text in found[1:])]
+    return Explanation(notes=notes, items=[], alone=True, table=None)
+
+
+def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | None:
+    """Return an explanation with the arguments that are never read, which every answer needs."""
+    unused = unused_arguments(answer)
+    if not unused or (explanation and explanation["alone"]):
+        return explanation
+    explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
+    note = ["wrong", f"Your function never reads its {_arguments(unused)}."]
+    return {**explanation, "notes": [*explanation["notes"], note]}
+
+
+def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
+    """Run an answer on the visible cases and return its calls."""
+    calls: list[_Call] = []
+    label = ""
+
+    def watch(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            call = _Call(label, function, _bound(function, args, kwargs))
+            code = _code(function)
+
+            def note(frame: Any, event: str, _: Any) -> None:
+                if event == "return" and frame.f_code is code:
+                    call.line = frame.f_lineno
+
+            before = sys.getprofile()
+            sys.setprofile(note)
+            try:
+                call.returned = function(*args, **kwargs)
+            except Exception as error:
+                call.error = error
+                raise
+            finally:
+                sys.setprofile(before)
+                if not isinstance(call.returned, nn.Module) or not inspect.isclass(function):
+                    calls.append(call)
+            if inspect.isclass(function) and isinstance(call.returned, nn.Module):
+                object.__setattr__(call.returned, "forward", watch(call.returned.forward))
+            return call.returned
+
+        return watched
+
+    for case in exercise.cases(watch(answer), Setting()):
+        label = case.label
+        with suppress(Exception):
+            case.act(lambda *_: None)
+    return calls
+
+
+# --- Something else than the answer ---------------------------------------------------------------
+
+
+def _not_the_answer(exercise: Exercise, answer: Any) -> list[str]:
+    """Return what is wrong if a check was handed something else than the answer."""
+    is_network = isinstance(answer, nn.Module)
+    if not callable(answer) or (is_network and exercise.name[0].isupper()):
+        kind = "class" if exercise.name[0].isupper() else "function"
+        return [
+            f"The check was handed {_described(answer)}, not your {kind} `{exercise.name}`.",
+            f"Hand over the {kind} itself: its name, without brackets behind it.",
+        ]
+    name = getattr(answer, "__name__", "")
+    others = {other.name: other.id for other in EXERCISES.values()}
+    if name in others and name != exercise.name:
+        return [
+            f"This check looks at `{exercise.name}` and was handed `{name}`, the answer to "
+            f"another exercise, {others[name]}."
+        ]
+    return []
+
+
+# --- The unwritten part ---------------------------------------------------------------------------
+
+
+def _stub_left(answer: Any, calls: list[_Call]) -> list[str]:
+    """Return where the error of the unwritten exercise is still raised in one that was begun."""
+    for call in calls:
+        if isinstance(call.error, NotImplementedError) and str(call.error) == _STUB:
+            tree = _definition(answer)
+            frames = sandbox.own_frames(call.error)
+            if tree is None or not frames or not _is_begun(tree):
+                return []
+            return [
+                f"Line {frames[-1].lineno} still raises the error that stood in the place of your "
+                "code.",
+                "Write the part that is missing there, or delete the line if yours stands above "
+                "it.",
+            ]
+    return []
+
+
+def _is_begun(tree: ast.AST) -> bool:
+    """Return True if a definition holds more than was given: a text, a constructor, the error."""
+    given = (ast.Raise, ast.ClassDef, ast.FunctionDef, ast.Pass)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    return any(
+        not isinstance(statement, given)
+        and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        and ast.unparse(statement) != "super().__init__()"
+        for statement in statements
+    )
+
+
+# --- Other arguments ------------------------------------------------------------------------------
+
+
+def _other_arguments(calls: list[_Call]) -> list[str]:
+    """Return what is wrong if an answer cannot be called as its statement says."""
+    for call in calls:
+        own = call.error and sandbox.own_frames(call.error)
+        if call.arguments is None and isinstance(call.error, TypeError) and not own:
+            return [
+                f"The answer cannot be called with the arguments of the statement: {call.error}.",
+                "Leave the line with its name and its arguments as it was given.",
+            ]
+    return []
+
+
+# --- A result of the wrong kind -------------------------------------------------------------------
+
+
+def _wrong_kind(exercise: Exercise, calls: list[_Call]) -> list[str]:
+    """Return what is wrong with the first result that is of another kind than what is asked for."""
+    wanted = exercise.returns
+    wrong = [
+        call for call in calls if not call.error and wanted and not _fits(call.returned, wanted)
+    ]
+    if not wrong:
+        return []
+    call = wrong[0]
+    number = "" if len(wanted) == 1 else f"{len(wanted)} values, "
+    who = "The network's `forward`" if exercise.name[0].isupper() else "Your function"
+    where = "" if len(wrong) == len(calls) else f", tried with {call.case}"
+    asked = f"Asked for: {number}{', '.join(wanted)}."
+    values = call.returned if isinstance(call.returned, (tuple, list)) else ()
+    odd = [
+        f"{name} is {_described(value)}"
+        for value, (name, kind) in zip(values, wanted.items(), strict=False)
+        if not _fits_one(value, kind)
+    ]
+    if len(values) == len(wanted) > 1 and odd:
+        returned = f"{len(values)} values, but {' and '.join(odd)}"
+    else:
+        returned = _described(call.returned)
+    if call.returned is None:
+        returned = "nothing, so that the caller gets None"
+    sentence = f"{who} returned {returned}{where}{_place(call)}. {asked}"
+    return [sentence, *_advice(call, wanted)]
+
+
+def _fits(value: Any, wanted: Mapping[str, type]) -> bool:
+    if len(wanted) == 1:
+        return _fits_one(value, *wanted.values())
+    is_series = isinstance(value, (tuple, list)) and len(value) == len(wanted)
+    return is_series and all(map(_fits_one, value, wanted.values()))
+
+
+def _fits_one(value: Any, kind: type) -> bool:
+    if isinstance(value, _NEVER_A_RESULT):
+        return False
+    if kind is Tensor and isinstance(value, _NO_TENSOR):
+        return False
+    return not callable(value) or isinstance(value, nn.Module)
+
+
+def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
+    """Return what to do about a result of the wrong kind, where its kind tells it."""
+    value, line = call.returned, _source_line(call)
+    tree = _definition(call.function)
+    if value is None:
+        if re.match(r"print\b", line):
+            return ["`print` only shows a value. `return` hands it to the caller."]
+        reached = [node.lineno for node in _returns(tree)]
+        if reached:
+            return [
+                f"There is a `return` in line {reached[-1]}, and the function came to its end "
+                "without it: look at the condition or the loop that it stands in."
+            ]
+        return ["Without a `return`, a function gives back None: end with one."]
+    if isinstance(value, Iterator):
+        if inspect.isgeneratorfunction(call.function):
+            return ["`yield` makes a generator of the whole function. `return` the value."]
+        return ["An iterator can be read only once. Return what it was made from."]
+    if callable(value) and not isinstance(value, nn.Module):
+        return ["Call it: a pair of brackets is missing behind the name, or the name is another's."]
+    if len(wanted) > 1 and isinstance(value, (tuple, list)) and len(value) != len(wanted):
+        return ["Return all of them and nothing else, separated by commas, in this order."]
+    if len(wanted) == 1 and isinstance(value, (tuple, list)):
+        if isinstance(value, tuple) and len(value) == 1 and line.rstrip().endswith(","):
+            return ["A comma at the end of a line makes a tuple of what stands before it."]
+        if all(isinstance(x, numbers.Real) for x in value):
+            return ["Return the numbers as a tensor."]
+        return ["Return that one value, without the rest and without brackets around it."]
+    if isinstance(value, np.ndarray):
+        return ["Return a tensor: stay with PyTorch's functions, or turn the array into one."]
+    return []
+
+
+def _described(value: Any) -> str:
+    """Return in a few words what kind of object a value is."""
+    if value is None:
+        return "None"
+    if isinstance(value, str):
+        return f"a text, {value[:_LONGEST]!r}"
+    if isinstance(value, type):
+        return f"the class `{value.__name__}`"
+    if isinstance(value, (tuple, list)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return f"a {kind} of {len(value)} value{'' if len(value) == 1 else 's'}"
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, np.ndarray):
+        return "a NumPy array"
+    if inspect.isgenerator(value):
+        return "a generator"
+    if isinstance(value, Iterator):
+        return "an iterator"
+    if isinstance(value, nn.Module):
+        return f"a network, an object of the class `{type(value).__name__}`"
+    if callable(value):
+        return f"the function `{getattr(value, '__name__', type(value).__name__)}` itself"
+    return f"an object of the type {type(value).__name__}"
+
+
+def _place(call: _Call) -> str:
+    """Return the line with which a call ended, in brackets."""
+    if inspect.isgeneratorfunction(call.function) or not call.line:
+        return ""
+    line = _source_line(call)
+    last = "the last line that it ran: " if call.returned is None else ""
+    return f" ({last}line {call.line}{f': `{line[:_LONGEST]}`' if line else ''})"
+
+
+def _source_line(call: _Call) -> str:
+    code = _code(call.function)
+    return linecache.getline(code.co_filename, call.line).strip() if code and call.line else ""
+
+
+# --- A name that has no value ---------------------------------------------------------------------
+
+
+def _failed_name(calls: list[_Call]) -> list[str]:
+    """Return which name has no value, or which object lacks an attribute, and what is like it."""
+    for call in calls:
+        error = call.error
+        own = sandbox.own_frames(error) if error else []
+        name = (re.findall(r"'([^']+)'", str(error)) or [""])[-1]
+        if not own or not name or not re.search(rf"\b{re.escape(name)}\b", own[-1].line or ""):
+            continue
+        where = f"line {own[-1].lineno}: `{(own[-1].line or '').strip()[:_LONGEST]}`"
+        if isinstance(error, UnboundLocalError):
+            return [
+                f"`{name}` is read before it has a value ({where}).",
+                f"Somewhere in the function `{name}` is given a value, so Python looks for it "
+                "nowhere else. That line was not reached, or it stands below.",
+            ]
+        if isinstance(error, NameError):
+            (frame, _) = [*traceback.walk_tb(error.__traceback__)][-1]
+            known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
+            return [f"There is nothing of the name `{name}` ({where}).", _about(name, known)]
+        if isinstance(error, AttributeError) and getattr(error, "obj", None) is not None:
+            near = difflib.get_close_matches(name, dir(error.obj), 1, _LIKE)
+            if near:
+                kind = type(error.obj).__name__
+                what = f"`{error.obj.__name__}`" if inspect.ismodule(error.obj) else f"A `{kind}`"
+                return [
+                    f"{what} has nothing of the name `{name}` ({where}).",
+                    f"The nearest name that it has is `{near[0]}`.",
+                ]
+    return []
+
+
+def _about(name: str, known: set[str]) -> str:
+    """Return where a name that has no value may come from."""
+    if name in _IMPORTS:
+        return f"It is not imported. Add `{_IMPORTS[name]}` to the cell and run it again."
+    if other := next((x.id for x in EXERCISES.values() if x.name == name), None):
+        return f"It is written in another exercise, {other}. Run that cell first."
+    public = [other for other in known if not other.startswith("_")]
+    if near := difflib.get_close_matches(name, public, 1, _LIKE):
+        return f"The nearest name that there is, is `{near[0]}`."
+    return (
+        "Look for a typing error, for a cell that has not been run, or for a name that only "
+        "another function knows."
+    )
+
+
+# --- A variable of the notebook in the place of an argument ---------------------------------------
+
+
+def _global_read(answer: Any, calls: list[_Call], share: Callable[[object], float]) -> list[str]:
+    """Return which variables of the notebook a function reads in the place of its arguments."""
+    code = _code(answer)
+    if not calls or not code:
+        return []
+    arguments, namespace = calls[0].arguments or {}, namespace_of(answer)
+    ignored = [name for name in unused_arguments(answer) if name in arguments]
+    read = _globals_read(code, namespace)
+    missing = {
+        name
+        for call in calls
+        if type(call.error) is NameError and (name := str(call.error.name)) not in _IMPORTS
+        if not difflib.get_close_matches(name, arguments, 1, _LIKE)
+    }
+    data = {name: _kind(namespace[name]) for name in read if name in namespace}
+    data = {name: kind for name, kind in data.items() if kind} | dict.fromkeys(missing & read)
+    pairs = [
+        (variable, argument)
+        for argument in dict.fromkeys([*ignored, *arguments])
+        for variable, kind in data.items()
+        if _kind(arguments[argument]) and kind in (_kind(arguments[argument]), None)
+    ]
+    best, instead = share(answer) if pairs else 0.0, dict[str, str]()
+    for variable, argument in pairs[:_MOST_TRIES]:
+        if variable not in instead:
+            reached = share(_with_variables(answer, instead | {variable: argument}))
+            if reached > (best + _GAIN if argument in ignored else 1 - 1e-9):
+                best, instead = reached, instead | {variable: argument}
+    never = f"never reads its {_arguments(ignored)}"
+    if instead:
+        proved = " and ".join(
+            f"`{variable}`{'' if variable in missing else ', a variable of the notebook,'} in the "
+            f"place of its argument `{argument}`"
+            for variable, argument in instead.items()
+        )
+        rest = "the answer is right" if best > 1 - 1e-9 else "more of the answer is right"
+        return [f"Your function reads {proved}.", f"Read the argument there: {rest} then."]
+    classes = {
+        name: kind
+        for name in read
+        if inspect.isclass(namespace.get(name)) and (kind := _kind_of_class(namespace[name]))
+    }
+    made = [
+        name for name, kind in classes.items() if any(kind == _kind(arguments[x]) for x in ignored)
+    ]
+    data_ignored = [name for name in ignored if _kind(arguments[name]) not in (None, numbers.Real)]
+    if data_ignored and made:
+        return [f"Your function makes a `{made[0]}` of its own and {never}."]
+    data = {name: kind for name, kind in data.items() if name not in missing}
+    if data_ignored and data:
+        many = f"{_listed(data)}, {'variables' if len(data) > 1 else 'a variable'} of the notebook"
+        return [
+            f"Your function reads {many}, and {never}.",
+            "Whoever calls it passes other data in: make all that it needs from its arguments.",
+        ]
+    return []
+
+
+def _with_variables(answer: Any, instead: Mapping[str, str]) -> Callable[..., Any]:
+    """Return an answer that finds arguments where it reads variables of the notebook."""
+    namespace = namespace_of(answer)
+
+    @functools.wraps(answer)
+    def with_variables(*args: Any, **kwargs: Any) -> Any:
+        arguments = _bound(answer, args, kwargs) or {}
+        before = {name: namespace[name] for name in instead if name in namespace}
+        namespace.update({name: arguments[argument] for name, argument in instead.items()})
+        try:
+            return answer(*args, **kwargs)
+        finally:
+            for name in instead:
+                namespace.pop(name, None)
+            namespace.update(before)
+
+    return with_variables
+
+
+def _kind(value: Any) -> Any:
+    """Return the kind of data that a value is, None for anything else."""
+    return next((kind for kind in _KINDS if isinstance(value, kind)), None)
+
+
+def _kind_of_class(cls: type) -> Any:
+    return next((kind for kind in _KINDS[:4] if issubclass(cls, kind)), None)
+
+
+def unused_arguments(answer: Any) -> list[str]:
+    """Return the arguments that a function never reads, or replaces before it reads them."""
+    code = _code(answer)
+    if code is None or inspect.isclass(answer):
+        return []
+    first: dict[str, str] = {}  # what happens first to each local name
+    for instruction in _instructions(code):
+        name, operands = instruction.opname, instruction.argval
+        if "FAST" in name or "DEREF" in name or "CLOSURE" in name:
+            operands = operands if isinstance(operands, tuple) else (operands,)
+            for operand, what in zip(operands, re.findall("LOAD|STORE|DELETE", name), strict=False):
+                first.setdefault(operand, what)
+    parameters = inspect.signature(answer).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [x.name for x in parameters if x.kind in plain and first.get(x.name) != "LOAD"]
+
+
+def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
+    """Return the global names that a function reads, and those of the helpers that it calls."""
+    read: set[str] = set()
+    left = [code]
+    seen: list[CodeType] = []
+    while left:
+        seen.append(left.pop())
+        names = {x.argval for x in _instructions(seen[-1]) if x.opname == "LOAD_GLOBAL"}
+        for name in names - read:
+            helper = _code(namespace.get(name))
+            is_own = helper and helper.co_filename.startswith(("<", code.co_filename))
+            if helper and is_own and helper not in seen:
+                left.append(helper)
+        read |= names
+    return read
+
+
+def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
+    """Yield the instructions of a function, and of what is defined in it."""
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _instructions(constant)
+
+
+# --- What is known of a function ------------------------------------------------------------------
+
+
+def namespace_of(answer: Any) -> dict[str, Any]:
+    """Return the global names that a function sees; a new dictionary if that is unknown."""
+    return getattr(_function(answer), "__globals__", {})
+
+
+def _function(answer: Any) -> Any:
+    """Return the function that is called when an answer is called."""
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    function = inspect.unwrap(answer) if callable(answer) else answer
+    if not hasattr(function, "__globals__"):  # an object with a method __call__
+        function = inspect.getattr_static(type(function), "__call__", None)
+    return function
+
+
+def _code(answer: Any) -> CodeType | None:
+    code = getattr(_function(answer), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def _bound(function: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of a call by name, None if the function does not take them."""
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
+    bound.apply_defaults()
+    return bound.arguments
+
+
+def _definition(answer: Any) -> ast.AST | None:
+    """Return the definition of a function or class as a tree, None without its source."""
+    if inspect.isclass(answer):
+        methods = [x for x in vars(answer).values() if inspect.isfunction(x)]
+        filename = methods[0].__code__.co_filename if methods else ""
+        name, line = answer.__name__, None
+    else:
+        code = _code(answer)
+        filename = code.co_filename if code else ""
+        name, line = (code.co_name, code.co_firstlineno) if code else ("", None)
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except SyntaxError:  # a magic command
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+            starts = {node.lineno, *(d.lineno for d in node.decorator_list)}
+            if line is None or line in starts:
+                return node
+    return None
+
+
+def _returns(tree: ast.AST | None) -> list[ast.Return]:
+    """Return the `return` statements with a value of a function itself."""
+    found: list[ast.Return] = []
+    left = list(ast.iter_child_nodes(tree)) if tree else []
+    while left:
+        node = left.pop()
+        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Return) and node.value is not None:
+            found.append(node)
+        left += ast.iter_child_nodes(node)
+    return sorted(found, key=lambda node: node.lineno)
+
+
+def _arguments(names: list[str]) -> str:
+    return f"argument{'s' if len(names) > 1 else ''} {_listed(names)}"
+
+
+def _listed(names: Any) -> str:
+    return " and ".join(f"`{name}`" for name in names)

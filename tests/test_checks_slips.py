@@ -1,0 +1,207 @@
+import inspect
+import re
+
+import pytest
+import torch
+from checking import judge, load, solutions
+
+from labhelpers import checks
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.checks.report import Report
+
+# What the last statement of an answer is replaced by, and what the report says of the result.
+KINDS = {
+    "None": ("print('done')", "returned nothing, so that the caller gets None"),
+    "text": ("return 'done'", "a text, 'done'"),
+    "generator": ("yield torch.zeros(())", "returned a generator"),
+    "tuple": ("return 1.0, 2.0, 3.0, 4.0", "returned a tuple of 4 values"),
+    "function": ("return torch.mean", "the function `mean` itself"),
+    "name": ("return loss_of_nobody", "There is nothing of the name `loss_of_nobody`"),
+}
+ANY_CONTAINER = ("audit-split", "train-generator", "clinic-cgan", "clinic-cyclegan")
+
+
+def answer_that(exercise: str, statement: str) -> str:
+    """Return an answer that takes the arguments of the exercise and does one thing."""
+    reference = load(exercise)
+    if inspect.isclass(reference):
+        arguments = [str(inspect.signature(f)) for f in (reference.__init__, reference.forward)]
+        return (
+            f"class {reference.__name__}(nn.Module):\n"
+            f"    def __init__{arguments[0]}:\n        super().__init__()\n"
+            f"        self.layer = nn.Conv2d(1, 1, 1)\n"
+            f"    def forward{arguments[1]}:\n        {statement}\n"
+        )
+    return f"def {reference.__name__}{inspect.signature(reference)}:\n    {statement}\n"
+
+
+def told(exercise: str, source: str) -> tuple[str, Report]:
+    """Return what a report says is wrong, as one line, and the report."""
+    report = judge(exercise, load(exercise, source))
+    texts = [text for word, text in report.notes if word in ("wrong", "next")]
+    return " ".join(texts), report
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_a_result_of_the_wrong_kind_is_the_one_thing_told(exercise: str, kind: str) -> None:
+    statement, words = KINDS[kind]
+    if kind == "tuple" and exercise in ANY_CONTAINER:
+        return
+    text, report = told(exercise, answer_that(exercise, statement))
+    assert words in text
+    assert report.status in ("wrong", "partly")
+    assert not report.mistakes
+    assert {item.outcome for item in report.items} <= {"open", "right"}
+    if kind != "generator":
+        assert re.search(rf"line \d+: `{re.escape(statement)}`", text)
+
+
+MEAN_IMAGE = {
+    "a `return` that is not reached": (
+        """
+    if len(dataset) > 1_000:
+        return torch.stack([sample["T2"] for sample in dataset]).mean(dim=0)
+""",
+        "There is a `return` in line 3, and the function came to its end without it",
+    ),
+    "a comma too many": (
+        """
+    return torch.stack([sample["T2"] for sample in dataset]).mean(dim=0),
+""",
+        "A comma at the end of a line makes a tuple of what stands before it.",
+    ),
+    "an array": (
+        """
+    return torch.stack([sample["T2"] for sample in dataset]).mean(dim=0).numpy()
+""",
+        "returned a NumPy array",
+    ),
+    "a missing import": (
+        """
+    return torch.tensor(np.mean([sample["T2"].numpy() for sample in dataset], axis=0))
+""",
+        "Add `import numpy as np` to the cell",
+    ),
+    "a typing error in a name": (
+        """
+    images = torch.stack([sample["T2"] for sample in dataset])
+    return imagse.mean(dim=0)
+""",
+        "The nearest name that there is, is `images`.",
+    ),
+    "a typing error in a method": (
+        """
+    return torch.stack([sample["T2"] for sample in dataset]).maen(dim=0)
+""",
+        "A `Tensor` has nothing of the name `maen`",
+    ),
+    "a name without a value": (
+        """
+    for sample in dataset:
+        total += sample["T2"]
+    return total / len(dataset)
+""",
+        "`total` is read before it has a value (line 3: `total += sample[",
+    ),
+    "a variable that there is not": (
+        """
+    return torch.stack([sample["T2"] for sample in train_set]).mean(dim=0)
+""",
+        "reads `train_set` in the place of its argument `dataset`. Read the argument there: "
+        "the answer is right then.",
+    ),
+    "a variable of the notebook, in a helper": (
+        """
+    return helper()
+
+train_set = IXIDataset.from_tensors(torch.zeros(5, 1, 64, 64), torch.ones(5, 1, 64, 64))
+
+def helper():
+    return torch.stack([sample["T2"] for sample in train_set]).mean(dim=0)
+""",
+        "reads `train_set`, a variable of the notebook, in the place of its argument `dataset`. "
+        "Read the argument there: the answer is right then.",
+    ),
+    "another kind of variable": (
+        """
+    return torch.stack([sample["T2"] for batch in train_loader for sample in batch]).mean(dim=0)
+
+train_loader = DataLoader([{"T2": torch.ones(1, 64, 64)}] * 5, collate_fn=list)
+""",
+        "reads `train_loader`, a variable of the notebook, and never reads its argument `dataset`.",
+    ),
+    "the error of the empty exercise left": (
+        """
+    image = torch.stack([sample["T2"] for sample in dataset]).mean(dim=0)
+    raise NotImplementedError("not written yet")
+""",
+        "Line 3 still raises the error that stood in the place of your code.",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", MEAN_IMAGE)
+def test_slips_are_told_alone(slip: str) -> None:
+    body, words = MEAN_IMAGE[slip]
+    text, report = told("mean-image", f"def mean_t2_image(dataset):{body}")
+    assert words in text
+    assert not report.mistakes
+    assert "wrong" not in [item.outcome for item in report.items]
+
+
+def test_a_network_of_its_own_is_told() -> None:
+    source = solutions()["generator-step"].source.replace(
+        "    optimizer.zero_grad()",
+        "    generator = GeneratorUNet().double()\n    optimizer.zero_grad()",
+    )
+    text, _ = told("generator-step", source)
+    assert "makes a `GeneratorUNet` of its own and never reads its argument `generator`" in text
+
+
+def test_other_arguments_are_told() -> None:
+    text, _ = told("mean-image", "def mean_t2_image():\n    return torch.zeros(1, 64, 64)")
+    assert "takes 0 positional arguments but 1 was given" in text
+
+
+def test_an_argument_that_is_never_read_is_told_beside_the_rest() -> None:
+    source = solutions()["cgan-generator-loss"].source.replace("lambda_pixel *", "2.0 *")
+    text, report = told("cgan-generator-loss", source)
+    assert "Your function never reads its argument `lambda_pixel`." in text
+    assert "wrong" in [item.outcome for item in report.items]
+
+
+def test_errors_of_pytorch_are_no_missing_answers() -> None:
+    _, report = told(
+        "mean-image",
+        "def mean_t2_image(dataset):\n    return torch.tensor([1.0]).bincount()",
+    )
+    assert report.status == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("exercise", "given", "words"),
+    [
+        ("mean-image", torch.zeros(1, 64, 64), "was handed a tensor of shape (1, 64, 64)"),
+        ("make-dataloaders", ([], []), "was handed a tuple of 2 values"),
+        ("discriminator", torch.nn.Conv2d(1, 1, 1), "an object of the class `Conv2d`"),
+        ("mean-image", None, "was handed None"),
+    ],
+)
+def test_a_result_in_the_place_of_the_function(exercise: str, given: object, words: str) -> None:
+    report = judge(exercise, given)
+    assert words in report.text.replace("\n          ", " ")
+    name = EXERCISES[exercise].name
+    assert f"`{name}`" in report.text
+    assert report.score == 0
+
+
+def test_another_answer_in_the_place_of_the_function() -> None:
+    report = judge("mean-image", load("intensity-lookup"))
+    assert "was handed `fit_intensity_lookup`" in report.text
+
+
+@pytest.mark.parametrize("points", ["2", None, -1, float("nan")])
+def test_points_that_are_none_are_told(points: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checks.mean_image(load("mean-image"), points=points) == 0
+    assert capsys.readouterr().out.startswith("points is a number, such as points=2")
