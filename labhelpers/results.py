@@ -40,6 +40,8 @@ pd.set_option("display.max_colwidth", None)
 _COLUMNS = pd.MultiIndex.from_product([("MAE", "PSNR", "SSIM"), ("Training set", "Test set")])
 
 
+_DECIMALS = {"MAE": 4, "PSNR": 2, "SSIM": 3}
+
 ABLATION_COLUMNS = ("PSNR", "SSIM", "MAE", "sharpness", "discriminator")
 """What `ablation` shows of each training."""
 
@@ -175,7 +177,8 @@ def results_table() -> pd.DataFrame:
             if figures := _saved_figures(method, recipe) or _figures_elsewhere(method, recipe):
                 name = title(method, recipe)
                 rows[name], sources[name] = figures
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS).round(4)
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
+    table = table.round({column: _DECIMALS[column[0]] for column in _COLUMNS})
     table[("source", "")] = pd.Series(sources)
     return table
 

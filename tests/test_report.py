@@ -227,14 +227,14 @@ QUOTED = {
         f"had a standard deviation of {decimals(CYCLEGAN['spread'], 2)} dB",
         f"Without it the PSNR falls by {lost('cyclegan', 'no mean pair')} dB",
         f"only at the beginning it falls by {lost('cyclegan', BEGINNING)} dB",
-        f"falls by {lost('cyclegan', 'only the mean pair, no game')} dB and the sharpness to "
-        f"{decimals(held_out('cyclegan', 'only the mean pair, no game')['sharpness'], 2)}:",
+        f"falls by {lost('cyclegan', 'only the mean pair')} dB and the sharpness to "
+        f"{decimals(held_out('cyclegan', 'only the mean pair')['sharpness'], 2)}:",
         rf"With $\lambda_{{\text{{gan}}}} = 0$ the sharpness is "
         f"{decimals(held_out('cyclegan', NO_GAME)['sharpness'], 2)} in place of "
         f"{decimals(held_out('cyclegan', 'recommended')['sharpness'], 2)}; "
         f"the PSNR falls by {lost('cyclegan', NO_GAME)} dB",
         rf"With $\lambda_{{\text{{gan}}}} = 1$ it falls by "
-        f"{lost('cyclegan', 'lambda_gan 1, as published')} dB",
+        f"{lost('cyclegan', 'lambda_gan 1')} dB",
         f"The brightness ({lost('cyclegan', 'brightness as it is')} dB)",
         f"the first weights ({lost('cyclegan', FIRST_WEIGHTS)} dB)",
     ],

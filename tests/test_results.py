@@ -96,7 +96,7 @@ def test_stored_shown_until_measured(folder):
     earlier = "earlier version of this lab, 20 epochs, IXI"
     assert table.loc["CycleGAN (reference)", ("source", "")] == earlier
     assert table.loc["Mean T2-w image", ("MAE", "Test set")] == 0.0731
-    assert table.loc["Mean T2-w image", ("source", "")] == "reference, no training, IXI"
+    assert table.loc["Mean T2-w image", ("source", "")] == "measured for this lab, no training, IXI"
     assert table.loc["Generator (recommended)", ("source", "")] == STORED
 
 
@@ -127,7 +127,7 @@ def test_the_chart_says_what_was_not_measured_here(saved_results):
     chart = plots.metric_bars(results_table()).figure.axes[0]
     labels = [label.get_text() for label in chart.get_yticklabels()]
     assert labels[1:5] == [
-        "Intensity lookup\n(reference)",
+        "Intensity lookup\n(measured for this lab)",
         "Mean T2-w image",
         "Generator (reference)\n(earlier version of this lab)",
         "Generator (recommended)",
@@ -138,7 +138,7 @@ def test_the_chart_says_what_was_not_measured_here(saved_results):
 @pytest.mark.parametrize("method", ["generator", "cgan", "cyclegan"])
 def test_ablation(method):
     table = ablation(method)
-    assert table.index[0] == "nothing"
+    assert table.index[0] == "recommended recipe"
     assert table.index.name == "change"
     assert list(table) == ["PSNR", "SSIM", "MAE", "sharpness", "discriminator"]
     assert table["PSNR"].between(10, 30).all()

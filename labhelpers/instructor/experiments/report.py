@@ -219,7 +219,7 @@ def _ablation(trainings: list[dict[str, Any]]) -> str:
         epochs = find(trainings, **key, name="recommended")["epochs"]
         rows = [row for row in trainings if (key | {"epochs": epochs}).items() <= row.items()]
         tables[method] = [
-            {"change": "nothing" if row["name"] == "recommended" else row["name"]}
+            {"change": "recommended recipe" if row["name"] == "recommended" else row["name"]}
             | {name: row[name] for name in ABLATION_COLUMNS if name in row}
             for row in rows
         ]
