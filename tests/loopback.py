@@ -1,11 +1,16 @@
-"""A web server on 127.0.0.1 and small archives for it, used by test_download.py."""
+"""What tests start on 127.0.0.1: a web server, with small archives for it, and a Dask cluster."""
 
 import io
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from socketserver import ThreadingTCPServer
 
 FILES = {
@@ -80,3 +85,23 @@ def free_port():
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]
+
+
+@contextmanager
+def dask_cluster(folder: Path) -> Iterator[str]:
+    """Start a Dask scheduler and two worker processes in a folder; yield the address."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    host, port = address.removeprefix("tcp://").split(":")
+    scheduler = ["scheduler", "--host", host, "--port", port, "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "dask", *command], **pipes)
+        for command in (scheduler, worker, worker)
+    ]
+    try:
+        yield address
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

@@ -1,8 +1,9 @@
 """Grade a simulated class in several ways and compare: `python tests/simulated_class.py FOLDER`.
 
 The class hands in notebook 1, whole: right answers, known mistakes, untouched, damaged and hostile
-notebooks. It is graded with one worker, with two, and by nbgrader alone; the gradebooks must hold
-the same, and the points that each submission deserves.
+notebooks. It is graded with one worker, with two, by a Dask cluster of two worker processes with
+PostgreSQL, and by nbgrader alone; the gradebooks must hold the same, and the points that each
+submission deserves.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+import postgres
 import sqlalchemy as sa
 from checking import answers, judge, load
+from loopback import dask_cluster
 from nbgrader.converters import Autograde
 from submissions import ASSIGNMENT, Submission, submit
 from submissions.damaged import DAMAGED
@@ -29,6 +32,8 @@ from labhelpers.instructor.authoring.edits import edited, read_mistakes
 from labhelpers.instructor.course.nbgrader import convert, copy_course, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.grading import ledger
+from labhelpers.instructor.grading.dry_run import copy_gradebook
+from labhelpers.instructor.grading.numbers import numbers_for
 from labhelpers.instructor.grading.run import grade
 from labhelpers.instructor.sources import read_solutions
 
@@ -120,6 +125,22 @@ def with_workers(number: int) -> Callable[[Path], None]:
     return lambda root: print(grade(ASSIGNMENT, root=root, workers=number).in_words())
 
 
+def with_cluster(root: Path) -> None:
+    """Grade with a Dask cluster and PostgreSQL, and copy the gradebook to where the others are."""
+    file = open_course(root).coursedir.db_url
+    server = postgres.Server()
+    try:
+        os.environ["LABHELPERS_DB_URL"] = database = server.create_database()
+        copy_gradebook(file, database)
+        with dask_cluster(root) as address:
+            print(grade(ASSIGNMENT, root=root, scheduler=address).in_words())
+        Path(file.removeprefix("sqlite:///")).unlink()
+        copy_gradebook(database, file)
+    finally:
+        del os.environ["LABHELPERS_DB_URL"]
+        server.close()
+
+
 def with_nbgrader(root: Path) -> None:
     convert(open_course(root), Autograde, ASSIGNMENT)
 
@@ -127,6 +148,7 @@ def with_nbgrader(root: Path) -> None:
 WAYS = {
     "two workers": with_workers(2),
     "one worker": with_workers(1),
+    "cluster": with_cluster,
     "nbgrader alone": with_nbgrader,
 }
 
@@ -160,6 +182,10 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     template = options.folder / "template"
     expected = write_class(template, options.students)
+    start = time.perf_counter()
+    for exercise in IDS:  # once, so that all ways find them there
+        numbers_for(exercise, SERIES, mistakes=True)
+    print(f"right numbers and known mistakes: {time.perf_counter() - start:.0f} s")
     ways = {way: WAYS[way] for way in options.ways}
     seconds, dumps = {}, {}
     for way, run in ways.items():

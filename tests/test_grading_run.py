@@ -5,7 +5,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
+from loopback import dask_cluster, free_port
 from nbgrader.api import Gradebook
 from toy import TEST, toy_notebook, write_source
 
@@ -26,7 +26,7 @@ from labhelpers.instructor.course.samples import hand_in
 from labhelpers.instructor.grading import run
 from labhelpers.instructor.grading.autograde import autograde, read_scores
 from labhelpers.instructor.grading.dry_run import copy_gradebook, rehearse
-from labhelpers.instructor.grading.ledger import open_run, read_traces
+from labhelpers.instructor.grading.ledger import begin_run, read_traces
 from labhelpers.instructor.grading.run import grade
 
 CLASS = {
@@ -152,7 +152,7 @@ def test_what_is_graded_and_unchanged_is_skipped(done):
 
 def test_a_changed_submission_gets_a_new_series_and_a_changed_release_the_old(done):
     series = {trace["student"]: trace["series"] for trace in read_traces(db_url(done), "toy")}
-    assert len({*series.values()}) == 1 and open_run(db_url(done), "toy") is None
+    assert len({*series.values()}) == 1
     hand_in("wrong", "toy", None, done)
     lines = []
     outcome = grade("toy", ["wrong", "right", "wrong"], done, show=lines.append)
@@ -261,7 +261,7 @@ def test_a_locked_gradebook_stops_the_run_in_words_and_a_rerun_goes_on(toy_cours
         grade("toy", (), toy_course, workers=1, show=lock)
     connection.rollback()
     connection.close()
-    series = open_run(db_url(toy_course), "toy")
+    series = begin_run(db_url(toy_course), "toy")  # that of the run which was stopped
     outcome = grade("toy", (), toy_course)
     assert outcome.unchanged == ["ann"] and list(outcome.graded) == ["bob"]
     assert {trace["series"] for trace in read_traces(db_url(toy_course), "toy")} == {series}
@@ -291,7 +291,7 @@ def test_a_series_on_which_a_reference_solution_fails_is_not_used(toy_course, mo
     monkeypatch.setattr(run, "numbers_for", numbers_for)
     series = run._begin(url, "toy", ["double", "triple"])
     assert [exercise for exercise, _ in tried] == ["double", "double", "double", "triple"]
-    assert tried[2][1] == tried[3][1] == series == open_run(url, "toy")
+    assert tried[2][1] == tried[3][1] == series == begin_run(url, "toy")
     tried.clear()
     assert run._begin(url, "toy", []) == series
     monkeypatch.setattr(run, "_DRAWS", 2)
@@ -420,27 +420,10 @@ def test_ctrl_c_stops_in_words_and_leaves_no_process(class_course, tmp_path):
     assert_gone(everyone)
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 @pytest.fixture
 def cluster(tmp_path):
-    """The address of a Dask scheduler with two worker processes."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    dask = [sys.executable, "-m", "dask"]
-    host, port = address.removeprefix("tcp://").split(":")
-    scheduler = ["scheduler", "--host", host, "--port", port, "--no-dashboard"]
-    worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    commands = [scheduler, worker, worker]
-    processes = [subprocess.Popen([*dask, *command], **pipes) for command in commands]
-    yield address
-    for process in processes:
-        process.kill()
-        process.wait()
+    with dask_cluster(tmp_path) as address:
+        yield address
 
 
 @pytest.mark.sandbox

@@ -17,7 +17,6 @@ __all__ = [
     "begin_run",
     "create_tables",
     "end_run",
-    "open_run",
     "outdate",
     "read_keys",
     "read_traces",
@@ -107,13 +106,9 @@ def _submission(assignment: str, student: str) -> sa.ColumnElement[bool]:
     return (_traces.c.assignment == assignment) & (_traces.c.student == student)
 
 
-def _open_series(connection: sa.Connection, assignment: str) -> int | None:
-    of_open_run = (_runs.c.assignment == assignment) & _runs.c.ended.is_(None)
-    return connection.scalar(sa.select(_runs.c.series).where(of_open_run).order_by(_runs.c.id))
-
-
 def _begin(connection: sa.Connection, assignment: str) -> int:
-    series = _open_series(connection, assignment)
+    of_open_run = (_runs.c.assignment == assignment) & _runs.c.ended.is_(None)
+    series = connection.scalar(sa.select(_runs.c.series).where(of_open_run).order_by(_runs.c.id))
     if series is None:
         series = draw_series()
         row = {"assignment": assignment, "series": series, "began": _now()}
@@ -130,12 +125,6 @@ def begin_run(db_url: str, assignment: str) -> int:
     """
     with _transaction(db_url) as connection:
         return _begin(connection, assignment)
-
-
-def open_run(db_url: str, assignment: str) -> int | None:
-    """Return the series of the run that has begun and not ended, None if there is none."""
-    with _transaction(db_url) as connection:
-        return _open_series(connection, assignment)
 
 
 def end_run(db_url: str, assignment: str) -> None:
