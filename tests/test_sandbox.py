@@ -368,6 +368,21 @@ def test_nothing_survives_a_killed_worker(mode: dict[str, bool], tmp_path: Path)
     _wait_until(lambda: not _find("linger-3") and not any(map(_runs, family)))
 
 
+def test_folders_that_killed_processes_left_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = tmp_path / "labhelpers-another-machine-12345678-abc"
+    other.mkdir()
+    own = sandbox.make_folder()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    left = own.rename(str(own).replace(f"-{os.getpid()}-", f"-{ended.pid}-"))
+    (left / "files").mkdir()
+    folders = {sandbox.make_folder(), sandbox.make_folder()}
+    assert {*tmp_path.iterdir()} == {other, *folders}
+
+
 def _runs(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
+import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,11 @@ from labhelpers.checks.cases import Setting, public_part
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import grade_id
 from labhelpers.instructor.grading.kernels.bubblewrap import INSIDE_FILES
-from labhelpers.instructor.grading.kernels.sandbox import Limits, SandboxedKernelManager
+from labhelpers.instructor.grading.kernels.sandbox import (
+    Limits,
+    SandboxedKernelManager,
+    make_folder,
+)
 
 __all__ = ["Executed", "Job", "checked_exercise", "execute", "exercise_of", "has_run"]
 
@@ -114,12 +118,15 @@ def execute(job: Job) -> Executed:
     Raises:
         RuntimeError: If no kernel could be started, which is not the submission's fault.
     """
-    with tempfile.TemporaryDirectory(prefix="labhelpers-") as temporary:
-        files = Path(temporary, "files")
+    folder = make_folder()
+    try:
+        files = folder / "files"
         files.mkdir()
         _write_files(job, files)
         executed = run_sync(_execute)(job, files)
         return run_sync(_execute)(job, files) if executed.died else executed
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_files(job: Job, folder: Path) -> None:

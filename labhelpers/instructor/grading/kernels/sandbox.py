@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import platform
 import secrets
 import select
 import shutil
@@ -44,7 +45,13 @@ from labhelpers.instructor.grading.kernels.bubblewrap import (
     sandbox_problem,
 )
 
-__all__ = ["Limits", "SandboxedKernelManager", "sandbox_problem", "start_fork_server"]
+__all__ = [
+    "Limits",
+    "SandboxedKernelManager",
+    "make_folder",
+    "sandbox_problem",
+    "start_fork_server",
+]
 
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 MAX_FILES = 100_000
@@ -53,6 +60,16 @@ _UNREAD = 20  # times the output that a submission may have: what it can take in
 _GROWTH = 300  # MB by which the grader grows for reasons of its own
 START_TIMEOUT = 120  # seconds
 NEVER = 2**31 - 1  # milliseconds
+
+
+def make_folder() -> Path:
+    """Return a new temporary folder of this process; what killed processes left is removed."""
+    own = f"labhelpers-{platform.node()}-"  # machines, and containers, may share the folder
+    for left in Path(tempfile.gettempdir()).glob("labhelpers-*"):
+        process = left.name.removeprefix(own).partition("-")[0]
+        if process.isdecimal() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{own}{os.getpid()}-"))
 
 
 class Sandbox:
@@ -144,13 +161,13 @@ class _ForkServer:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._ready = False
-        self._home = tempfile.mkdtemp(prefix="labhelpers-")
+        self._home = make_folder()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(START_TIMEOUT)
         with theirs:
             self._process = subprocess.Popen(
                 isolated_python(str(PROGRAM), "serve", str(PACKAGE.parent)),
-                env=kernel_environment(self._home),
+                env=kernel_environment(str(self._home)),
                 cwd="/",
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
