@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -23,11 +25,15 @@ from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import hand_in
-from labhelpers.instructor.grading import run
+from labhelpers.instructor.grading import dry_run, run
 from labhelpers.instructor.grading.autograde import autograde, read_scores
-from labhelpers.instructor.grading.dry_run import copy_gradebook, rehearse
+from labhelpers.instructor.grading.dry_run import copy_gradebook
 from labhelpers.instructor.grading.ledger import begin_run, read_traces
-from labhelpers.instructor.grading.run import grade
+
+# Where there is no sandbox, everything but the sandbox can be tested all the same.
+SANDBOXED = os.environ.get("LABHELPERS_SANDBOX") != "off"
+grade = partial(run.grade, sandboxed=SANDBOXED)
+rehearse = partial(dry_run.rehearse, sandboxed=SANDBOXED)
 
 CLASS = {
     "dies": "import os; os._exit(1)",
@@ -240,7 +246,7 @@ def test_without_a_sandbox_it_says_what_is_protected_and_stops(toy_course, monke
     hand_in("ann", "toy", (), toy_course)
     monkeypatch.setattr(run, "sandbox_problem", lambda: "There is no bubblewrap.")
     with pytest.raises(CourseError, match=r"no bubblewrap\..* points .* Files .* --no-sandbox"):
-        grade("toy", (), toy_course)
+        grade("toy", (), toy_course, sandboxed=True)
     grade("toy", (), toy_course, sandboxed=False)
     (trace,) = read_traces(db_url(toy_course), "toy")
     assert trace["sandboxed"] is False
@@ -345,7 +351,8 @@ from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError
 print("ready", flush=True)
 try:
-    print(grade("toy", (), Path(sys.argv[1]), workers=2).in_words())
+    root, sandboxed = Path(sys.argv[1]), bool(sys.argv[2])
+    print(grade("toy", (), root, workers=2, sandboxed=sandboxed).in_words())
 except CourseError as error:
     sys.exit(str(error))
 """
@@ -354,7 +361,7 @@ except CourseError as error:
 @contextlib.contextmanager
 def grading(root: Path):
     """Grade in a process of its own, which has imported what it needs."""
-    command = [sys.executable, "-c", COMMAND, str(root)]
+    command = [sys.executable, "-c", COMMAND, str(root), "yes" * SANDBOXED]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as process:
         assert process.stdout.readline() == "ready\n"
