@@ -462,9 +462,22 @@ def test_hidden_tests_that_say_the_same_are_not_shown_twice(config):
         assert first.startswith(visible) and second.startswith(of_hidden)
 
 
+def test_a_check_shows_its_points_once(config):
+    notebook = toy_notebook()
+    (check,) = (cell for cell in notebook.cells if cell.id == "check-double")
+    check.metadata.nbgrader["grade_id"] = "check-generator-unet"
+    check.outputs = [new_output("execute_result", data={"text/plain": "1.234"})]
+    assert "1.234" not in feedback_page(config, notebook)
+
+
 def test_the_list_on_top_names_the_exercises(config):
-    contents = BeautifulSoup(feedback_page(config, toy_notebook()), "html.parser").find(id="toc")
-    assert [link.text for link in contents.find_all("a")] == ["double", "Written response"]
+    notebook = toy_notebook()
+    (answer,) = (cell for cell in notebook.cells if cell.id == "double")
+    for comment, named in (("Well done.", ["double: comment"]), ("No response.", [])):
+        answer.metadata.nbgrader["comment"] = comment
+        contents = BeautifulSoup(feedback_page(config, notebook), "html.parser").find(id="toc")
+        links = [link.text for link in contents.find_all("a")]
+        assert links == [*named, "double", "Written response"]
 
 
 def test_the_page_says_that_a_written_answer_waits(config):
@@ -475,7 +488,18 @@ def test_the_page_says_that_a_written_answer_waits(config):
             grade = gradebook.find_grade("written-double", "toy", "toy", "ann")
             grade.needs_manual_grade = waits
             gradebook.db.commit()
-        assert (sentence in feedback_page(config, toy_notebook())) is waits
+        page = BeautifulSoup(feedback_page(config, toy_notebook()), "html.parser")
+        assert (sentence in page.text) is waits
+        *_, in_list = page.find(id="toc").find_all("li")
+        over_answer = page.find("a", attrs={"name": "written-double"}).find_next_sibling("div")
+        for place in (in_list, over_answer):
+            assert ("not graded yet" in place.text) is waits
+            assert ("Score" in place.text) is not waits
+
+
+def test_the_marks_of_what_can_be_unfolded_are_shown(config):
+    """The style sheet of nbgrader's page hides them."""
+    assert "summary { display: list-item" in feedback_page(config, toy_notebook())
 
 
 def test_an_answer_whose_image_is_lost_is_shown_all_the_same(config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import nbgrader
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
-from nbgrader.utils import is_grade, is_solution
 from traitlets import Unicode
 from traitlets.config import Config
 
@@ -21,6 +21,7 @@ __all__ = ["FeedbackExporter"]
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _FORMGRADER = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
+_UNTOUCHED = "No response."  # nbgrader's comment on an answer that is as it was released
 _BOOTSTRAP = _FORMGRADER / "static" / "node_modules" / "bootstrap" / "dist" / "css"
 
 
@@ -53,22 +54,37 @@ class FeedbackExporter(HTMLExporter):
         nb = copy.deepcopy(nb)
         resources = self._init_resources(resources)
         resources["appeal"] = self.appeal
-        resources["waiting"] = _waits_for_a_person(resources["nbgrader"])
-        checks = [cell for cell in nb.cells if is_grade(cell) and not is_solution(cell)]
-        for cell in checks:
+        resources["waiting"] = _waiting_for_a_person(resources["nbgrader"])
+        for cell in nb.cells:
+            nbgraders = cell.metadata.get("nbgrader", {})
+            if cell.cell_type == "code" and nbgraders.get("comment") == _UNTOUCHED:
+                nbgraders.comment = None  # the check says it, too
             if checked_exercise(cell):  # its outputs are ours
                 cell.outputs = _without_repeats(cell.outputs)
         page, resources = super().from_notebook_node(nb, resources, **options)
-        for cell in checks:  # nbgrader's list calls all of them by one name
-            grade_id = cell.metadata.nbgrader.grade_id
-            link = f'<a href="#{grade_id}">'
-            name = html.escape(grade_id.removeprefix("check-"))
-            page = page.replace(f"{link}Test cell</a>", f"{link}{name}</a>", 1)
+        for cell in nb.cells:  # nbgrader's list calls all checks, and all comments, by one name
+            grade_id = html.escape(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+            name = grade_id.removeprefix("check-")
+            for link, old, new in (
+                (grade_id, "Test cell", name),
+                (f"comment-{grade_id}", "Comment", f"{name}: comment"),
+            ):
+                before = f'<a href="#{link}">'
+                page = page.replace(f"{before}{old}</a>", f"{before}{new}</a>", 1)
+        for name in map(re.escape, map(html.escape, resources["waiting"])):
+            for place in (f'<li><a href="#{name}">.*?', f'<a name="{name}"></a>.*?'):
+                page = re.sub(
+                    rf"({place})Score: [\d.]+ / ([\d.]+)",
+                    r"\1not graded yet, \2 points",
+                    page,
+                    count=1,
+                    flags=re.DOTALL,
+                )
         return page, resources
 
 
-def _waits_for_a_person(names: dict[str, Any]) -> bool:
-    """Return True if a written answer of the notebook is not graded yet.
+def _waiting_for_a_person(names: dict[str, Any]) -> list[str]:
+    """Return the grade ids of the written answers that are not graded yet.
 
     Args:
         names: nbgrader's, with the gradebook and what to look up in it.
@@ -77,14 +93,19 @@ def _waits_for_a_person(names: dict[str, Any]) -> bool:
         notebook = gradebook.find_submission_notebook(
             names["notebook"], names["assignment"], names["student"]
         )
-        return any(
-            grade.needs_manual_grade and grade.cell.cell_type == "markdown"
+        return [
+            grade.name
             for grade in notebook.grades
-        )
+            if grade.needs_manual_grade and grade.cell.cell_type == "markdown"
+        ]
 
 
 def _without_repeats(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Return the outputs of a check without reports of hidden tests that say nothing new."""
+    """Return the outputs of a check without reports of hidden tests that say nothing new.
+
+    The score is left out, too: the page shows it above.
+    """
+    outputs = [output for output in outputs if output.output_type != "execute_result"]
     records = [output.get("metadata", {}).get("labhelpers", {}) for output in outputs]
     visible = [record for record in records if record.get("hidden") is False]
     return [
