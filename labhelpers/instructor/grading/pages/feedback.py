@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import html
 import re
 from pathlib import Path
@@ -51,16 +50,9 @@ class FeedbackExporter(HTMLExporter):
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
     ) -> tuple[str, dict[str, Any]]:
         """Return the page; the template writes what `resources` says of appeals and waiting."""
-        nb = copy.deepcopy(nb)
         resources = self._init_resources(resources)
         resources["appeal"] = self.appeal
         resources["waiting"] = _waiting_for_a_person(resources["nbgrader"])
-        for cell in nb.cells:
-            nbgraders = cell.metadata.get("nbgrader", {})
-            if cell.cell_type == "code" and nbgraders.get("comment") == _UNTOUCHED:
-                nbgraders.comment = None  # the check says it, too
-            if checked_exercise(cell):  # its outputs are ours
-                cell.outputs = _without_repeats(cell.outputs)
         page, resources = super().from_notebook_node(nb, resources, **options)
         for cell in nb.cells:  # nbgrader's list calls all checks, and all comments, by one name
             grade_id = html.escape(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
@@ -81,6 +73,19 @@ class FeedbackExporter(HTMLExporter):
                     flags=re.DOTALL,
                 )
         return page, resources
+
+    def _preprocess(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Return a copy with scores and comments, and without what would be said twice."""
+        nb, resources = super()._preprocess(nb, resources)
+        for cell in nb.cells:
+            nbgraders = cell.metadata.get("nbgrader", {})
+            if cell.cell_type == "code" and nbgraders.get("comment") == _UNTOUCHED:
+                nbgraders.comment = None  # the check says it, too
+            if checked_exercise(cell):  # its outputs are ours
+                cell.outputs = _without_repeats(cell.outputs)
+        return nb, resources
 
 
 def _waiting_for_a_person(names: dict[str, Any]) -> list[str]:
