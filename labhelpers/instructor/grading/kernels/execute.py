@@ -177,6 +177,13 @@ async def _execute(job: Job, files: Path) -> Executed:
     )
 
 
+def _name_of(cell: NotebookNode, index: int) -> str:
+    """Return the grade id of a cell, or its position and how its code begins."""
+    first, _, _ = cell.source.strip().partition("\n")
+    beginning = "".join(filter(str.isprintable, first[:40])) + "…" * (len(first) > 40)
+    return grade_id(cell) or f'number {index + 1} ("{beginning}")'
+
+
 class _Client(NotebookClient):
     """A client that survives what a submission does to its kernel.
 
@@ -224,7 +231,7 @@ class _Client(NotebookClient):
             index: Its position in the notebook.
         """
         cell.outputs, cell.execution_count = [], None
-        name = grade_id(cell) or f"number {index + 1}"
+        name = _name_of(cell, index)
         if time.monotonic() >= self._deadline:
             self._give_up(name, "the time for the whole notebook was over")
         if self._is_over:
@@ -300,7 +307,7 @@ class _Client(NotebookClient):
             return None
         self._size += len(str(msg["content"]))
         if self._size > self._job.limits.output_mb * 1e6:
-            name = grade_id(cell) or f"number {cell_index + 1}"
+            name = _name_of(cell, cell_index)
             self._give_up(name, f"more than {self._job.limits.output_mb:g} MB of output")
             return None
         try:
@@ -320,7 +327,7 @@ class _Client(NotebookClient):
                 json.dumps(cell, allow_nan=False, ensure_ascii=False).encode()
             except (nbformat.ValidationError, ValueError, RecursionError):
                 cell.outputs, cell.execution_count = [], None
-                name = grade_id(cell) or f"number {index + 1}"
+                name = _name_of(cell, index)
                 self._note(f"The cell {name} sent what is no output; it was dropped.", True)
 
     def handle_comm_msg(
