@@ -7,6 +7,7 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader import preprocessors
 
 from labhelpers.instructor.course.preprocessors import (
+    AddWheel,
     FillInSetup,
     PrepareForStudents,
     RemoveMarkers,
@@ -82,7 +83,9 @@ c.GenerateAssignment.preprocessors = [
     preprocessors.ClearMarkScheme,
     preprocessors.ComputeChecksums,
     preprocessors.CheckCellMetadata,
+    AddWheel,
 ]
+c.AddWheel.folder = "build/release"
 c.GenerateSolution.preprocessors = [
     preprocessors.IncludeHeaderFooter,
     preprocessors.ClearOutput,

@@ -95,11 +95,14 @@ def test_student_version_keeps_every_cell(course, name):
 def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
     setup = code_cells(student(course, name))[0]
     assert is_locked(setup) and len(setup.source.splitlines()) < 35
-    wheel, content = student_wheel()
+    wheel, _ = student_wheel()
     assert f'NEEDED, WHEEL = "{wheel.split("-")[1]}", "{wheel}"' in setup.source
     assert 'else "./" + WHEEL' in setup.source
-    for folder in ("student", f"release/{name}"):  # ours, and what nbgrader gives out
-        assert (course / "build" / folder / wheel).read_bytes() == content
+    content = (course / "build" / "student" / wheel).read_bytes()  # ours, and what nbgrader gives
+    assert (course / "build" / "release" / name / wheel).read_bytes() == content
+    with zipfile.ZipFile(course / "build" / "student" / wheel) as archive:
+        released = archive.read(f"labhelpers/released/{name}.ipynb")
+    assert released == (course / "build" / "student" / f"{name}.ipynb").read_bytes()
     assert "colab.research.google.com" not in student(course, name).cells[0].source
 
 

@@ -92,6 +92,8 @@ class Report:
         table: What the answer did beside what was expected, step by step, where this helps.
         mistakes: Ids of the known mistakes that were recognised.
         hidden: Whether other cases than the visible check's were tried.
+        answer: Digest of the cell that was judged, by which it is known whether it changed since;
+            empty if that is not known.
     """
 
     exercise: str
@@ -103,6 +105,7 @@ class Report:
     table: Table | None = None
     mistakes: tuple[str, ...] = ()
     hidden: bool = False
+    answer: str = ""
 
     @property
     def headline(self) -> str:
@@ -157,6 +160,7 @@ class Report:
             "points": self.points,
             "failed": [item.name for item in self.items if item.outcome != "right"],
             "mistakes": list(self.mistakes),
+            "answer": self.answer,
         }
 
 

@@ -46,6 +46,9 @@ class _Commands(click.Group):
 def commands() -> None:
     """Build, check and grade the lab "From T1-w to T2-w".
 
+    What students have, too: `labhelpers preflight NOTEBOOK` shows what is to do before a notebook
+    is handed in, `labhelpers repair NOTEBOOK` writes a repaired copy of it.
+
     The sources are the notebooks in notebooks/; all that is generated goes to build/. Run
     `labhelpers COMMAND --help` to read about one command.
     """

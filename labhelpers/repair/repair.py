@@ -74,7 +74,7 @@ def repair(content: bytes, release: Release, outputs: bool = False) -> Repaired:
     return max(attempts, key=lambda attempt: attempt.answered).result
 
 
-def repair_file(path: Path, release: Release) -> Repaired:
+def repair_file(path: Path, release: Release, outputs: bool = False) -> Repaired:
     """Return a submitted file as a notebook that is fit to be graded, as `repair` does.
 
     A link is not followed, for it may lead to another's work, and a file of more than 128 MB is
@@ -86,7 +86,7 @@ def repair_file(path: Path, release: Release) -> Repaired:
         return _untouched_release(release, f"{path.name} is no file; it was not read.")
     if path.stat().st_size > _LARGEST:
         return _untouched_release(release, f"{path.name} has more than 128 MB; it was not read.")
-    return repair(path.read_bytes(), release)
+    return repair(path.read_bytes(), release, outputs)
 
 
 def _untouched_release(release: Release, flag: str) -> Repaired:
@@ -230,8 +230,9 @@ class _Repair(Matching):
                 self.repairs.append(f"{slot.title} is not of type code; it was changed back.")
         templates = [piece for piece in pieces if slot.untouched_by(piece)]
         self._drop(templates)
+        n_cells = len(self.cells)
         whole = self._join(answers)
-        if len(whole) < len(answers):
+        if len(self.cells) < n_cells:
             self.repairs.append(f"{slot.title} has been split; its pieces were joined.")
         answers = whole
         if (times := self._copies(slot, [*templates, *answers])) > 1:

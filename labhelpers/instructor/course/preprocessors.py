@@ -4,14 +4,16 @@ import os
 import re
 from pathlib import Path
 
+import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
 
-from labhelpers.instructor.course.wheel import student_wheel
+from labhelpers.instructor.course.wheel import add_notebooks, student_wheel
 
 __all__ = [
+    "AddWheel",
     "FillInSetup",
     "PrepareForStudents",
     "RemoveMarkers",
@@ -65,14 +67,14 @@ Notebook = tuple[NotebookNode, ResourcesDict]
 
 
 class FillInSetup(NbGraderPreprocessor):
-    """Fills in the set-up cell, which installs the wheel, and puts the wheel beside the notebook.
+    """Fills in the set-up cell, which installs the wheel.
 
     To run before nbgrader computes checksums, so that the locked cell counts as unchanged.
     """
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
         """Change the notebook in place and return it."""
-        name, content = student_wheel()
+        name, _ = student_wheel()
         repository, reference = _published_at() or ("", "")
         folder = f"{_RAW}/{repository}/{reference}/" if repository else "./"
         values = {"<VERSION>": name.split("-")[1], "<WHEEL>": name, "<FOLDER>": folder}
@@ -81,7 +83,25 @@ class FillInSetup(NbGraderPreprocessor):
                 cell.source = _SETUP_CELL
                 for placeholder, value in values.items():
                     cell.source = cell.source.replace(placeholder, value)
-        resources.setdefault("outputs", {})[name] = content  # nbconvert writes these files
+        return nb, resources
+
+
+class AddWheel(NbGraderPreprocessor):
+    """Puts the wheel beside the notebook, with all that is released in it.
+
+    To run last, since it takes the notebook as it is.
+    """
+
+    folder = Unicode(help="Where the release is, relative to the course").tag(config=True)
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Leave the notebook as it is and return it."""
+        paths = sorted(Path(self.folder).glob("*/*.ipynb"))
+        released = {path.stem: path.read_text(encoding="utf-8") for path in paths}
+        released[resources["nbgrader"]["notebook"]] = nbformat.writes(nb)
+        name, content = student_wheel()
+        # nbconvert writes these files.
+        resources.setdefault("outputs", {})[name] = add_notebooks(content, released)
         return nb, resources
 
 

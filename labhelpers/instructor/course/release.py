@@ -17,7 +17,7 @@ from labhelpers.instructor.course.nbgrader import (
     convert,
     open_course,
 )
-from labhelpers.instructor.course.wheel import student_wheel
+from labhelpers.instructor.course.wheel import add_notebooks, student_wheel
 
 __all__ = ["build_solution", "build_student"]
 
@@ -64,7 +64,11 @@ def build_student(root: Path = REPOSITORY) -> Path:
         convert(course, GenerateAssignment, name)
         shutil.copyfile(_notebook(root / "build" / "release", name), folder / f"{name}.ipynb")
     wheel, content = student_wheel()
-    (folder / wheel).write_bytes(content)
+    content = add_notebooks(
+        content, {name: (folder / f"{name}.ipynb").read_text(encoding="utf-8") for name in names}
+    )
+    for place in (folder, *(root / "build" / "release" / name for name in names)):
+        (place / wheel).write_bytes(content)
     text = _STUDENT_README.format(
         notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel
     )
@@ -101,8 +105,8 @@ def build_solution(root: Path = REPOSITORY, preset: str = "full") -> dict[str, f
         notebook = nbformat.read(_notebook(root / "build" / "solved", name), as_version=4)
         _refuse_errors(name, notebook)
         nbformat.write(notebook, folder / f"{name}.ipynb")
-    wheel, content = student_wheel()
-    (folder / wheel).write_bytes(content)
+    wheel, _ = student_wheel()
+    shutil.copyfile(root / "build" / "student" / wheel, folder / wheel)
     _zip(folder)
     return seconds
 

@@ -1,20 +1,25 @@
-"""Build the wheel that students install: the lesson and the visible checks."""
+"""Build the wheel that students install: the lesson, the visible checks, what was released."""
 
+import base64
 import functools
+import hashlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError
 
-__all__ = ["student_wheel"]
+__all__ = ["add_notebooks", "student_wheel"]
 
 
 @functools.cache
 def student_wheel() -> tuple[str, bytes]:
-    """Return the file name and the content of the wheel, built once in a process.
+    """Return the file name and the content of the wheel without notebooks, built once in a process.
 
     `pyproject.toml` defines what it holds. The same files give the same bytes.
 
@@ -38,3 +43,33 @@ def student_wheel() -> tuple[str, bytes]:
             raise CourseError(f"The wheel of labhelpers could not be built:\n{result.stderr}")
         (wheel,) = Path(scratch).glob("*.whl")
         return wheel.name, wheel.read_bytes()
+
+
+def add_notebooks(wheel: bytes, notebooks: Mapping[str, str]) -> bytes:
+    """Return the content of a wheel with released notebooks in it.
+
+    They are in `labhelpers/released`, where the students' `labhelpers.preflight` looks for them.
+
+    Args:
+        wheel: Content of the wheel without notebooks.
+        notebooks: The student version of each as JSON, by assignment.
+    """
+    result = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(wheel)) as old,
+        zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        (record,) = (info for info in old.infolist() if info.filename.endswith("/RECORD"))
+        for info in old.infolist():
+            if info is not record:
+                new.writestr(info, old.read(info))
+        lines = []
+        for name, text in sorted(notebooks.items()):
+            info = zipfile.ZipInfo(f"labhelpers/released/{name}.ipynb", record.date_time)
+            info.external_attr = 0o100644 << 16  # the owner writes, everyone reads
+            content = text.encode()
+            new.writestr(info, content, zipfile.ZIP_DEFLATED)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=")
+            lines.append(f"{info.filename},sha256={digest.decode()},{len(content)}\n")
+        new.writestr(record, old.read(record).decode() + "".join(lines))
+    return result.getvalue()

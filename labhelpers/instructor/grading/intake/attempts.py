@@ -9,9 +9,9 @@ from pathlib import Path
 from nbgrader.apps import NbGraderAPI
 
 from labhelpers.instructor.grading.intake.archives import File, read_files
-from labhelpers.instructor.grading.intake.recognise import Recognised, Traits, recognise
 from labhelpers.instructor.grading.intake.students import Layout, Owner, find_layout, find_owner
 from labhelpers.instructor.grading.intake.submitted import TIMESTAMP, Line, read_time
+from labhelpers.repair.recognise import Recognised, Traits, recognise
 
 __all__ = ["Attempt", "Intake"]
 

@@ -17,7 +17,7 @@ from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, open_
 from labhelpers.instructor.grading.intake.archives import zip_problem
 from labhelpers.instructor.grading.intake.attempts import Attempt, Intake
 from labhelpers.instructor.grading.intake.ids import StudentIds
-from labhelpers.instructor.grading.intake.recognise import read_traits
+from labhelpers.instructor.grading.intake.released import read_traits
 from labhelpers.instructor.grading.intake.roster import Roster, read_roster
 from labhelpers.instructor.grading.intake.submitted import (
     TIMESTAMP,

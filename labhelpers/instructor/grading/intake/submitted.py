@@ -14,7 +14,8 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.utils import parse_utc
 
 from labhelpers.instructor.grading.intake.archives import FILE_BYTES
-from labhelpers.instructor.grading.intake.recognise import Traits, read_traits, recognise
+from labhelpers.instructor.grading.intake.released import read_traits
+from labhelpers.repair.recognise import Traits, recognise
 
 __all__ = [
     "TIMESTAMP",

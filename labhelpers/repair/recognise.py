@@ -4,14 +4,10 @@ import codecs
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nbgrader.apps import NbGraderAPI
-
-from labhelpers.instructor.course.nbgrader import CourseError
-from labhelpers.instructor.grading.repair.authority import read_release
-
-__all__ = ["Recognised", "Traits", "read_traits", "recognise"]
+__all__ = ["Recognised", "Traits", "recognise", "traits_of"]
 
 # Patterns of a notebook's text, so that a damaged one is recognised, too. In JSON the source of a
 # cell is one string or one for each line, with line ends written \n and quotes written \".
@@ -40,24 +36,16 @@ class Recognised:
     readable: bool
 
 
-def read_traits(course: NbGraderAPI, assignment: str) -> dict[str, Traits]:
-    """Return by which words the notebook of each released assignment can be recognised.
+def traits_of(released: Mapping[str, str]) -> dict[str, Traits]:
+    """Return by which words each notebook can be recognised.
 
-    Raises:
-        CourseError: If `assignment` is not among those that the gradebook holds.
+    Args:
+        released: The student versions as JSON, by assignment.
     """
-    with course.gradebook as gradebook:
-        names = sorted(one.name for one in gradebook.assignments if one.notebooks)
-    if assignment not in names:
-        known = f"choose one of {', '.join(names)}" if names else "nothing was released yet"
-        raise CourseError(
-            f"There is no released assignment {assignment!r}: {known}. `labhelpers release` makes "
-            "the student version, by which submissions are recognised."
-        )
-    traits = {}
-    for name in names:
-        released = json.loads(read_release(course, name).notebook)
-        traits[name] = _words(json.dumps(released, ensure_ascii=False))
+    traits = {
+        name: _words(json.dumps(json.loads(text), ensure_ascii=False))
+        for name, text in released.items()
+    }
     for kind in _PATTERNS:
         count = Counter(word for one in traits.values() for word in one[kind])
         for one in traits.values():
@@ -70,7 +58,7 @@ def recognise(content: bytes, traits: dict[str, Traits]) -> Recognised:
 
     Args:
         content: The file.
-        traits: What `read_traits` returned.
+        traits: What `traits_of` returned.
     """
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")

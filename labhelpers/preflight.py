@@ -1,0 +1,428 @@
+"""Look at a notebook before it is handed in: what to repair, what is open, the points so far."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from labhelpers.repair.locate import (
+    LocateError,
+    find_assignment,
+    find_notebook,
+    find_releases,
+)
+from labhelpers.repair.reading import Cell, NotANotebook, read_submitted
+from labhelpers.repair.release import Release, ReleasedCell
+from labhelpers.repair.repair import Repaired, repair_file
+from labhelpers.repair.slots import defined_names, digest, normal
+from labhelpers.session import is_graded
+
+__all__ = ["Part", "Preflight", "examine", "preflight", "repair_notebook"]
+
+_STATES = {
+    "right": "all right",
+    "partly": "partly right",
+    "wrong": "not right yet",
+    "not attempted": "not attempted yet",
+}
+_HEADLINE = re.compile(r"\S+: ({}), ([\d.]+) of [\d.]+ point".format("|".join(_STATES.values())))
+_OWN_CELL = "preflight"  # id of the cell that calls this
+_COLOURS = {"repair": "#b2182b", "open": "#a6611a", "ready": "#1b7837"}
+_WIDTH = 92
+
+
+@dataclass(frozen=True)
+class Part:
+    """An exercise or a written question, as the file holds it.
+
+    Attributes:
+        title: Its heading.
+        points: What there is to earn, and what its check gave, in words.
+        state: How it stands, in words.
+        score: Points that its check gave, 0 if that is not known.
+        done: Whether it was attempted, and checked as it is now.
+    """
+
+    title: str
+    points: str
+    state: str
+    score: float = 0.0
+    done: bool = True
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What a look at a notebook has found.
+
+    Attributes:
+        file: Name of the file.
+        findings: What is wrong with its cells and is repaired by `repair_notebook`.
+        first: What else is to do before it is handed in.
+        parts: Its exercises and its written question.
+        notes: What is worth knowing.
+        command: How to repair the findings.
+    """
+
+    file: str
+    findings: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    notes: tuple[str, ...] = ()
+    command: str = ""
+
+    @property
+    def status(self) -> str:
+        """`repair`, `open` if a part is not done, or `ready`."""
+        if self.findings or self.first:
+            return "repair"
+        return "open" if not all(part.done for part in self.parts) else "ready"
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line."""
+        if self.status == "ready":
+            return f"{self.file}: ready to hand in"
+        if self.status == "open":
+            n_open = sum(not part.done for part in self.parts)
+            return f"{self.file}: nothing to repair, {n_open} of {len(self.parts)} parts open"
+        number = len(self.findings) + len(self.first)
+        return f"{self.file}: {number} thing{'s' * (number > 1)} to do before you hand it in"
+
+    @property
+    def steps(self) -> list[str]:
+        """What is to do, in sentences."""
+        steps = [*self.first, *self.findings]
+        if self.findings and self.command:
+            what = "this" if len(self.findings) == 1 else f"these {len(self.findings)}"
+            steps.append(f"To repair {what} in a copy, without touching answers: {self.command}")
+        return steps
+
+    @property
+    def text(self) -> str:
+        """All of it as plain text."""
+        lines = [self.headline]
+        for step in self.steps:
+            lines += textwrap.wrap(f"- {step}", _WIDTH, subsequent_indent="  ")
+        rows = [("", "points", "state"), *((p.title, p.points, p.state) for p in self.parts)]
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        lines += [
+            f"  {title:{widths[0]}}  {points:{widths[1]}}  {state}" for title, points, state in rows
+        ]
+        for note in self.notes:
+            lines += textwrap.wrap(note, _WIDTH)
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        """Return all of it as plain text."""
+        return self.text
+
+    def _repr_html_(self) -> str:
+        steps = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
+        cell = "style='text-align:left;padding:0.2em 1em 0.2em 0'"
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td {cell}>{escape(one)}</td>" for one in (p.title, p.points, p.state))
+            + "</tr>"
+            for p in self.parts
+        )
+        head = "".join(f"<th {cell}>{word}</th>" for word in ("part", "points", "state"))
+        notes = "".join(f"<p style='margin:0.4em 0'>{escape(note)}</p>" for note in self.notes)
+        return (
+            f"<div style='border-left:0.3em solid {_COLOURS[self.status]};padding:0 0.8em'>"
+            f"<b>{escape(self.headline)}</b>"
+            f"{f'<ul>{steps}</ul>' if steps else ''}"
+            f"<table style='margin:0.5em 0'><tr>{head}</tr>{rows}</table>{notes}</div>"
+        )
+
+
+def preflight(assignment: str, path: str | Path | None = None) -> None:
+    """Show what is to do before the notebook that runs is handed in, and the points so far.
+
+    It looks at the file as it was saved last: save before you call it. Nothing is changed.
+
+    Args:
+        assignment: Name of the notebook, such as `2-generator`.
+        path: Its file, where it is not found from here.
+    """
+    if is_graded():
+        return
+    shell = _shell()
+    try:
+        releases = find_releases()
+        file = Path(path) if path else find_notebook(assignment, releases, shell)
+        if path:
+            find_assignment(file, releases)
+    except LocateError as error:
+        print(error)
+        return
+    history = shell.history_manager.input_hist_raw if shell else []
+    found = examine(file, releases[assignment], history, _call(assignment, file))
+    if getattr(shell, "kernel", None) is None:
+        print(found.text)
+    else:
+        from IPython.display import display
+
+        display({"text/plain": found.text, "text/html": found._repr_html_()}, raw=True)
+
+
+def repair_notebook(assignment: str, path: str | Path | None = None) -> Path | None:
+    """Write a repaired copy of a notebook beside it, and print what was repaired.
+
+    In the copy each cell that is graded is there once, at its place, with the text of the release
+    where students do not write. Answers, cells of your own and outputs stay.
+
+    Args:
+        assignment: Name of the notebook, such as `2-generator`.
+        path: Its file; without it, that of the notebook that runs.
+
+    Returns:
+        The copy, None if there was nothing to repair or the file could not be read.
+    """
+    try:
+        releases = find_releases()
+        file = Path(path) if path else find_notebook(assignment, releases, _shell())
+    except LocateError as error:
+        print(error)
+        return None
+    release = releases[assignment]
+    repaired = repair_file(file, release, outputs=True)
+    print("\n".join(f"- {line}" for line in (*repaired.repairs, *repaired.flags)))
+    if not repaired.repairs:
+        print(f"{file.name}: no copy was written, there is nothing that could be repaired.")
+        return None
+    copy = _new_name(file)
+    nbformat.write(repaired.notebook, copy)
+    print(
+        f"Wrote {copy}. Open it and look through it; {file.name} is as it was. To hand in the "
+        f"copy, give it the name {assignment}.ipynb, after giving the old file another one."
+    )
+    return copy
+
+
+def examine(
+    path: Path, release: Release, history: Sequence[str] = (), command: str = ""
+) -> Preflight:
+    """Return what there is to say of a notebook's file.
+
+    Args:
+        path: The file.
+        release: What was released.
+        history: The cells that the kernel of this notebook has run, by execution count; without
+            it, it is not looked at whether the file is older than what ran.
+        command: How to repair what is found.
+    """
+    repaired = repair_file(path, release, outputs=True)
+    first = [*repaired.flags]
+    findings = [line.partition(";")[0].rstrip(".") + "." for line in repaired.repairs]
+    cells = _read_cells(path)
+    if not cells:
+        return Preflight(path.name, first=tuple(first))
+    if _is_older(cells, repaired.notebook, history):
+        first.insert(
+            0,
+            "The file does not hold what ran last: save the notebook (Ctrl+S, on a Mac Command+S), "
+            "then run this cell again. What follows is about the file.",
+        )
+    if path.name != f"{release.assignment}.ipynb":
+        taken = path.with_name(f"{release.assignment}.ipynb").exists()
+        first.append(
+            f"The file is called {path.name}; it is handed in as {release.assignment}.ipynb. "
+            + (
+                "There is another file of that name beside it: hand in only the one that counts."
+                if taken
+                else "Rename it."
+            )
+        )
+    parts = tuple(_parts(release, repaired))
+    saved = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime))
+    notes = [
+        *_points(release, parts),
+        *_order(release, repaired.notebook),
+        f"This is about the file {path.name} as it was saved at {saved}.",
+    ]
+    return Preflight(path.name, tuple(findings), tuple(first), parts, tuple(notes), command)
+
+
+def _shell() -> Any:
+    """Return IPython's shell, None outside of IPython."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _call(assignment: str, file: Path) -> str:
+    return (
+        "run in a new cell: from labhelpers.preflight import repair_notebook; "
+        f'repair_notebook("{assignment}", "{file.name}")'
+    )
+
+
+def _new_name(file: Path) -> Path:
+    number = 1
+    copy = file.with_name(f"{file.stem}-repaired.ipynb")
+    while copy.exists():
+        number += 1
+        copy = file.with_name(f"{file.stem}-repaired-{number}.ipynb")
+    return copy
+
+
+def _read_cells(path: Path) -> list[Cell]:
+    """Return the cells of a file that `repair_file` has read, none if it is no notebook."""
+    try:
+        return read_submitted(path.read_bytes())[0].cells
+    except (OSError, NotANotebook):
+        return []
+
+
+def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str]) -> bool:
+    """Return True if the kernel ran another version of an answer or check than the file holds."""
+    last = {normal(source): count for count, source in enumerate(history) if source.strip()}
+    counts: dict[str, set[int | None]] = {}
+    for cell in cells:
+        counts.setdefault(normal(cell.source), set()).add(cell.execution_count)
+    for own in _named(notebook).values():
+        settings = own.metadata.nbgrader
+        if own.cell_type != "code" or not (settings.grade or settings.solution):
+            continue
+        text = normal(own.source)
+        if text in last and last[text] not in counts.get(text, {last[text]}):
+            return True
+        names = defined_names(own.source) if settings.solution else set()
+        for name in names:
+            versions = [one for one in reversed(last) if name in defined_names(one)]
+            if versions and versions[0] not in counts and text in counts:
+                return True
+    return False
+
+
+def _named(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    cells = notebook.cells
+    return {c.metadata.nbgrader.grade_id: c for c in cells if "nbgrader" in c.metadata}
+
+
+def _parts(release: Release, repaired: Repaired) -> Iterator[Part]:
+    cells = _named(repaired.notebook)
+    stubs = {cell.grade_id: normal(cell.source) for cell in _stubs(release)}
+    titles = _titles(release)
+    for cell in release.cells:
+        if not cell.grade:
+            continue
+        title = titles[cell.grade_id]
+        if cell.solution:
+            blank = normal(cells[cell.grade_id].source) in ("", stubs[cell.grade_id])
+            yield Part(
+                title,
+                f"{cell.points:g}, by hand",
+                "blank: write your answer into its cell" if blank else "answered",
+                done=not blank,
+            )
+        else:
+            answer = cells.get(cell.grade_id.removeprefix("check-"))
+            yield _exercise(title, cell.points, cells[cell.grade_id], answer, stubs)
+
+
+def _stubs(release: Release) -> list[ReleasedCell]:
+    return [cell for cell in release.cells if cell.solution]
+
+
+def _exercise(
+    title: str,
+    points: float,
+    check: NotebookNode,
+    answer: NotebookNode | None,
+    stubs: dict[str, str],
+) -> Part:
+    """Return how an exercise stands, from the output of its check."""
+    unknown = f"– of {points:g}"
+    if answer and normal(answer.source) == stubs[answer.metadata.nbgrader.grade_id]:
+        return Part(title, f"0 of {points:g}", _STATES["not attempted"], done=False)
+    record = _record(check)
+    if not record:
+        return Part(title, unknown, "not checked yet: run its check, save", done=False)
+    judged = record.get("answer")
+    again = "since its check: run its cell and its check again, save"
+    if answer and judged and judged != digest(answer.source):
+        return Part(title, unknown, f"changed {again}", done=False)
+    if answer and (answer.execution_count or 0) > (check.execution_count or 0):
+        return Part(title, unknown, f"run again {again}", done=False)
+    state, score = str(record["status"]), float(record["score"])
+    earned = f"{score:g} of {points:g}"
+    return Part(title, earned, _STATES[state], score, done=state != "not attempted")
+
+
+def _record(check: NotebookNode) -> dict[str, Any]:
+    """Return what a check wrote down of its verdict; from its text where the rest was lost."""
+    for output in check.outputs:
+        if output.output_type == "display_data":
+            record = output.metadata.get("labhelpers", {})
+            if record.get("status") in _STATES and isinstance(record.get("score"), (int, float)):
+                return record
+            if found := _HEADLINE.match(str(output.data.get("text/plain", ""))):
+                (status,) = [key for key, words in _STATES.items() if words == found[1]]
+                return {"status": status, "score": float(found[2])}
+    return {}
+
+
+def _titles(release: Release) -> dict[str, str]:
+    """Return the heading above each named cell, without its points."""
+    titles, title = {}, release.assignment
+    for cell in nbformat.reads(release.notebook, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            for line in re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE):
+                title = re.sub(r" \(\d+ points?\)$", "", line).replace("`", "")
+        if name := cell.metadata.get("nbgrader", {}).get("grade_id"):
+            titles[name] = title
+    return titles
+
+
+def _points(release: Release, parts: Sequence[Part]) -> list[str]:
+    by_check = sum(cell.points for cell in release.cells if cell.grade and not cell.solution)
+    by_hand = sum(cell.points for cell in release.cells if cell.grade and cell.solution)
+    if not by_check:
+        return []
+    score = sum(part.score for part in parts)
+    return [
+        f"Points in the checks so far: {score:g} of {by_check:g}"
+        + (f"; {by_hand:g} more are given by hand" if by_hand else "")
+        + ". Grading tries each answer on other inputs, too."
+    ]
+
+
+def _order(release: Release, notebook: NotebookNode) -> list[str]:
+    """Return what the numbers of the cells tell about the order in which they ran."""
+    given = {cell["id"] for cell in nbformat.reads(release.notebook, as_version=4).cells}
+    graded = {cell.grade_id for cell in release.cells if cell.grade or cell.solution}
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id != _OWN_CELL]
+    ran = [cell.execution_count for cell in code if cell.execution_count]
+    notes = []
+    idle = [
+        cell
+        for cell in code
+        if not cell.execution_count
+        and cell.id in given
+        and cell.metadata.get("nbgrader", {}).get("grade_id") not in graded
+    ]
+    if not ran:
+        notes.append("In this file no cell has been run.")
+    elif idle:
+        first = idle[0].source.strip().partition("\n")[0]
+        notes.append(f"{len(idle)} given cells have not been run, the first begins: {first}")
+    for above, below in itertools.pairwise(ran):
+        if above > below:
+            notes.append(
+                f"The numbers of the cells do not rise from top to bottom: [{above}] stands above "
+                f"[{below}]. Grading runs them in the order in which they stand. To see what it "
+                "sees, restart the kernel and run all cells."
+            )
+            break
+    return notes

@@ -1,0 +1,208 @@
+"""Let a cell that needs an answer wait for it: one quiet line in place of a traceback."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import sys
+from collections.abc import Iterator
+from html import escape
+from types import CodeType, FunctionType
+from typing import Any
+
+from labhelpers.session import is_graded
+
+__all__ = ["NotThereYet", "is_written", "wait_quietly"]
+
+
+class NotThereYet(Exception):
+    """Something that a cell needs was not made yet; the message is all that is shown of it."""
+
+
+def wait_quietly() -> None:
+    """From now on, say in one line what a cell waits for, where it needs an unwritten exercise.
+
+    A cell that calls a given function, a training for instance, is not started as long as an
+    exercise that the function calls is not written. Any other cell runs as far as it gets. Both
+    count as run, so that "Run All" goes on to the cells that do not need the answer. Other errors
+    are shown as ever; names that the failed cell would have made are waited for, too.
+
+    Nothing changes while nbgrader grades or validates, and outside of a notebook.
+    """
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None or is_graded() or any(isinstance(one, _Gate) for one in shell.ast_transformers):
+        return
+    gate = _Gate(shell)
+    shell.ast_transformers.append(gate)
+    shell.events.register("post_run_cell", gate.after)
+    show = shell.showtraceback
+
+    def showtraceback(*args: Any, **options: Any) -> None:
+        if not gate.explains(sys.exc_info()[1]):
+            show(*args, **options)
+
+    shell.showtraceback = showtraceback
+
+
+def is_written(value: object) -> bool:
+    """Return False if a function, or a method of a class, may still raise what its template does.
+
+    What stands behind a `return` is not reached and does not count.
+    """
+    return not any(_is_template(code) for code in _codes(value))
+
+
+class _Gate(ast.NodeTransformer):
+    """Looks at each cell: before it runs, at its error, and at the names that it did not make."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._reasons: dict[str, str] = {}  # by name that a cell did not make: what it waits for
+        self._reason = ""  # what the cell that runs waits for
+        self._explained: BaseException | None = None
+
+    def visit(self, node: ast.AST) -> Any:
+        """Empty a cell that calls a given function which needs an unwritten exercise."""
+        self._reason, self._explained = "", None
+        if isinstance(node, ast.Module):
+            for name in _called(node):
+                if missing := self._unwritten(name):
+                    self._say(_not_written(*missing))
+                    self._reasons |= dict.fromkeys(_stored(node), self._reason)
+                    node.body = []
+                    break
+        return node
+
+    def explains(self, error: BaseException | None) -> bool:
+        """Say what the cell waits for and return True, if that is the reason for its error."""
+        reason = ""
+        if isinstance(error, NotThereYet):
+            reason = str(error)
+        elif type(error) is NameError:
+            reason = self._reasons.get(error.name, "")
+        elif isinstance(error, NotImplementedError):
+            code = _raised_by(error)
+            owner = [
+                name
+                for name, value in self._shell.user_ns.items()
+                if _is_own(value) and code in _codes(value)
+            ]
+            if owner and _is_template(code):
+                reason = _not_written(owner[0])
+        if reason:
+            self._explained = error
+            self._say(reason)
+        return bool(reason)
+
+    def after(self, result: Any) -> None:
+        """Remember what a failed cell did not make, and count one that waits as run."""
+        error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            return
+        try:
+            names = _stored(ast.parse(self._shell.transform_cell(result.info.raw_cell)))
+        except SyntaxError:
+            names = _defined(result.info.raw_cell)
+        for name in names:
+            self._reasons[name] = self._reason or (
+                f"This cell waits for {name}: the cell that makes it failed "
+                f"({type(error).__name__})."
+            )
+        if error is self._explained:
+            result.error_in_exec = None
+
+    def _say(self, reason: str) -> None:
+        self._reason = reason
+        if getattr(self._shell, "kernel", None) is None:
+            print(reason)
+            return
+        from IPython.display import display
+
+        html = f"<div style='opacity:0.75'>{escape(reason)}</div>"
+        display({"text/plain": reason, "text/html": html}, raw=True)
+
+    def _unwritten(self, function: str) -> list[str]:
+        """Return the unwritten exercises that a function of the notebook calls, itself left out."""
+        names = self._shell.user_ns
+        if not isinstance(names.get(function), FunctionType) or not _is_own(names[function]):
+            return []
+        seen, waiting, missing = {function}, [function], []
+        while waiting:
+            for code in _codes(names[waiting.pop()]):
+                for name in code.co_names:
+                    if name not in seen and _is_own(names.get(name)):
+                        seen.add(name)
+                        waiting.append(name)
+                        if not is_written(names[name]):
+                            missing.append(name)
+        return missing
+
+
+def _not_written(*names: str) -> str:
+    listed = " and ".join(names)
+    return f"This cell waits for {listed}, which {'is' if len(names) == 1 else 'are'} not written yet."
+
+
+def _called(cell: ast.Module) -> list[str]:
+    """Return the names of functions that a cell itself calls, not those that it defines do."""
+    names = []
+    nodes: list[ast.AST] = [*cell.body]
+    while nodes:
+        node = nodes.pop(0)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            names.append(node.func.id)
+        nodes += ast.iter_child_nodes(node)
+    return names
+
+
+def _stored(cell: ast.Module) -> set[str]:
+    """Return the names that a cell assigns or defines."""
+    names = set()
+    for node in ast.walk(cell):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+    return names
+
+
+def _defined(source: str) -> set[str]:
+    from labhelpers.repair.slots import defined_names
+
+    return defined_names(source)
+
+
+def _is_own(value: object) -> bool:
+    """Return True for a function or class of the notebook."""
+    return isinstance(value, (FunctionType, type)) and value.__module__ == "__main__"
+
+
+def _codes(value: object) -> Iterator[CodeType]:
+    """Yield the code of a function, or of the methods of a class, with what is defined within."""
+    if isinstance(value, type):
+        for attribute in vars(value).values():
+            yield from _codes(getattr(attribute, "__func__", attribute))
+    elif isinstance(value, FunctionType):
+        codes = [value.__code__]
+        while codes:
+            code = codes.pop()
+            yield code
+            codes += [one for one in code.co_consts if isinstance(one, CodeType)]
+
+
+def _is_template(code: CodeType | None) -> bool:
+    return code is not None and any(
+        instruction.argval == "NotImplementedError" for instruction in dis.get_instructions(code)
+    )
+
+
+def _raised_by(error: BaseException) -> CodeType | None:
+    """Return the code in which an error was raised."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_next:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_code if traceback else None
