@@ -7,7 +7,7 @@ from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader import preprocessors
 
 from labhelpers.instructor.course.preprocessors import (
-    AddWheel,
+    AddFiles,
     FillInSetup,
     PrepareForStudents,
     RemoveMarkers,
@@ -83,9 +83,9 @@ c.GenerateAssignment.preprocessors = [
     preprocessors.ClearMarkScheme,
     preprocessors.ComputeChecksums,
     preprocessors.CheckCellMetadata,
-    AddWheel,
+    AddFiles,
 ]
-c.AddWheel.folder = "build/release"
+c.AddFiles.folder = "build/release"
 c.GenerateSolution.preprocessors = [
     preprocessors.IncludeHeaderFooter,
     preprocessors.ClearOutput,

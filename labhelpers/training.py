@@ -24,8 +24,10 @@ from labhelpers.metrics import evaluating
 from labhelpers.plots import AccessibleFigure
 from labhelpers.recipes import Recipe
 from labhelpers.session import is_graded, is_interactive, temporary_folder
+from labhelpers.waiting import NotThereYet
 
 __all__ = [
+    "NotTrainedYet",
     "TrainingRun",
     "describe_run",
     "doctor",
@@ -38,6 +40,10 @@ __all__ = [
 
 _IMAGES = Path("images")
 _RECORD = "run.json"  # in the folder of a run
+
+
+class NotTrainedYet(NotThereYet, FileNotFoundError):
+    """There is no run of a name, or none that came to an end."""
 
 
 class TrainingRun:
@@ -192,7 +198,7 @@ def load_history(name: str) -> pd.DataFrame:
         name: Name of the run, such as `cgan`.
 
     Raises:
-        FileNotFoundError: If there is no run of that name in this folder yet.
+        NotTrainedYet: If there is no run of that name in this folder yet.
     """
     rows = load_record(name)["losses"]
     return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
@@ -207,13 +213,13 @@ def describe_run(name: str) -> str:
         name: Name of the run, such as `cgan`.
 
     Raises:
-        FileNotFoundError: If there is no run of that name in this folder yet.
-        RuntimeError: If the last one failed, so that there is no network to describe.
+        NotTrainedYet: If there is no run of that name in this folder yet, or the last one failed,
+            so that there is no network to describe.
     """
     record = load_record(name)
     finished, num_epoch = len(record["losses"]), record["num_epoch"]
     if epoch := record["failed_in_epoch"]:
-        raise RuntimeError(
+        raise NotTrainedYet(
             f"The last run of {name!r} failed in epoch {epoch} of {num_epoch}: it left no network. "
             "Mend what its error names and train again."
         )
@@ -231,7 +237,7 @@ def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | N
         options: Passed on to `plots.training_curves`.
 
     Raises:
-        FileNotFoundError: If there is no run of that name in this folder yet.
+        NotTrainedYet: If there is no run of that name in this folder yet.
     """
     history = load_history(name)
     history = history.reindex(columns=losses or history.columns).dropna()
@@ -248,7 +254,7 @@ def show_samples(name: str) -> None:
         name: Name of the run, such as `cgan`.
 
     Raises:
-        FileNotFoundError: If there is no run of that name in this folder yet.
+        NotTrainedYet: If there is no run of that name in this folder yet.
     """
     folder = _folder(name)
     epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.png"))
@@ -290,11 +296,13 @@ def load_record(name: str) -> dict[str, Any]:
         name: Name of the run, such as `cgan`.
 
     Raises:
-        FileNotFoundError: If there is no run of that name in this folder yet.
+        NotTrainedYet: If there is no run of that name in this folder yet.
     """
     path = _folder(name) / _RECORD
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: train {name!r} first.")
+        raise NotTrainedYet(
+            f"The training {name!r} is not there yet: {path.parent.as_posix()} was not made."
+        )
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -10,6 +10,7 @@ from html import escape
 from types import CodeType, FunctionType
 from typing import Any
 
+from labhelpers.repair.slots import defined_names
 from labhelpers.session import is_graded
 
 __all__ = ["NotThereYet", "is_written", "wait_quietly"]
@@ -32,8 +33,10 @@ def wait_quietly() -> None:
     from IPython import get_ipython
 
     shell = get_ipython()
-    if shell is None or is_graded() or any(isinstance(one, _Gate) for one in shell.ast_transformers):
+    if shell is None or is_graded():
         return
+    if any(isinstance(one, _Gate) for one in shell.ast_transformers):
+        return  # the set-up cell runs again
     gate = _Gate(shell)
     shell.ast_transformers.append(gate)
     shell.events.register("post_run_cell", gate.after)
@@ -65,7 +68,6 @@ class _Gate(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         """Empty a cell that calls a given function which needs an unwritten exercise."""
-        self._reason, self._explained = "", None
         if isinstance(node, ast.Module):
             for name in _called(node):
                 if missing := self._unwritten(name):
@@ -81,15 +83,15 @@ class _Gate(ast.NodeTransformer):
         if isinstance(error, NotThereYet):
             reason = str(error)
         elif type(error) is NameError:
-            reason = self._reasons.get(error.name, "")
+            reason = self._reasons.get(error.name or "", "")
         elif isinstance(error, NotImplementedError):
             code = _raised_by(error)
             owner = [
                 name
                 for name, value in self._shell.user_ns.items()
-                if _is_own(value) and code in _codes(value)
+                if _is_own(value) and code in [*_codes(value)]
             ]
-            if owner and _is_template(code):
+            if owner and code and _is_template(code):
                 reason = _not_written(owner[0])
         if reason:
             self._explained = error
@@ -98,20 +100,18 @@ class _Gate(ast.NodeTransformer):
 
     def after(self, result: Any) -> None:
         """Remember what a failed cell did not make, and count one that waits as run."""
-        error = result.error_before_exec or result.error_in_exec
-        if error is None:
-            return
-        try:
-            names = _stored(ast.parse(self._shell.transform_cell(result.info.raw_cell)))
-        except SyntaxError:
-            names = _defined(result.info.raw_cell)
-        for name in names:
-            self._reasons[name] = self._reason or (
-                f"This cell waits for {name}: the cell that makes it failed "
-                f"({type(error).__name__})."
-            )
-        if error is self._explained:
-            result.error_in_exec = None
+        if error := result.error_before_exec or result.error_in_exec:
+            cell, kind = result.info.raw_cell, type(error).__name__
+            try:
+                names = _stored(ast.parse(self._shell.transform_cell(cell)))
+            except SyntaxError:
+                names = defined_names(cell)
+            for name in names:
+                failed = f"This cell waits for {name}: the cell that makes it failed ({kind})."
+                self._reasons[name] = self._reason or failed
+            if error is self._explained:
+                result.error_in_exec = None
+        self._reason, self._explained = "", None
 
     def _say(self, reason: str) -> None:
         self._reason = reason
@@ -141,8 +141,8 @@ class _Gate(ast.NodeTransformer):
 
 
 def _not_written(*names: str) -> str:
-    listed = " and ".join(names)
-    return f"This cell waits for {listed}, which {'is' if len(names) == 1 else 'are'} not written yet."
+    verb = "is" if len(names) == 1 else "are"
+    return f"This cell waits for {' and '.join(names)}, which {verb} not written yet."
 
 
 def _called(cell: ast.Module) -> list[str]:
@@ -170,12 +170,6 @@ def _stored(cell: ast.Module) -> set[str]:
     return names
 
 
-def _defined(source: str) -> set[str]:
-    from labhelpers.repair.slots import defined_names
-
-    return defined_names(source)
-
-
 def _is_own(value: object) -> bool:
     """Return True for a function or class of the notebook."""
     return isinstance(value, (FunctionType, type)) and value.__module__ == "__main__"
@@ -194,10 +188,9 @@ def _codes(value: object) -> Iterator[CodeType]:
             codes += [one for one in code.co_consts if isinstance(one, CodeType)]
 
 
-def _is_template(code: CodeType | None) -> bool:
-    return code is not None and any(
-        instruction.argval == "NotImplementedError" for instruction in dis.get_instructions(code)
-    )
+def _is_template(code: CodeType) -> bool:
+    instructions = dis.get_instructions(code)
+    return any(instruction.argval == "NotImplementedError" for instruction in instructions)
 
 
 def _raised_by(error: BaseException) -> CodeType | None:

@@ -99,7 +99,7 @@ def test_a_console_without_greek_letters_loses_only_these(encoding):
 def test_without_the_instructors_part_the_command_says_where_it_is():
     code = (
         "import sys; sys.modules['labhelpers.instructor'] = None; "
-        "from labhelpers.__main__ import main; main()"
+        "sys.argv = ['labhelpers', 'grade']; from labhelpers.__main__ import main; main()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 1

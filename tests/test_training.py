@@ -175,7 +175,7 @@ def test_no_epoch_is_an_error(loaders):
 
 
 def test_history_of_no_training(loaders):
-    with pytest.raises(FileNotFoundError, match="train 'other' first"):
+    with pytest.raises(FileNotFoundError, match="The training 'other' is not there yet"):
         load_history("other")
 
 

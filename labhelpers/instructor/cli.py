@@ -102,8 +102,9 @@ def validate(preset: str, update: bool) -> None:
     """Run all notebooks and compare their outputs.
 
     Solved: no cell fails, every check gives full points, and the outputs of the cells tagged
-    `nbval-check-output` are those of tests/expected_outputs.json. Untouched: nothing fails but what
-    needs an answer, and every check answers that nothing was attempted.
+    `nbval-check-output` are those of tests/expected_outputs.json. Untouched: no cell
+    fails, none waits but those tagged `needs-answer`, and every check answers that nothing was
+    attempted.
     """
     from labhelpers.instructor.course.validate import validate
 

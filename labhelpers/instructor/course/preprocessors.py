@@ -13,15 +13,20 @@ from traitlets import Unicode
 from labhelpers.instructor.course.wheel import add_notebooks, student_wheel
 
 __all__ = [
-    "AddWheel",
+    "ASSISTANTS_NOTE",
+    "AddFiles",
     "FillInSetup",
     "PrepareForStudents",
     "RemoveMarkers",
     "RunElsewhere",
+    "assistants_note",
     "remove_markers",
 ]
 
 _MARKER = re.compile(r"(BEGIN|END) (SOLUTION|HIDDEN TESTS|MARK SCHEME)")
+ASSISTANTS_NOTE = "AGENTS.md"
+"""The name under which programming assistants look for instructions."""
+
 _COLAB = "https://colab.research.google.com"
 _RAW = "https://raw.githubusercontent.com"
 
@@ -60,7 +65,9 @@ if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
         )
 
 import labhelpers
+from labhelpers.waiting import wait_quietly
 
+wait_quietly()  # a cell that needs an answer says so in one line
 print(f"labhelpers {labhelpers.__version__}")"""
 
 Notebook = tuple[NotebookNode, ResourcesDict]
@@ -86,10 +93,10 @@ class FillInSetup(NbGraderPreprocessor):
         return nb, resources
 
 
-class AddWheel(NbGraderPreprocessor):
-    """Puts the wheel beside the notebook, with all that is released in it.
+class AddFiles(NbGraderPreprocessor):
+    """Puts beside the notebook what belongs to it: the wheel, and the note for assistants.
 
-    To run last, since it takes the notebook as it is.
+    The wheel holds all that is released. To run last, since it takes the notebook as it is.
     """
 
     folder = Unicode(help="Where the release is, relative to the course").tag(config=True)
@@ -100,9 +107,14 @@ class AddWheel(NbGraderPreprocessor):
         released = {path.stem: path.read_text(encoding="utf-8") for path in paths}
         released[resources["nbgrader"]["notebook"]] = nbformat.writes(nb)
         name, content = student_wheel()
-        # nbconvert writes these files.
-        resources.setdefault("outputs", {})[name] = add_notebooks(content, released)
+        files = {name: add_notebooks(content, released), ASSISTANTS_NOTE: assistants_note()}
+        resources.setdefault("outputs", {}).update(files)  # nbconvert writes them
         return nb, resources
+
+
+def assistants_note() -> bytes:
+    """Return what programming assistants are asked to read beside the notebooks."""
+    return Path(__file__).with_name("students-AGENTS.md").read_bytes()
 
 
 def _published_at() -> tuple[str, str] | None:

@@ -17,6 +17,7 @@ from labhelpers.instructor.course.nbgrader import (
     convert,
     open_course,
 )
+from labhelpers.instructor.course.preprocessors import ASSISTANTS_NOTE, assistants_note
 from labhelpers.instructor.course.wheel import add_notebooks, student_wheel
 
 __all__ = ["build_solution", "build_student"]
@@ -38,9 +39,20 @@ On your own machine (Python 3.10 or newer), in this folder:
 start Jupyter in this folder: the first cell of each notebook installs the `.whl` file, which has to
 lie beside the notebook. On Colab open a notebook by its badge; if it has none, upload both files.
 
-Write your answers where a cell says `# Your code here`, run the check below it, and hand in the
-notebooks under the names they have. Keep all cells, and do not copy or split the ones that hold
-an exercise.
+Write your answers where a cell says `# Your code here`, and run the check below it. Keep all cells,
+and do not copy or split the ones that hold an exercise. You may run all cells at any time: those
+that need an answer wait for it.
+
+Before you hand in, save the notebook and run its section "Before you hand in", or in a terminal
+
+    .venv/bin/labhelpers preflight {first}.ipynb
+
+It shows what is missing, what is open, and your points so far. If a cell was lost or damaged,
+`labhelpers repair` in place of `labhelpers preflight` writes a repaired copy; your answers stay as
+they are. Hand in the notebooks under the names they have.
+
+Do you work with a programming assistant? `AGENTS.md` asks it to teach and not to solve; most
+assistants read that file by themselves, to others you can give it.
 
 The images come from the IXI dataset (https://brain-development.org/ixi-dataset), licence
 CC BY-SA 3.0; they are downloaded by the first notebook.
@@ -70,9 +82,10 @@ def build_student(root: Path = REPOSITORY) -> Path:
     for place in (folder, *(root / "build" / "release" / name for name in names)):
         (place / wheel).write_bytes(content)
     text = _STUDENT_README.format(
-        notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel
+        notebooks="\n".join(f"- `{name}.ipynb`" for name in names), wheel=wheel, first=names[0]
     )
     (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / ASSISTANTS_NOTE).write_bytes(assistants_note())
     shutil.copyfile(REPOSITORY / "LICENSE", folder / "LICENSE")
     return _zip(folder)
 

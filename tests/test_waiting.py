@@ -1,0 +1,178 @@
+"""Cells that wait for an exercise, in a real kernel."""
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+from labhelpers.waiting import is_written
+
+SETUP = """
+from labhelpers.waiting import wait_quietly
+
+wait_quietly()
+wait_quietly()  # a set-up cell may run again
+started = []
+"""
+
+TEMPLATES = """
+class Network:
+    def __init__(self, size):
+        self.size = size
+
+    def forward(self, x):
+        # Your code here
+        raise NotImplementedError("not written yet")
+
+
+def step(x):
+    # Your code here
+    raise NotImplementedError("not written yet")
+
+
+def loss(x):
+    # Your code here
+    raise NotImplementedError("not written yet")
+"""
+
+TRAINING = """
+def train(x):
+    started.append(x)
+    return [step(x) for _ in range(2)]
+"""
+
+STEP = "def step(x):\n    return loss(x)\n    raise NotImplementedError('not written yet')"
+LOSS = "def loss(x):\n    return x"
+
+
+class Kernel:
+    """A kernel in which cells run one after another, as "Run All" does."""
+
+    def __init__(self):
+        self.manager, self.client = start_new_kernel(kernel_name="python3")
+
+    def run(self, code):
+        """Return what is shown, and whether the cell counts as run."""
+        shown = []
+
+        def collect(message):
+            content = message["content"]
+            kind = message["header"]["msg_type"]
+            if kind in ("display_data", "execute_result"):
+                shown.append(content["data"]["text/plain"])
+            elif kind == "stream":
+                assert content["name"] == "stdout", content
+                shown.append(content["text"].strip())
+            elif kind == "error":
+                shown.append(f"error {content['ename']}")
+
+        reply = self.client.execute_interactive(code, output_hook=collect, timeout=120)
+        return shown, reply["content"]["status"] == "ok"
+
+
+@pytest.fixture(scope="module")
+def kernel_process():
+    kernel = Kernel()
+    yield kernel
+    kernel.client.stop_channels()
+    kernel.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(kernel_process):
+    kernel_process.run("%reset -f")
+    for code in (SETUP, TEMPLATES, TRAINING):
+        assert kernel_process.run(code) == ([], True)
+    return kernel_process
+
+
+def waits(*names):
+    verb = "is" if len(names) == 1 else "are"
+    return f"This cell waits for {' and '.join(names)}, which {verb} not written yet."
+
+
+def test_a_training_is_not_started_before_all_that_it_calls_is_written(kernel):
+    assert kernel.run("trained = train(1)") == ([waits("step")], True)
+    kernel.run(STEP)
+    assert kernel.run("trained = train(1)") == ([waits("loss")], True)
+    assert kernel.run("started") == (["[]"], True)
+    assert kernel.run("for one in trained:\n    print(one)") == ([waits("loss")], True)
+    kernel.run(LOSS)
+    assert kernel.run("trained = train(1)\ntrained") == (["[1, 1]"], True)
+    assert kernel.run("for one in trained:\n    print(one)") == (["1\n1"], True)
+
+
+def test_other_cells_run_as_far_as_they_get(kernel):
+    assert kernel.run("network = Network(3)\nnetwork.size") == (["3"], True)
+    assert kernel.run("print('first')\nresult = network.forward(1)") == (
+        ["first", waits("Network")],
+        True,
+    )
+    assert kernel.run("result + 1") == ([waits("Network")], True)
+    assert kernel.run("def own(x):\n    return loss(x)\n\n\nvalue = [own(1)]") == (
+        [waits("loss")],
+        True,
+    )
+    assert kernel.run("1 + 1") == (["2"], True)
+
+
+def test_what_needs_no_answer_is_not_held_back(kernel):
+    """A check gets the answer as an argument; a definition calls nothing."""
+    assert kernel.run("def check(answer):\n    return callable(answer)")[1]
+    assert kernel.run("check(train)") == (["True"], True)
+    assert kernel.run("def again():\n    return train(1)") == ([], True)
+
+
+def test_errors_of_ones_own_are_shown_and_what_follows_from_them_is_not(kernel):
+    assert kernel.run("made = 1 / 0") == (["error ZeroDivisionError"], False)
+    line = "This cell waits for made: the cell that makes it failed (ZeroDivisionError)."
+    assert kernel.run("made + 1") == ([line], True)
+    assert kernel.run("def late(x)\n    return x")[0][-1].startswith("error SyntaxError")
+    line = "This cell waits for late: the cell that makes it failed (SyntaxError)."
+    assert kernel.run("late(1)") == ([line], True)
+    assert kernel.run("mistyped") == (["error NameError"], False)
+    assert kernel.run("raise NotImplementedError") == (["error NotImplementedError"], False)
+    library = "import io\nio.RawIOBase().readinto(b'')"
+    assert kernel.run(library)[1] is False
+
+
+def test_what_was_not_trained_is_told_in_its_words(kernel, tmp_path):
+    kernel.run(f"%cd -q {tmp_path}")
+    shown, counts_as_run = kernel.run(
+        "from labhelpers.training import show_losses\n\nshow_losses('cgan')"
+    )
+    assert counts_as_run
+    assert shown == ["The training 'cgan' is not there yet: images/cgan was not made."]
+
+
+def test_nothing_changes_in_grading(kernel_process):
+    code = "import os\nos.environ['NBGRADER_EXECUTION'] = 'autograde'"
+    kernel_process.run("%reset -f")
+    kernel_process.run(code)
+    kernel_process.run("from IPython import get_ipython\nget_ipython().ast_transformers.clear()")
+    kernel_process.run(SETUP)
+    assert kernel_process.run("get_ipython().ast_transformers") == (["[]"], True)
+    kernel_process.run("del os.environ['NBGRADER_EXECUTION']")
+
+
+def test_templates_are_told_from_answers():
+    def template():
+        raise NotImplementedError("not written yet")
+
+    def answer(x):
+        return x
+        raise NotImplementedError("not written yet")
+
+    class Half:
+        def __init__(self):
+            self.x = 1
+
+        def forward(self):
+            raise NotImplementedError("not written yet")
+
+    class Whole:
+        @staticmethod
+        def forward():
+            return 1
+
+    assert not is_written(template) and not is_written(Half)
+    assert is_written(answer) and is_written(Whole)
+    assert is_written(7) and is_written(len)
