@@ -102,8 +102,7 @@ def save_result(
 
     Raises:
         ValueError: If the method is unknown.
-        FileNotFoundError: If there is no such run in this folder.
-        RuntimeError: If the last run of that name failed.
+        NotTrainedYet: If there is no such run in this folder, or the last one of that name failed.
     """
     if method not in METHODS:
         raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")

@@ -42,7 +42,7 @@ _IMAGES = Path("images")
 _RECORD = "run.json"  # in the folder of a run
 
 
-class NotTrainedYet(NotThereYet, FileNotFoundError):
+class NotTrainedYet(NotThereYet):
     """There is no run of a name, or none that came to an end."""
 
 

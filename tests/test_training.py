@@ -13,6 +13,7 @@ from labhelpers.data import IXIDataset, limit_subjects
 from labhelpers.recipes import GeneratorRecipe
 from labhelpers.session import seed_everything
 from labhelpers.training import (
+    NotTrainedYet,
     TrainingRun,
     describe_run,
     load_history,
@@ -163,7 +164,7 @@ def test_folder_that_cannot_be_written_is_said_and_training_goes_on(loaders, tmp
 def test_loss_that_is_no_number_stops_with_advice(loaders):
     with pytest.raises(FloatingPointError, match="lower `lr`"):
         train(loaders, losses=[1, 1, 1, math.nan])
-    with pytest.raises(RuntimeError, match="'demo' failed in epoch 2 of 2: it left no network"):
+    with pytest.raises(NotTrainedYet, match="'demo' failed in epoch 2 of 2: it left no network"):
         describe_run("demo")  # else the figures of an older network would be saved as this run's
     assert len(load_history("demo")) == 1
     assert load_history("demo")["generator"].tolist() == [1]
@@ -175,7 +176,7 @@ def test_no_epoch_is_an_error(loaders):
 
 
 def test_history_of_no_training(loaders):
-    with pytest.raises(FileNotFoundError, match="The training 'other' is not there yet"):
+    with pytest.raises(NotTrainedYet, match="The training 'other' is not there yet"):
         load_history("other")
 
 

@@ -64,10 +64,9 @@ if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
             f"in that folder, and run this cell again with a network connection. ({reason})"
         )
 
-import labhelpers
-from labhelpers.waiting import wait_quietly
+import labhelpers.waiting
 
-wait_quietly()  # a cell that needs an answer says so in one line
+labhelpers.waiting.wait_quietly()  # a cell that needs an answer says so in one line
 print(f"labhelpers {labhelpers.__version__}")"""
 
 Notebook = tuple[NotebookNode, ResourcesDict]
