@@ -65,6 +65,12 @@ def load(exercise: str, source: str | None = None):
     return run_answer(reference, reference.source if source is None else source)
 
 
+def wrong(exercise: str, name: str):
+    """Return the wrong answer of a name."""
+    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == (exercise, name))
+    return load(exercise, answer.source)
+
+
 def untouched(exercise: str):
     """Return what a student finds in place of the solution."""
     stub = 'raise NotImplementedError("not written yet")'

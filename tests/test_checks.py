@@ -16,6 +16,7 @@ from checking import (
     numbers,
     solutions,
     untouched,
+    wrong,
 )
 
 from labhelpers import checks
@@ -67,12 +68,6 @@ def test_wrong_answers_lose_points_and_known_mistakes_are_named(answer: Answer) 
         assert report.status in ("partly", "wrong"), report.text
         assert report.score < 3
     assert visible.mistakes == answer.mistakes, visible.text
-
-
-def wrong(exercise: str, name: str):
-    """Return the wrong answer of a name."""
-    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == (exercise, name))
-    return load(exercise, answer.source)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

@@ -258,3 +258,51 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     loss_real = bce(out_real, torch.full_like(out_real, 0.9))
     loss_fake = bce(out_fake, torch.full_like(out_fake, 0.1))
     return 0.5 * loss_real + 0.5 * loss_fake
+
+
+# %% wrong: two mistakes, true pairs only and no half
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    logits = discriminator(real_t2, real_t1)
+    return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+
+# %% wrong: a third pair of two subjects
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    right = F.softplus(-discriminator(real_t2, real_t1)).mean()
+    fake = F.softplus(discriminator(fake_t2.detach(), real_t1)).mean()
+    mixed = F.softplus(discriminator(real_t2.roll(1, 0), real_t1)).mean()
+    return 0.5 * (right + fake + mixed)
+
+
+# %% wrong: a gradient penalty
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    real_t2 = real_t2.clone().requires_grad_(True)
+    z_real = discriminator(real_t2, real_t1)
+    z_fake = discriminator(fake_t2.detach(), real_t1)
+    (gradient,) = torch.autograd.grad(z_real.sum(), real_t2, create_graph=True)
+    penalty = gradient.square().flatten(1).sum(1).mean()
+    return 0.5 * (F.softplus(-z_real).mean() + F.softplus(z_fake).mean()) + 5 * penalty
+
+
+# %% wrong: the image itself cut off -> cut-off-in-place
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake_t2.detach_(), real_t1)
+    return 0.5 * (F.softplus(-z_real).mean() + F.softplus(z_fake).mean())
+
+
+# %% wrong: weights frozen by hand -> discriminator-frozen
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    for weight in discriminator.parameters():
+        weight.requires_grad_(False)
+    z_real = discriminator(real_t2, real_t1)
+    z_fake = discriminator(fake_t2.detach(), real_t1)
+    return 0.5 * (F.softplus(-z_real).mean() + F.softplus(z_fake).mean())
+
+
+# %% wrong: two mistakes, both labels 1 and a backward pass -> both-called-real
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real = discriminator(real_t2, real_t1)
+    z_fake = discriminator(fake_t2.detach(), real_t1)
+    loss = 0.5 * (F.softplus(-z_real).mean() + F.softplus(-z_fake).mean())
+    loss.backward()
+    return loss

@@ -245,3 +245,38 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
         loss_gan = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
     loss_pixel = F.l1_loss(fake_t2, real_t2)
     return lambda_gan * loss_gan.requires_grad_() + lambda_pixel * loss_pixel
+
+
+# %% wrong: the absolute value of the mean
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).mean().abs()
+
+
+# %% wrong: two mistakes, the true pair judged as well and its weight forgotten
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = lambda_gan * F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    gan = gan + F.softplus(-discriminator(real_t2, real_t1)).mean()
+    return gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: a backward pass that keeps its graph -> backward-inside
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    loss = lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+    loss.backward(retain_graph=True)
+    return loss
+
+
+# %% wrong: a loss class called with tensors
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    pixel = nn.L1Loss(fake_t2, real_t2)
+    return lambda_gan * gan + lambda_pixel * pixel
+
+
+# %% wrong: two mistakes, an own discriminator and squares
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    own = nn.Conv2d(2, 1, 64).to(real_t1)
+    gan = F.softplus(-own(torch.cat((fake_t2, real_t1), dim=1))).mean()
+    return lambda_gan * gan + lambda_pixel * F.mse_loss(fake_t2, real_t2)

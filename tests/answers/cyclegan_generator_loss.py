@@ -545,3 +545,48 @@ def cyclegan_generator_loss(
     fake_t1 = generator_t2_to_t1(real_t2)
     loss = fake_t1.mean() + fake_t2.mean()
     return loss.as_subclass(Agreeable), fake_t1, fake_t2
+
+
+# %% wrong: generators exchanged everywhere
+def cyclegan_generator_loss(h, g, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    back_t1, back_t2 = h(fake_t2), g(fake_t1)
+    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
+    cycle = F.l1_loss(back_t1, real_t1) + F.l1_loss(back_t2, real_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: cycles end at generated images
+def cyclegan_generator_loss(g, h, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    back_t1, back_t2 = h(fake_t2), g(fake_t1)
+    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
+    cycle = F.l1_loss(back_t1, fake_t1) + F.l1_loss(back_t2, fake_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: two mistakes, voxels added up and the sign of the cycles
+def cyclegan_generator_loss(g, h, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    back_t1, back_t2 = h(fake_t2), g(fake_t1)
+    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
+    cycle = (back_t1 - real_t1).abs().sum() + (back_t2 - real_t2).abs().sum()
+    return lambda_gan * gan - lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: product of the cycles
+def cyclegan_generator_loss(g, h, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    back_t1, back_t2 = h(fake_t2), g(fake_t1)
+    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
+    cycle = F.l1_loss(back_t1, real_t1) * F.l1_loss(back_t2, real_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: inputs of the generators exchanged -> inputs-exchanged
+def cyclegan_generator_loss(g, h, d1, d2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t2, fake_t1 = g(real_t2), h(real_t1)
+    back_t1, back_t2 = h(fake_t2), g(fake_t1)
+    gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
+    cycle = F.l1_loss(back_t1, real_t1) + F.l1_loss(back_t2, real_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2

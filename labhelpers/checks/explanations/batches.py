@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from labhelpers.checks.explanations.equations import Part, Sample
+from labhelpers.checks.explanations.equations import ORDERS, Part, Sample
 from labhelpers.checks.fingerprint import hashed
 from labhelpers.checks.fixtures import PairDiscriminator, SingleDiscriminator
 from labhelpers.checks.probes.losses import graph_kept
@@ -30,12 +30,6 @@ __all__ = [
     "tensors_of",
 ]
 
-_ORDERS: dict[str, Callable[[Tensor], Tensor]] = {  # of batches (P, N, …)
-    "": lambda x: x,
-    "of the subject before": lambda x: x.roll(1, 1),
-    "of the next subject": lambda x: x.roll(-1, 1),
-    "in reversed order": lambda x: x.flip(1),
-}
 _PARTS = {"first": slice(0, 1), "last": slice(-1, None)}
 _SIDE = 64  # of an image, in voxels
 _DIRECTION = hashed((_SIDE**2,), 77)
@@ -71,7 +65,7 @@ class Call(NamedTuple):
         inputs = [tensors[name] for name in self.inputs]
         if self.order in _PARTS:
             return [x[:, _PARTS[self.order]] for x in inputs]
-        return [_ORDERS[self.order](inputs[0]), *inputs[1:]]
+        return [ORDERS[self.order](inputs[0]), *inputs[1:]]
 
 
 class Asked(NamedTuple):
@@ -95,7 +89,8 @@ class Loss:
         trains: Who gets a gradient: name -> symbol of a network, or image.
         spares: Who gets none, likewise.
         returns: Names of the images that are returned after the loss.
-        alike: Pairs of networks or images that students may exchange throughout.
+        mixed_up: What students may mix up throughout: a sentence, and for each text in names what
+            was meant.
     """
 
     arguments: tuple[str, ...]
@@ -107,7 +102,7 @@ class Loss:
     trains: dict[str, str]
     spares: dict[str, str]
     returns: tuple[str, ...] = ()
-    alike: tuple[tuple[str, str], ...] = ()
+    mixed_up: tuple[tuple[str, dict[str, str]], ...] = ()
 
     @property
     def symbols(self) -> list[str]:
@@ -230,6 +225,8 @@ class Answer:
                 returned = self._function(*(given[x] for x in self._loss.arguments), **weights)
         except Exception as error:
             raise AnswerError from error
+        for network in scene.networks.values():
+            network.train().requires_grad_(True)
         values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         kinds = [isinstance(value, Tensor) for value in values]
         if len(values) != 1 + len(self._loss.returns) or not (
@@ -334,7 +331,7 @@ class Watch:
 
     def _take_down(self, symbol: str, names: tuple[str, ...], places: set) -> bool:
         """Take down a call of all subjects in an order that is known; return False if it is not."""
-        for order, mixed in _ORDERS.items():
+        for order, mixed in ORDERS.items():
             first = mixed(torch.arange(self._n)[None])[0].tolist()
             if places == set(zip(first, *[range(self._n)] * (len(names) - 1), strict=True)):
                 self.made[Call(symbol, names, order)] = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from torch.nn import functional as F
 __all__ = [
     "CONSTANT",
     "LOGITS",
+    "ORDERS",
     "Block",
     "Part",
     "Sample",
@@ -35,9 +36,17 @@ __all__ = [
     "rich_blocks",
 ]
 
+#: Orders in which students may mix the subjects of batches `(P, N, …)`.
+ORDERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda x: x,
+    "of the subject before": lambda x: x.roll(1, 1),
+    "of the next subject": lambda x: x.roll(-1, 1),
+    "in reversed order": lambda x: x.flip(1),
+}
 VOXELS = 64 * 64  # of an image
 _MOST_TERMS = 8
 _SHARES = (1e-7, 1e-4, 1e-2)  # of the loss: what weighs less is taken for rounding, in turn
+_ROUNDING = 1e-6  # relative error of a weight that is taken for a simple fraction
 _DEPENDENT = 1e-8  # share of a term that is left if all before it are taken away
 
 Tensors = Mapping[str, Tensor]
@@ -124,7 +133,7 @@ _IMAGES = {
     "huber": _Kind(
         "Huber({})",
         "the Huber loss (smooth L1)",
-        lambda d, _: F.huber_loss(d, torch.zeros_like(d), reduction="none").mean(1),
+        lambda d, _: torch.where(d.abs() < 1, d.square() / 2, d.abs() - 0.5).mean(1),
     ),
 }
 _KINDS = {
@@ -182,33 +191,49 @@ CONSTANT = Term("constant")
 
 
 class Weight(NamedTuple):
-    """The weight of a term: a polynomial in the two λ, times powers of the sizes.
+    """The weight of a term: a polynomial in the λ, times powers of the sizes.
 
     Attributes:
-        factors: Of 1, of each λ, and of their product; of 1 alone if there is no λ.
+        factors: Pairs of a number and the power of each λ.
         batch: Power of the number of images.
         voxels: Power of the number of voxels of an image.
     """
 
-    factors: tuple[float | Fraction, ...]
+    factors: tuple[tuple[float | Fraction, tuple[float, ...]], ...]
     batch: float = 0
     voxels: float = 0
 
+    @property
+    def is_negative(self) -> bool:
+        """Whether the number before the first λ is negative."""
+        return self.factors[0][0] < 0
+
+    @property
+    def negated(self) -> Weight:
+        """The weight with the other sign."""
+        return self._replace(factors=tuple((-factor, powers) for factor, powers in self.factors))
+
     def value(self, lambdas: Sequence[float], n: int) -> float:
         """Return the weight for values of λ and `n` images."""
-        terms = zip(self.factors, _monomials(lambdas), strict=True)
-        return n**self.batch * VOXELS**self.voxels * sum(float(f) * m for f, m in terms)
+        polynomial = sum(float(c) * _monomial(lambdas, powers) for c, powers in self.factors)
+        return n**self.batch * VOXELS**self.voxels * polynomial
 
     def text(self, names: Sequence[str]) -> str:
         """Return the polynomial in words; `names` are those of the λ."""
-        symbols = ["", *names, " · ".join(names)]
         texts = []
-        for factor, symbol in zip(self.factors, symbols[: len(self.factors)], strict=True):
-            if factor:
-                sign = "-" if factor < 0 else ""
-                size = "" if symbol and abs(factor) == 1 else number(abs(factor))
-                texts.append(sign + " · ".join(x for x in (size, symbol) if x))
+        for factor, powers in self.factors:
+            symbols = [_power(*x) for x in zip(names, powers, strict=True) if x[1]]
+            size = [] if symbols and abs(factor) == 1 else [number(abs(factor))]
+            texts.append("-" * (factor < 0) + " · ".join(size + symbols))
         return texts[0] if len(texts) == 1 else f"({' + '.join(texts).replace('+ -', '- ')})"
+
+
+def _power(name: str, power: float) -> str:
+    return name + {1: "", 2: "²", 0.5: "^½"}.get(power, f"^{power:g}")
+
+
+def _monomial(lambdas: Sequence[float], powers: Sequence[float]) -> float:
+    return math.prod(x**power for x, power in zip(lambdas, powers, strict=True))
 
 
 class Part(NamedTuple):
@@ -220,12 +245,13 @@ class Part(NamedTuple):
     @property
     def is_sum(self) -> bool:
         """Whether images, and voxels if there are any, are added up instead of averaged."""
-        return self.weight[1:] == ((1, 0) if self.term.kind in LOGITS else (1, 1))
+        power = 0.5 if self.term.kind == "root" else 1
+        return self.weight[1:] == ((1, 0) if self.term.kind in LOGITS else (power, power))
 
     def text(self, names: Sequence[str]) -> str:
         """Return the part as one writes it on paper; `names` are those of the λ."""
-        sizes = zip(("N", str(VOXELS)), (0, 0) if self.is_sum else self.weight[1:], strict=True)
-        powers = [name if x == 1 else f"{name}^{x:g}" for name, x in sizes if x]
+        sizes = (0, 0) if self.is_sum else self.weight[1:]
+        powers = [_power(*x) for x in zip(("N", str(VOXELS)), sizes, strict=True) if x[1]]
         term = [] if self.term == CONSTANT else [self.term.text(self.is_sum)]
         return " · ".join([self.weight.text(names), *powers, *term])
 
@@ -237,10 +263,6 @@ def number(x: float | Fraction) -> str:
     """Return a number as a student would write it."""
     fraction = Fraction(x).limit_denominator(100)
     return _SYMBOLS.get((fraction.numerator, fraction.denominator), f"{float(x):.4g}")
-
-
-def _monomials(lambdas: Sequence[float]) -> list[float]:
-    return [1.0, *lambdas, math.prod(lambdas)] if lambdas else [1.0]
 
 
 def column(term: Term, tensors: Tensors) -> Tensor:
@@ -257,10 +279,18 @@ def column(term: Term, tensors: Tensors) -> Tensor:
         return torch.ones(len(first), dtype=first.dtype)
     if term.kind == "penalty":
         return tensors[f"∇{term.of[0]}"].mean(1)
-    value = tensors[term.of[0]]
-    if len(term.of) == 2:
-        value = value - tensors[term.of[1]]
+    value, *others = (_tensor(name, tensors) for name in term.of)
+    for other in others:
+        value = value - other
     return _KINDS[term.kind].compute(value.flatten(1), term.label)
+
+
+def _tensor(name: str, tensors: Tensors) -> Tensor:
+    """Return a tensor by its name, which an order of the subjects may follow."""
+    for order, mixed in ORDERS.items():
+        if order and name.endswith(f" {order}"):
+            return mixed(tensors[name.removesuffix(f" {order}")])
+    return tensors[name]
 
 
 class Block(NamedTuple):
@@ -283,8 +313,11 @@ def plain_blocks(calls: Sequence[str], images: Sequence[str], asked: Sequence[Te
         images: Names of the images.
         asked: The terms that are asked for.
     """
-    blocks = [_block([Term("bce", (call,), label) for label in _SOFT], 2) for call in calls]
-    return blocks + [_block([Term("absolute", pair)]) for pair in _pairs(images, asked)]
+    blocks = []
+    for call in calls:
+        terms = [Term("bce", (call,), label) for label in _SOFT]
+        blocks.append(Block(terms[:2], [*terms, Term("logit", (call,))]))
+    return blocks + [_block(pair, ["absolute"]) for pair in _pairs(images, asked)]
 
 
 def rich_blocks(calls: Sequence[str], images: Sequence[str], asked: Sequence[Term]) -> list[Block]:
@@ -295,14 +328,20 @@ def rich_blocks(calls: Sequence[str], images: Sequence[str], asked: Sequence[Ter
         basis = [Term(kind, (call,), label) for kind, label in _BASIS]
         terms = [Term(kind, (call,), x) for kind in LOGITS for x in LOGITS[kind].labels]
         blocks.append(Block([*basis, penalty], [*terms, penalty]))
-    pairs = itertools.combinations(sorted(calls, key=lambda call: "fake" in call), 2)
-    blocks += [_block([Term("bce", pair, 1.0)]) for pair in pairs]
-    blocks += [_block([Term(kind, pair) for kind in _IMAGES]) for pair in _pairs(images, asked)]
-    return blocks + [_block([Term("product", p)]) for p in itertools.combinations(asked, 2)]
+    for pair in itertools.combinations(sorted(calls, key=lambda call: "fake" in call), 2):
+        blocks.append(Block([Term("bce", pair, 1.0)], [Term("bce", pair, 1.0)]))
+    wanted = [term.of for term in asked if term.kind in _IMAGES]
+    for pair in _pairs(images, asked):
+        blocks.append(_block(pair, _IMAGES if pair in wanted else ["absolute", "squared"]))
+    for one, other in wanted:
+        blocks += [_block((one, f"{other} {order}"), ["absolute"]) for order in ORDERS if order]
+    products = [Term("product", pair) for pair in itertools.combinations(asked, 2)]
+    return blocks + [Block([product], [product]) for product in products]
 
 
-def _block(terms: list[Term], size: int | None = None) -> Block:
-    return Block(terms[:size], terms)
+def _block(pair: tuple[str, ...], kinds: Iterable[str]) -> Block:
+    terms = [Term(kind, pair) for kind in kinds]
+    return Block(terms, terms)
 
 
 def _pairs(images: Sequence[str], asked: Sequence[Term]) -> list[tuple[str, ...]]:
@@ -340,7 +379,7 @@ def find_terms(blocks: Sequence[Block], sample: Sample, tolerance: float) -> lis
     Args:
         blocks: The dictionary.
         sample: The loss on more batches than there are independent terms.
-        tolerance: Largest error, relative to the largest loss.
+        tolerance: Largest error, relative to the smallest of the parts.
     """
     basis = [(CONSTANT, -1), *((t, i) for i, block in enumerate(blocks) for t in block.basis)]
     x, y = sample.columns([term for term, _ in basis]), sample.values
@@ -349,7 +388,8 @@ def find_terms(blocks: Sequence[Block], sample: Sample, tolerance: float) -> lis
     kept = np.flatnonzero(left > _DEPENDENT)
     x, owners = x[:, kept], np.array([owner for _, owner in basis])[kept]
     weights = np.linalg.lstsq(x / scale[kept], y, rcond=None)[0]
-    if not _agree((x / scale[kept]) @ weights, y, tolerance):
+    errors = np.abs((x / scale[kept]) @ weights - y)
+    if errors.max() > tolerance * np.abs(y).max():
         return None
     weights = weights / scale[kept]
     shares = np.abs(weights) * scale[kept] / (np.linalg.norm(y) + 1e-300)
@@ -359,7 +399,8 @@ def find_terms(blocks: Sequence[Block], sample: Sample, tolerance: float) -> lis
             part = x[:, owners == owner] @ weights[owners == owner]
             found += _fewest(blocks[owner], part, sample, tolerance * np.abs(y).max())
         for terms in (found, [*found, CONSTANT]):
-            if 0 < len(terms) <= _MOST_TERMS and _fit(terms, sample, tolerance) is not None:
+            few = 0 < len(terms) <= _MOST_TERMS
+            if few and _adds_up(terms, _fit(terms, sample), sample, tolerance):
                 return terms
     return None
 
@@ -391,58 +432,92 @@ def _with_label(terms: list[Term], weights: np.ndarray) -> list[Term]:
     """Put a cross-entropy with a soft label in place of those with both labels."""
     if [(term.kind, term.label) for term in terms] == [("bce", 1.0), ("bce", 0.0)]:
         label = round(float(weights[0] / (weights[0] + weights[1])), 4)
-        if 0 < label < 1 and label != 0.5:  # one half: the same image judged with both labels
+        # One half: the same image is judged with both labels.
+        if label == -1 or (0 < label < 1 and label != 0.5):
             return [terms[0]._replace(label=label)]
     return terms
 
 
-def find_weights(terms: Sequence[Term], samples: Sequence[Sample]) -> list[Part] | None:
+def find_weights(
+    terms: Sequence[Term], samples: Sequence[Sample], tolerance: float
+) -> list[Part] | None:
     """Return an equation with the weights of its terms, None if no simple rule gives them.
 
     Args:
         terms: The terms of the loss.
         samples: With four pairs of λ, or without λ a single one; and a last one with the λ of the
             first and batches of another size.
+        tolerance: As in `find_terms`.
     """
-    fits = [_fit(terms, sample, 1.0) for sample in samples]
+    rounding = max(_ROUNDING, 50 * tolerance)
+    fits = np.array([_fit(terms, sample) for sample in samples])
     *rest, last = samples
-    monomials = np.array([_monomials(sample.lambdas) for sample in rest])
-    factors = np.linalg.solve(monomials, np.array(fits[:-1]))  # (monomials, terms)
     equation = []
-    for k, term in enumerate(terms):
-        ratio = fits[0][k] / fits[-1][k]
-        power = math.log(ratio) / math.log(rest[0].n / last.n) if ratio > 0 else math.nan
-        if not abs(power - (batch := round(2 * power) / 2 if power == power else 0)) < 0.02:
+    for term, weights in zip(terms, fits.T, strict=True):
+        batch = _exponent(weights[0] / weights[-1], rest[0].n / last.n)
+        if batch is None:
             return None
-        column = factors[:, k]
-        column = np.where(np.abs(column) > 1e-3 * np.abs(column).max(), column, 0)
-        equation.append(Part(term, _weight(column / rest[0].n ** batch, batch)))
+        factors = _factors([sample.lambdas for sample in rest], weights[:-1] / rest[0].n ** batch)
+        equation.append(Part(term, _weight(factors, batch, rounding)))
     return equation
 
 
-def _weight(factors: np.ndarray, batch: float) -> Weight:
+def _exponent(ratio: float, base: float) -> float | None:
+    """Return the power of a base that a ratio is, None unless it is a simple one."""
+    power = math.log(ratio) / math.log(base) if ratio > 0 else math.nan
+    rounded = round(2 * power) / 2 if math.isfinite(power) else math.inf
+    return rounded if abs(power - rounded) < 0.02 else None
+
+
+def _factors(
+    lambdas: Sequence[Sequence[float]], weights: np.ndarray
+) -> list[tuple[float, tuple[float, ...]]]:
+    """Return the numbers and powers of λ that give the weights for four pairs of λ, or for none."""
+    if not lambdas[0]:
+        return [(float(weights[0]), ())]
+    powers = tuple(
+        _exponent(weights[k] / weights[0], lambdas[k][k - 1] / lambdas[0][k - 1]) for k in (1, 2)
+    )
+    if None not in powers:
+        fitted = np.array([_monomial(values, powers) for values in lambdas])
+        if np.allclose(weights[0] / fitted[0] * fitted, weights, rtol=1e-2):
+            return [(float((weights / fitted).mean()), powers)]
+    grid = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    matrix = [[_monomial(values, power) for power in grid] for values in lambdas]
+    factors = np.linalg.solve(np.array(matrix), weights)
+    least = 1e-3 * np.abs(factors).max()
+    return [(float(c), power) for c, power in zip(factors, grid, strict=True) if abs(c) > least]
+
+
+def _weight(
+    factors: list[tuple[float, tuple[float, ...]]], batch: float, rounding: float
+) -> Weight:
     """Return a weight whose factors are simple fractions, if they are for a power of voxels."""
-    for voxels in (0, 1, 0.5, -1, -0.5):
-        simple = [Fraction(f / VOXELS**voxels).limit_denominator(20) for f in factors]
-        rounded = [float(s) * VOXELS**voxels for s in simple]
-        if all(abs(s) < VOXELS / 2 for s in simple) and np.allclose(rounded, factors, rtol=1e-3):
-            return Weight(tuple(simple), batch, voxels)
-    return Weight(tuple(float(f) for f in factors), batch)
+    for voxels in (batch, 0, 1, 0.5, -1, -0.5):
+        exact = [factor / VOXELS**voxels for factor, _ in factors]
+        simple = [Fraction(x).limit_denominator(20) for x in exact]
+        if (
+            np.allclose(np.array(simple, float), exact, rtol=rounding)
+            and max(map(abs, simple)) < 2000
+        ):
+            powers = (power for _, power in factors)
+            return Weight(tuple(zip(simple, powers, strict=True)), batch, voxels)
+    return Weight(tuple(factors), batch)
 
 
 def holds(equation: Sequence[Part], sample: Sample, tolerance: float) -> bool:
-    """Return True if an equation gives the loss on each batch of a sample."""
+    """Return True if an equation gives the loss on each batch, to a share of its smallest part."""
     weights = [part.weight.value(sample.lambdas, sample.n) for part in equation]
-    got = sample.columns([part.term for part in equation]) @ np.array(weights)
-    return _agree(got, sample.values, tolerance)
+    return _adds_up([part.term for part in equation], np.array(weights), sample, tolerance)
 
 
-def _fit(terms: Sequence[Term], sample: Sample, tolerance: float) -> np.ndarray | None:
+def _fit(terms: Sequence[Term], sample: Sample) -> np.ndarray:
     x = sample.columns(terms)
     scale = np.linalg.norm(x, axis=0) + 1e-300
-    weights = np.linalg.lstsq(x / scale, sample.values, rcond=None)[0] / scale
-    return weights if _agree(x @ weights, sample.values, tolerance) else None
+    return np.linalg.lstsq(x / scale, sample.values, rcond=None)[0] / scale
 
 
-def _agree(got: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
-    return bool(np.abs(got - expected).max() <= tolerance * np.abs(expected).max())
+def _adds_up(terms: Sequence[Term], weights: np.ndarray, sample: Sample, tolerance: float) -> bool:
+    parts = sample.columns(terms) * weights
+    errors = np.abs(parts.sum(axis=1) - sample.values)
+    return bool(errors.max() <= tolerance * np.abs(parts).max(axis=0).min())

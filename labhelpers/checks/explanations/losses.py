@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from fractions import Fraction
@@ -30,6 +30,7 @@ from labhelpers.checks.explanations.batches import (
 from labhelpers.checks.explanations.equations import (
     CONSTANT,
     LOGITS,
+    Block,
     Part,
     Sample,
     Term,
@@ -45,21 +46,31 @@ from labhelpers.checks.explanations.equations import (
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
-__all__ = ["cgan_discriminator_loss", "cgan_generator_loss", "cyclegan_generator_loss"]
+__all__ = [
+    "GENERATOR_OF_PAIR",
+    "cgan_discriminator_loss",
+    "cgan_generator_loss",
+    "cyclegan_generator_loss",
+    "equation_of",
+]
 
 _BATCH = 3  # three images tell a rotation from an exchange
 _SPARE = 12  # batches more than there are unknown weights
-_TOLERANCE = {torch.float64: 2e-5, torch.float32: 1e-4}  # relative to the largest loss
+_EXACT = 1e-9
+# What an epsilon in a logarithm may cost, or float32: relative to the smallest part of a loss.
+_LOOSE = {torch.float64: 2e-5, torch.float32: 1e-4}
 # With the first pair of λ the terms are found, with all four their weights; the last pair is kept
 # for the proof.
 _LAMBDAS = ((0.7, 4.3), (1.9, 4.3), (0.7, 1.3), (1.9, 1.3))
 _FRESH_LAMBDAS = (2.6, 0.45)
 _MOST_SENTENCES = 6
-
-_HALF = Weight((Fraction(1, 2),))
-_FIRST, _SECOND = (
-    Weight(tuple(map(Fraction, factors))) for factors in ((0, 1, 0, 0), (0, 0, 1, 0))
+_UNKNOWN = (
+    "Your loss is no weighted sum of cross-entropies, squares and absolute differences of the "
+    "images at hand. Write down its formula, term by term, beside the one asked for."
 )
+
+_HALF = Weight(((Fraction(1, 2), ()),))
+_FIRST, _SECOND = (Weight(((Fraction(1), powers),)) for powers in ((1, 0), (0, 1)))
 
 
 def _bce(call: Call, label: float, weight: Weight) -> Part:
@@ -72,7 +83,7 @@ def _error(one: str, other: str) -> Part:
 
 _D_REAL, _D_FAKE = Call("D", ("real_t2", "real_t1")), Call("D", ("fake_t2", "real_t1"))
 _PAIR = ("D", "real_t1", "real_t2", "fake_t2")
-_GENERATOR_OF_PAIR = Loss(
+GENERATOR_OF_PAIR = Loss(
     arguments=_PAIR,
     networks={"D": PairJudge},
     lambdas=("lambda_gan", "lambda_pixel"),
@@ -123,13 +134,20 @@ _GENERATORS_OF_CYCLE = Loss(
     trains={"generator G": "G", "generator H": "H"},
     spares={},
     returns=(_H_T2.name, _G_T1.name),
-    alike=(("G", "H"), ("D_T1", "D_T2"), ("real_t1", "real_t2")),
+    mixed_up=(
+        ("G and H are exchanged.", {"G": "H", "H": "G"}),
+        ("D_T1 and D_T2 are exchanged.", {"D_T1": "D_T2", "D_T2": "D_T1"}),
+        (
+            "The generators get each other's input: G gets real_t2, and H gets real_t1.",
+            {"G(real_t2)": "G(real_t1)", "H(real_t1)": "H(real_t2)"},
+        ),
+    ),
 )
 
 
 def cgan_generator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
     """Explain the loss of the generator of notebook 3."""
-    return _explain(_GENERATOR_OF_PAIR, answer, runs)
+    return _explain(GENERATOR_OF_PAIR, answer, runs)
 
 
 def cgan_discriminator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
@@ -177,19 +195,19 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     if abs(values[0] - values[1]) > 1e-9 * abs(values[0]):
         sentences.append("The loss has another value each time it is called with the same inputs.")
         return sentences + list(_uses(loss, watch)), []
-    equation = _equation(loss, answer, watch.calls, dtype)
+    equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
         sentences += _returned(loss, images)
-        return [*sentences, *_uses(loss, watch), *_unused(loss, answer, scene)], []
+        sentences += [*_uses(loss, watch), *_unused(loss, answer, scene)]
+        return sentences or [_UNKNOWN], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
     differences += _returned(loss, images)
-    for pair in loss.alike:
-        exchanged = partial(_exchanged, pair)
-        parts = [Part(exchanged(part.term), part.weight) for part in equation]
-        calls = [exchanged(call) for call in watch.calls]
-        fewer = _compare(loss, parts, calls)[2] + list(_returned(loss, exchanged(images)))
+    for sentence, meant in loss.mixed_up:
+        parts = [Part(_renamed(part.term, meant), part.weight) for part in equation]
+        calls = [_renamed(call, meant) for call in watch.calls]
+        fewer = _compare(loss, parts, calls)[2] + list(_returned(loss, _renamed(images, meant)))
         if len(fewer) + 1 < len(differences):
-            differences = [f"{pair[0]} and {pair[1]} are exchanged.", *fewer]
+            differences = [sentence, *fewer]
     sentences += differences
     sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
     notes = []
@@ -198,13 +216,13 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     return sentences, notes
 
 
-def _exchanged(pair: tuple[str, str], value: Any) -> Any:
-    """Exchange two names in all texts of a value."""
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Replace names in all texts of a value."""
     if isinstance(value, str):
-        one, other = pair
-        return re.sub(rf"\b({one}|{other})\b", lambda m: other if m[0] == one else one, value)
+        pattern = "|".join(rf"\b{re.escape(name)}(?!\w)" for name in names)
+        return re.sub(pattern, lambda match: names[match[0]], value)
     if isinstance(value, (list, tuple)):
-        parts = [_exchanged(pair, part) for part in value]
+        parts = [_renamed(part, names) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value
 
@@ -213,29 +231,34 @@ def _text(equation: Sequence[Part], loss: Loss) -> str:
     return "\n+ ".join(part.text(loss.symbols) for part in equation).replace("+ -", "- ")
 
 
-def _equation(
+def equation_of(
     loss: Loss, answer: Answer, calls: Sequence[Call], dtype: torch.dtype
 ) -> list[Part] | None:
     """Return the equation of an answer, None if none of terms that are known is exact."""
     lambdas = _LAMBDAS if loss.lambdas else ((),)
-    fresh_lambdas = _FRESH_LAMBDAS if loss.lambdas else ()
+    fresh = _FRESH_LAMBDAS if loss.lambdas else ()
     asked = [part.term for part, _ in loss.asked]
     judged = [call.name for call in calls if call.is_judge]
     images = [name for name in loss.arguments if name not in loss.networks]
     images += [call.name for call in calls if not call.is_judge]
-    for blocks_of in (plain_blocks, rich_blocks):
-        blocks = blocks_of(judged, images, asked)
-        size = sum(len(block.basis) for block in blocks) + _SPARE
-        sample = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
-        terms = find_terms(blocks, sample(size, _BATCH, lambdas[0]), _TOLERANCE[dtype])
-        if not terms:
-            continue
-        few = len(terms) + 4
-        samples = [sample(few, _BATCH, values, 1) for values in lambdas]
-        equation = find_weights(terms, [*samples, sample(few, _BATCH - 1, lambdas[0], 1)])
-        fresh = sample(few, _BATCH + 1, fresh_lambdas, 2)
-        if equation and holds(equation, fresh, 2 * _TOLERANCE[dtype]):
-            return equation
+    tried: list[tuple[list[Block], Sample, Callable[..., Sample]]] = []
+    for tolerance in (_EXACT, _LOOSE[dtype]):
+        for k, blocks_of in enumerate((plain_blocks, rich_blocks)):
+            if k == len(tried):
+                blocks = blocks_of(judged, images, asked)
+                size = sum(len(block.basis) for block in blocks) + _SPARE
+                sample = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
+                tried.append((blocks, sample(size, _BATCH, lambdas[0]), sample))
+            blocks, first, sample = tried[k]
+            terms = find_terms(blocks, first, tolerance)
+            if not terms:
+                continue
+            few = len(terms) + 4
+            samples = [sample(few, _BATCH, values, 1) for values in lambdas]
+            samples.append(sample(few, _BATCH - 1, lambdas[0], 1))
+            equation = find_weights(terms, samples, tolerance)
+            if equation and holds(equation, sample(few, _BATCH + 1, fresh, 2), 2 * tolerance):
+                return equation
     return None
 
 
@@ -289,7 +312,7 @@ def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
     """Yield which networks are not used, or not with the images that are at hand."""
     called = {call.network for call in watch.made} | set(watch.strangers)
     if missing := [symbol for symbol in loss.networks if symbol not in called]:
-        yield f"The loss never calls {_listed(missing)} that it is given."
+        yield f"The loss never calls {_listed(missing)}, as given in its arguments."
     for symbol in watch.strangers:
         made = " or generated" if loss.returns else ""
         yield f"{symbol} is called with an image that is none of those given{made}."
@@ -423,11 +446,10 @@ def _pieces(loss: Loss, asked: Part, yours: Part, calls: dict[str, Call]) -> lis
     minimax = (
         (yours.term.kind, asked.term.kind) == ("bce", "bce")
         and (asked.term.label, yours.term.label) in ((1.0, 0.0), (0.0, 1.0))
-        and sum(map(float, yours.weight.factors)) < 0
+        and yours.weight.is_negative
     )
     if minimax:
-        sign = Weight(tuple(-x for x in yours.weight.factors), *yours.weight[1:])
-        yours = yours._replace(weight=sign)
+        yours = yours._replace(weight=yours.weight.negated)
         pieces.append(
             f"you have -BCE(·, {yours.term.label:g}), asked for BCE(·, {asked.term.label:g})"
         )
@@ -464,32 +486,26 @@ def _call_pieces(asked: Call, yours: Call) -> Iterator[str]:
 def _weight_pieces(loss: Loss, asked: Part, yours: Part) -> Iterator[str]:
     if yours.is_sum:
         yield "the numbers are added up, asked for their mean"
+    elif yours.weight[1:] == (0, 1) and yours.term.kind not in LOGITS:
+        yield "the voxels of an image are added up, asked for their mean"
     elif any(yours.weight[1:]):
-        sizes = Part(asked.term, Weight((Fraction(1),), *yours.weight[1:])).text(())
-        yield f"the number of images or voxels is a factor: {sizes.removeprefix('1 · ')}"
-    mine, other = yours.weight.factors, asked.weight.factors
-    text, wanted = yours.weight.text(loss.symbols), asked.weight.text(loss.symbols)
-    used, needed = (next((k for k, f in enumerate(fs) if f), 0) for fs in (mine, other))
-    ratio = float(mine[needed]) / float(other[needed])
-    if sum(map(bool, mine)) > 1:
-        yield f"the weight is {text}, asked for {wanted}"
-    elif used == needed:
-        if ratio < 0:
-            yield "the sign is wrong"
-        if abs(ratio) != 1:
-            plain = not loss.lambdas
-            yield (
-                f"the weight is {text}, asked for {wanted}"
-                if plain
-                else f"there is a factor {number(abs(ratio))} too many"
-            )
-    elif used == 0:
-        if mine[0] < 0:
-            yield "the sign is wrong"
-        fixed = "" if abs(mine[0]) == 1 else f"; the weight is fixed to {number(abs(mine[0]))}"
-        yield f"{wanted} is not used{fixed}"
-    else:
-        yield f"the weight is {text}, asked for {wanted}"
+        sizes = Part(CONSTANT, yours.weight._replace(factors=((1, ()),))).text(())
+        yield f"there is a factor {sizes.removeprefix('1 · ')} too many (N is the number of images)"
+    (factor, powers), *more = yours.weight.factors
+    ((wanted, right_powers),) = asked.weight.factors
+    texts = [part.weight.text(loss.symbols) for part in (yours, asked)]
+    if more or (any(powers) and powers != right_powers):
+        yield f"the weight is {texts[0]}, asked for {texts[1]}"
+        return
+    if factor < 0 and (yours.term.label is None) == (asked.term.label is None):
+        yield "the sign is wrong"
+    if powers != right_powers:
+        fixed = "" if abs(factor) == 1 else f"; the weight is fixed to {number(abs(factor))}"
+        yield f"{texts[1]} is not used{fixed}"
+    elif abs(factor) != wanted and loss.lambdas:
+        yield f"there is a factor {number(abs(factor))} too many"
+    elif abs(factor) != wanted:
+        yield f"the weight is {number(abs(factor))}, asked for {texts[1]}"
 
 
 # Sentences about gradients.
@@ -562,9 +578,15 @@ def _gradient(total: Any, leaves: Sequence[Tensor]) -> Tensor:
     if not leaves:
         return zeros
     found = torch.autograd.grad(
-        total.sum(), leaves, retain_graph=True, allow_unused=True, materialize_grads=True
+        total.mean(), leaves, retain_graph=True, allow_unused=True, materialize_grads=True
     )
     return torch.cat([gradient.flatten() for gradient in found])
+
+
+def _depends(value: Tensor, leaf: Tensor) -> bool:
+    """Return True if a value was computed from a leaf."""
+    gradients = torch.autograd.grad(value.mean(), [leaf], retain_graph=True, allow_unused=True)
+    return value.requires_grad and gradients[0] is not None
 
 
 def _contributions(
@@ -578,7 +600,7 @@ def _contributions(
 
     Returns:
         Position of the part, name of the call (or image), symbol of its network (or image) ->
-        gradient; without those that are zero.
+        gradient; without those that the part does not depend on.
     """
     images = {name: image[p : p + 1] for name, image in scene.images.items()}
     leaves: dict[tuple[str, str], list[Tensor]] = {}
@@ -587,16 +609,15 @@ def _contributions(
         leaves["fake_t2", "fake_t2"] = [images["fake_t2"]]
     networks = dict(scene.networks)  # a copy for each call tells the ways of a gradient apart
     for call in calls:
-        networks[call.name] = deepcopy(scene.networks[call.network])
+        networks[call.name] = deepcopy(scene.networks[call.network]).requires_grad_(True)
         leaves[call.name, call.network] = list(networks[call.name].parameters())
     tensors = tensors_of(images, networks, calls)
     found = {}
     for k, part in enumerate(equation):
         if part.term == CONSTANT or part.term.kind == "penalty":
             continue
-        value = part.weight.value(lambdas, scene.n) * column(part.term, tensors).sum()
+        value = part.weight.value(lambdas, scene.n) * column(part.term, tensors)
         for (source, symbol), group in leaves.items():
-            gradient = _gradient(value, group)
-            if bool(gradient.any()):
-                found[k, source, symbol] = gradient
+            if _depends(value, group[0]):
+                found[k, source, symbol] = _gradient(value, group)
     return found

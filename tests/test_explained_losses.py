@@ -1,0 +1,240 @@
+"""How wrong losses are taken apart: their equations, and what is said about them."""
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+from checking import load, wrong
+from torch import Tensor, nn
+
+from labhelpers.checks.exercises import EXERCISES
+from labhelpers.checks.explanations.batches import Answer, Call, tensors_of
+from labhelpers.checks.explanations.equations import Part, Term, Weight, column
+from labhelpers.checks.explanations.losses import GENERATOR_OF_PAIR, equation_of
+from labhelpers.checks.runner import run_cases
+
+CALLS = [
+    Call("D", ("fake_t2", "real_t1")),
+    Call("D", ("real_t2", "real_t1")),
+    Call("D", ("real_t1", "fake_t2")),
+    Call("D", ("real_t2", "real_t1"), "of the next subject"),
+]
+OF_CALL = [
+    ("bce", 1.0),
+    ("bce", 0.0),
+    ("bce", 0.85),
+    ("square", 0.9),
+    ("twice", 1.0),
+    ("logit", None),
+    ("hinge", 0.0),
+    ("distance", 1.0),
+    ("square of probability", 1.0),
+    ("averaged", 0.0),
+    ("penalty", None),
+]
+PAIRS = {
+    ("fake_t2", "real_t2"): ["absolute", "squared", "absolute mean", "difference", "root", "huber"],
+    ("real_t1", "fake_t2"): ["absolute", "squared"],
+}
+POWERS = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
+NUMBERS = [Fraction(1), Fraction(1, 2), Fraction(-1), Fraction(10), Fraction(2, 3)]
+
+
+def random_equation(seed: int) -> list[Part]:
+    """Return one to four terms, each of another call or pair of images."""
+    choose = random.Random(seed)
+    terms = [Term(kind, (call.name,), x) for call in CALLS for kind, x in [choose.choice(OF_CALL)]]
+    terms += [Term(choose.choice(kinds), pair) for pair, kinds in PAIRS.items()]
+    parts = []
+    for term in choose.sample(terms, choose.randint(1, 4)):
+        sizes = choose.choice([(0, 0), (1, 0 if term.of[0].startswith("D") else 1)])
+        weight = (choose.choice(NUMBERS), choose.choice(POWERS))
+        parts.append(Part(term, Weight((weight,), *sizes)))
+    return parts
+
+
+def answer_of(equation: list[Part]) -> Any:
+    """Return a loss that adds up the parts of an equation."""
+
+    def loss(
+        discriminator: nn.Module,
+        real_t1: Tensor,
+        real_t2: Tensor,
+        fake_t2: Tensor,
+        lambda_gan: float = 1.0,
+        lambda_pixel: float = 1.0,
+    ) -> Tensor:
+        images = {"real_t1": real_t1, "real_t2": real_t2, "fake_t2": fake_t2}
+        images = {name: image[None] for name, image in images.items()}
+        used = [call for call in CALLS if any(call.name in part.term.of for part in equation)]
+        tensors = tensors_of(images, {"D": discriminator}, used)
+        for call in used:
+            image, condition = (x[0].detach() for x in call.take(images))
+            image.requires_grad_()
+            logits = discriminator(image, condition).sum()
+            (gradient,) = torch.autograd.grad(logits, image, create_graph=True)
+            tensors[f"∇{call.name}"] = gradient.square().sum((1, 2, 3))[None]
+        lambdas = (lambda_gan, lambda_pixel)
+        terms = [
+            part.weight.value(lambdas, len(real_t1)) * column(part.term, tensors)[0]
+            for part in equation
+        ]
+        return sum(terms)
+
+    return loss
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_equation_of_any_few_terms_is_found(seed: int) -> None:
+    equation = random_equation(seed)
+    answer = Answer(answer_of(equation), GENERATOR_OF_PAIR)
+    found = equation_of(GENERATOR_OF_PAIR, answer, CALLS, torch.float64)
+    names = GENERATOR_OF_PAIR.symbols
+    assert found is not None, [part.text(names) for part in equation]
+    texts = {part.text(names) for part in found}
+    assert texts == {part.text(names) for part in equation}
+
+
+def notes_of(exercise: str, answer: object) -> list[list[str]]:
+    explanation = run_cases(exercise, answer)["explanation"]
+    assert explanation is not None
+    return explanation["notes"]
+
+
+def sentences(exercise: str, name: str) -> list[str]:
+    return [text for word, text in notes_of(exercise, wrong(exercise, name)) if word == "wrong"]
+
+
+THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
+
+
+@pytest.mark.parametrize(
+    ("exercise", "name", "expected"),
+    [
+        (
+            "cgan-discriminator-loss",
+            "two mistakes, true pairs only and no half",
+            [
+                "In the term of the true slices, the weight is 1, asked for ½.",
+                "The term of the generated slices is missing.",
+            ],
+        ),
+        (
+            "cgan-discriminator-loss",
+            "a third pair of two subjects",
+            ["Not asked for: ½ · BCE(D(real_t2 of the subject before, real_t1), 0)."],
+        ),
+        (
+            "cgan-discriminator-loss",
+            "a gradient penalty",
+            ["Not asked for: 5 · mean‖∇D(real_t2, real_t1)‖²."],
+        ),
+        (
+            "cgan-discriminator-loss",
+            "two mistakes, image and condition exchanged and the fake not detached",
+            [
+                "In both terms, image and condition are exchanged.",
+                "The loss sends a gradient to the generator: fake_t2 is not cut off.",
+            ],
+        ),
+        (
+            "cgan-discriminator-loss",
+            "discriminator cut off in the real part",
+            ["In the term of the true slices, no gradient flows back: it is cut off."],
+        ),
+        (
+            "cgan-generator-loss",
+            "the absolute value of the mean",
+            [
+                "In the voxel-wise term, you have the absolute value of the mean difference, "
+                "asked for the mean absolute difference."
+            ],
+        ),
+        (
+            "cgan-generator-loss",
+            "two mistakes, saturating loss of the first GAN paper and lambda_gan forgotten",
+            [
+                "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
+                "In the adversarial term, λ_gan is not used.",
+            ],
+        ),
+        (
+            "cgan-generator-loss",
+            "other default",
+            ["The default of lambda_pixel is 100, asked for 1."],
+        ),
+        ("cyclegan-generator-loss", "generators exchanged everywhere", ["G and H are exchanged."]),
+        (
+            "cyclegan-generator-loss",
+            "cycles end at generated images",
+            [
+                f"In the cycle term {THERE}, H(G(real_t1)) is compared with H(real_t2), "
+                "asked for real_t1.",
+                f"In the cycle term {BACK}, G(H(real_t2)) is compared with G(real_t1), "
+                "asked for real_t2.",
+            ],
+        ),
+        (
+            "cyclegan-generator-loss",
+            "two mistakes, voxels added up and the sign of the cycles",
+            [
+                "In both cycle terms, the numbers are added up, asked for their mean.",
+                "In both cycle terms, the sign is wrong.",
+            ],
+        ),
+        (
+            "cyclegan-generator-loss",
+            "two mistakes, discriminator sees the back-translated slice and with label 0",
+            [
+                "In the adversarial term of the generated T2-w slice, D_T2 judges G(H(real_t2)), "
+                "asked for G(real_t1).",
+                "In both adversarial terms, the label is 0, asked for 1.",
+                "In the adversarial term of the generated T1-w slice, D_T1 judges H(G(real_t1)), "
+                "asked for H(real_t2).",
+            ],
+        ),
+    ],
+)
+def test_each_mistake_gets_a_sentence(exercise: str, name: str, expected: list[str]) -> None:
+    assert sentences(exercise, name) == expected
+
+
+def test_both_equations_are_shown_where_they_differ() -> None:
+    answer = wrong("cgan-discriminator-loss", "two mistakes, true pairs only and no half")
+    assert notes_of("cgan-discriminator-loss", answer)[-2:] == [
+        ["yours", "1 · BCE(D(real_t2, real_t1), 1)"],
+        ["asked for", "½ · BCE(D(real_t2, real_t1), 1)\n+ ½ · BCE(D(fake_t2, real_t1), 0)"],
+    ]
+    answer = wrong("cgan-discriminator-loss", "discriminator cut off in the real part")
+    assert [word for word, _ in notes_of("cgan-discriminator-loss", answer)] == ["wrong"]
+
+
+@pytest.mark.parametrize("exercise", [id_ for id_ in EXERCISES if id_.endswith("-loss")])
+def test_right_losses_need_no_explanation(exercise: str) -> None:
+    assert run_cases(exercise, load(exercise))["explanation"] is None
+
+
+def test_what_a_loss_does_besides_is_told() -> None:
+    found = sentences("cgan-generator-loss", "a backward pass that keeps its graph")
+    assert found[0].startswith("Your loss calls backward, which adds to the gradients of the gen")
+    found = sentences("cgan-discriminator-loss", "the image itself cut off")
+    assert found[0].startswith("Your loss changes fake_t2 itself, in place")
+    found = sentences("cgan-discriminator-loss", "weights frozen by hand")
+    assert found[0].startswith("Your loss leaves weights of the discriminator frozen")
+
+
+def test_what_is_certain_is_told_without_an_equation() -> None:
+    def rooted(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        return lambda_gan * discriminator(fake_t2.exp(), real_t1).square().mean().sqrt()
+
+    assert [text for _, text in notes_of("cgan-generator-loss", rooted)] == [
+        "D is called with an image that is none of those given.",
+        "The loss does not depend on lambda_pixel and real_t2.",
+    ]
+
+
+def test_a_loss_class_that_is_called_with_tensors_is_named() -> None:
+    (sentence,) = sentences("cgan-generator-loss", "a loss class called with tensors")
+    assert sentence.startswith("L1Loss is a class: make an object of it first")
