@@ -9,6 +9,7 @@ from nbgrader import preprocessors
 from labhelpers.instructor.course.preprocessors import (
     AddFiles,
     FillInSetup,
+    LeaveOutPreflight,
     PrepareForStudents,
     RemoveMarkers,
     RunElsewhere,
@@ -92,6 +93,7 @@ c.GenerateSolution.preprocessors = [
     preprocessors.ClearHiddenTests,
     preprocessors.ClearMarkScheme,
     FillInSetup,
+    LeaveOutPreflight,
     RunElsewhere,
     preprocessors.Execute,
     RemoveMarkers,

@@ -71,7 +71,7 @@ class Preflight:
         first: What else is to do before it is handed in.
         parts: Its exercises and its written question.
         notes: What is worth knowing.
-        command: How to repair the findings.
+        command: What to run to repair the findings in a copy.
     """
 
     file: str
@@ -100,13 +100,18 @@ class Preflight:
         return f"{self.file}: {number} thing{'s' * (number > 1)} to do before you hand it in"
 
     @property
-    def steps(self) -> list[str]:
+    def steps(self) -> tuple[str, ...]:
         """What is to do, in sentences."""
-        steps = [*self.first, *self.findings]
-        if self.findings and self.command:
-            what = "this" if len(self.findings) == 1 else f"these {len(self.findings)}"
-            steps.append(f"To repair {what} in a copy, without touching answers: {self.command}")
-        return steps
+        return (*self.first, *self.findings)
+
+    @property
+    def advice(self) -> str:
+        """How to repair the findings, to stand before the command."""
+        if not (self.findings and self.command):
+            return ""
+        what = "the last" if self.first else "this" if len(self.findings) == 1 else "these"
+        number = f" {len(self.findings)}" if what != "this" and len(self.findings) > 1 else ""
+        return f"To repair {what}{number} in a copy, without touching answers, run:"
 
     @property
     def text(self) -> str:
@@ -114,6 +119,8 @@ class Preflight:
         lines = [self.headline]
         for step in self.steps:
             lines += textwrap.wrap(f"- {step}", _WIDTH, subsequent_indent="  ")
+        if self.advice:
+            lines += [self.advice, *(f"    {line}" for line in self.command.splitlines())]
         rows = [("", "points", "state"), *((p.title, p.points, p.state) for p in self.parts)]
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
         lines += [
@@ -129,6 +136,7 @@ class Preflight:
 
     def _repr_html_(self) -> str:
         steps = "".join(f"<li>{escape(step)}</li>" for step in self.steps)
+        repair = f"{escape(self.advice)}<pre>{escape(self.command)}</pre>" if self.advice else ""
         cell = "style='text-align:left;padding:0.2em 1em 0.2em 0'"
         rows = "".join(
             "<tr>"
@@ -141,7 +149,7 @@ class Preflight:
         return (
             f"<div style='border-left:0.3em solid {_COLOURS[self.status]};padding:0 0.8em'>"
             f"<b>{escape(self.headline)}</b>"
-            f"{f'<ul>{steps}</ul>' if steps else ''}"
+            f"{f'<ul>{steps}</ul>' if steps else ''}{repair}"
             f"<table style='margin:0.5em 0'><tr>{head}</tr>{rows}</table>{notes}</div>"
         )
 
@@ -224,7 +232,10 @@ def examine(
     """
     repaired = repair_file(path, release, outputs=True)
     first = [*repaired.flags]
-    findings = [line.partition(";")[0].rstrip(".") + "." for line in repaired.repairs]
+    titles = _titles(release)
+    findings = [
+        _with_titles(line.partition(";")[0].rstrip("."), titles) + "." for line in repaired.repairs
+    ]
     cells = _read_cells(path)
     if not cells:
         return Preflight(path.name, first=tuple(first))
@@ -261,9 +272,11 @@ def _shell() -> Any:
 
 
 def _call(assignment: str, file: Path) -> str:
+    here = file.resolve().parent == Path().resolve()
+    name = file.name if here else str(file)
     return (
-        "run in a new cell: from labhelpers.preflight import repair_notebook; "
-        f'repair_notebook("{assignment}", "{file.name}")'
+        "from labhelpers.preflight import repair_notebook\n\n"
+        f'repair_notebook("{assignment}", {name!r})'
     )
 
 
@@ -308,6 +321,16 @@ def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str])
 def _named(notebook: NotebookNode) -> dict[str, NotebookNode]:
     cells = notebook.cells
     return {c.metadata.nbgrader.grade_id: c for c in cells if "nbgrader" in c.metadata}
+
+
+def _with_titles(sentence: str, titles: dict[str, str]) -> str:
+    """Call graded cells by their headings, which students see, in place of their names."""
+    for start, link in (("The check of ", ""), ("The answer cell ", "of ")):
+        name, _, rest = sentence.removeprefix(start).partition(" ")
+        if sentence.startswith(start) and name in titles:
+            title = titles[name].replace("Written question", "the written question")
+            return f"{start}{link}{title} {rest}"
+    return sentence
 
 
 def _parts(release: Release, repaired: Repaired) -> Iterator[Part]:

@@ -92,7 +92,7 @@ def notebook(tmp_path, solved, releases):
 def test_a_finished_notebook_is_ready(notebook):
     found = notebook.examine()
     assert found.headline == "2-generator.ipynb: ready to hand in"
-    assert found.status == "ready" and found.steps == []
+    assert found.status == "ready" and found.steps == ()
     assert [(part.title, part.points, part.state) for part in found.parts] == [
         ("Exercise 1: GeneratorUNet", "4 of 4", "all right"),
         ("Exercise 2: generator_step", "2 of 2", "all right"),
@@ -140,15 +140,16 @@ def copy_check(notebook):
     notebook.json["cells"].append(twin)
 
 
+EXERCISE_2 = "Exercise 2: generator_step"
 DAMAGES = {
-    "The check of generator-step has been deleted.": drop("check-generator-step"),
-    "The check of generator-step has been changed.": put("check-generator-step", "4.0"),
-    "The check of generator-step has been emptied.": put("check-generator-step", ""),
-    "The check of generator-step is there 2 times.": copy_check,
+    f"The check of {EXERCISE_2} has been deleted.": drop("check-generator-step"),
+    f"The check of {EXERCISE_2} has been changed.": put("check-generator-step", "4.0"),
+    f"The check of {EXERCISE_2} has been emptied.": put("check-generator-step", ""),
+    f"The check of {EXERCISE_2} is there 2 times.": copy_check,
     "The given cell recap-make-dataloaders has been deleted.": drop("recap-make-dataloaders"),
-    "The answer cell generator-step has been emptied.": put(STEP, ""),
-    "The answer cell generator-unet has been split.": split,
-    "The answer cell written-metrics has been emptied.": put(WRITTEN, "  "),
+    f"The answer cell of {EXERCISE_2} has been emptied.": put(STEP, ""),
+    "The answer cell of Exercise 1: GeneratorUNet has been split.": split,
+    "The answer cell of the written question has been emptied.": put(WRITTEN, "  "),
 }
 
 
@@ -158,16 +159,16 @@ def test_damaged_cells_are_found_and_repaired_in_a_copy(notebook, finding, capsy
     found = notebook.examine()
     assert found.findings == (finding,)
     assert found.headline == "2-generator.ipynb: 1 thing to do before you hand it in"
-    assert found.steps == [
-        finding,
-        "To repair this in a copy, without touching answers: repair it",
-    ]
+    assert found.steps == (finding,)
+    advice = "To repair this in a copy, without touching answers, run:"
+    assert f"- {finding}\n{advice}\n    repair it\n" in found.text
+    assert f"{advice}<pre>repair it</pre>" in found._repr_html_()
     before = notebook.path.read_bytes()
     copy = repair_notebook(NAME, notebook.path)
     assert notebook.path.read_bytes() == before
     assert copy.name == "2-generator-repaired.ipynb"
     told = capsys.readouterr().out
-    assert told.startswith(f"- {finding[:-1]}; ")
+    assert told.startswith("- The ") and "; " in told.splitlines()[0]
     assert "give it the name 2-generator.ipynb" in told
     repaired = nbformat.read(copy, as_version=4)
     nbformat.validate(repaired)

@@ -143,6 +143,29 @@ def test_what_was_not_trained_is_told_in_its_words(kernel, tmp_path):
     assert shown == ["The training 'cgan' is not there yet: images/cgan was not made."]
 
 
+MEAN = """
+import labhelpers.checks
+import torch
+
+
+def mean_t2_image(dataset):
+    return torch.stack([sample["T2"] for sample in dataset]).mean(dim=0)
+""".strip()
+
+
+def test_a_check_tells_that_the_last_version_did_not_run(kernel):
+    check = "labhelpers.checks.mean_image(mean_t2_image, points=2)"
+    assert kernel.run(MEAN) == ([], True)
+    report, score = kernel.run(check)[0]
+    assert score == "2.0" and "attention" not in report
+    kernel.run(MEAN.replace("(dataset):", "(dataset)"))
+    report, score = kernel.run(check)[0]
+    assert score == "2.0"
+    assert "Your last version did not run: SyntaxError in line 5: expected ':'" in report
+    kernel.run(MEAN)
+    assert "attention" not in kernel.run(check)[0][0]
+
+
 def test_nothing_changes_in_grading(kernel_process):
     code = "import os\nos.environ['NBGRADER_EXECUTION'] = 'autograde'"
     kernel_process.run("%reset -f")

@@ -16,6 +16,7 @@ __all__ = [
     "ASSISTANTS_NOTE",
     "AddFiles",
     "FillInSetup",
+    "LeaveOutPreflight",
     "PrepareForStudents",
     "RemoveMarkers",
     "RunElsewhere",
@@ -144,6 +145,15 @@ class PrepareForStudents(NbGraderPreprocessor):
             tags = cell.metadata.get("tags", [])
             if "needs-answer" in tags and "raises-exception" not in tags:
                 cell.metadata["tags"] = [*tags, "raises-exception"]
+        return nb, resources
+
+
+class LeaveOutPreflight(NbGraderPreprocessor):
+    """Leaves out the look before handing in: a solution is not handed in."""
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> Notebook:
+        """Change the notebook in place and return it."""
+        nb.cells = [cell for cell in nb.cells if cell.id not in ("about-preflight", "preflight")]
         return nb, resources
 
 
