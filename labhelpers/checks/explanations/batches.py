@@ -148,6 +148,7 @@ class Scene:
             symbol: make(100 * seed + k, dtype)
             for k, (symbol, make) in enumerate(loss.networks.items())
         }
+        self._weights = {id(p): p.detach().clone() for p in self._parameters()}
         self.images = {}
         for name in loss.arguments:
             if name not in self.networks:  # images that differ much in brightness and contrast
@@ -156,6 +157,16 @@ class Scene:
                 noise = torch.rand((batches, n, 1, _SIDE, _SIDE), generator=random)
                 image = middle - 0.5 + (0.1 + 0.8 * spread) * (noise - 0.5)
                 self.images[name] = image.to(dtype)
+
+    def restore(self) -> None:
+        """Take back what a loss has done to the networks."""
+        for network in self.networks.values():
+            network.train().requires_grad_(True)
+        for parameter in self._parameters():  # past the graph, which must stay as it is
+            parameter.data.copy_(self._weights[id(parameter)])
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for network in self.networks.values() for p in network.parameters()]
 
 
 def tensors_of(
@@ -225,8 +236,7 @@ class Answer:
                 returned = self._function(*(given[x] for x in self._loss.arguments), **weights)
         except Exception as error:
             raise AnswerError from error
-        for network in scene.networks.values():
-            network.train().requires_grad_(True)
+        scene.restore()
         values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         kinds = [isinstance(value, Tensor) for value in values]
         if len(values) != 1 + len(self._loss.returns) or not (

@@ -34,6 +34,7 @@ __all__ = [
     "number",
     "plain_blocks",
     "rich_blocks",
+    "split",
 ]
 
 #: Orders in which students may mix the subjects of batches `(P, N, …)`.
@@ -229,7 +230,7 @@ class Weight(NamedTuple):
 
 
 def _power(name: str, power: float) -> str:
-    return name + {1: "", 2: "²", 0.5: "^½"}.get(power, f"^{power:g}")
+    return f"1/{name}" if power == -1 else name + {1: "", 2: "²"}.get(power, f"^{power:g}")
 
 
 def _monomial(lambdas: Sequence[float], powers: Sequence[float]) -> float:
@@ -436,6 +437,15 @@ def _with_label(terms: list[Term], weights: np.ndarray) -> list[Term]:
         if label == -1 or (0 < label < 1 and label != 0.5):
             return [terms[0]._replace(label=label)]
     return terms
+
+
+def split(terms: Sequence[Term]) -> list[Term]:
+    """Return terms with both cross-entropies in place of one with a soft label."""
+    parts = []
+    for term in terms:
+        soft = term.kind == "bce" and term.label not in (0, 1)
+        parts += [term._replace(label=label) for label in (1.0, 0.0)] if soft else [term]
+    return parts
 
 
 def find_weights(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +43,7 @@ from labhelpers.checks.explanations.equations import (
     number,
     plain_blocks,
     rich_blocks,
+    split,
 )
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
@@ -66,7 +68,11 @@ _FRESH_LAMBDAS = (2.6, 0.45)
 _MOST_SENTENCES = 6
 _UNKNOWN = (
     "Your loss is no weighted sum of cross-entropies, squares and absolute differences of the "
-    "images at hand. Write down its formula, term by term, beside the one asked for."
+    "images at hand. Look for a maximum, a root or a power, or for another image or label."
+)
+_CHANGING = (
+    "The loss has another value each time it is called with the same inputs: something is drawn at "
+    "random, or kept from one call to the next."
 )
 
 _HALF = Weight(((Fraction(1, 2), ()),))
@@ -141,6 +147,8 @@ _GENERATORS_OF_CYCLE = Loss(
             "The generators get each other's input: G gets real_t2, and H gets real_t1.",
             {"G(real_t2)": "G(real_t1)", "H(real_t1)": "H(real_t2)"},
         ),
+        ("G gets real_t2, asked for real_t1.", {"G(real_t2)": "G(real_t1)"}),
+        ("H gets real_t1, asked for real_t2.", {"H(real_t1)": "H(real_t2)"}),
     ),
 )
 
@@ -193,16 +201,19 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     images = [watch.name_of(image) for image in returned[1:]]
     values = [answer.value(scene, 0, first) for _ in range(2)]
     if abs(values[0] - values[1]) > 1e-9 * abs(values[0]):
-        sentences.append("The loss has another value each time it is called with the same inputs.")
+        sentences.append(_CHANGING)
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
         sentences += _returned(loss, images)
-        sentences += [*_uses(loss, watch), *_unused(loss, answer, scene)]
+        sentences += [*_uses(loss, watch), *_unused(loss, answer, dtype)]
         return sentences or [_UNKNOWN], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
     differences += _returned(loss, images)
+    text = " ".join(part.term.text() for part in equation)
     for sentence, meant in loss.mixed_up:
+        if not all(re.search(_pattern([name]), text) for name in meant):
+            continue
         parts = [Part(_renamed(part.term, meant), part.weight) for part in equation]
         calls = [_renamed(call, meant) for call in watch.calls]
         fewer = _compare(loss, parts, calls)[2] + list(_returned(loss, _renamed(images, meant)))
@@ -216,11 +227,14 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     return sentences, notes
 
 
+def _pattern(names: Iterable[str]) -> str:
+    return "|".join(rf"\b{re.escape(name)}(?!\w)" for name in names)
+
+
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     """Replace names in all texts of a value."""
     if isinstance(value, str):
-        pattern = "|".join(rf"\b{re.escape(name)}(?!\w)" for name in names)
-        return re.sub(pattern, lambda match: names[match[0]], value)
+        return re.sub(_pattern(names), lambda match: names[match[0]], value)
     if isinstance(value, (list, tuple)):
         parts = [_renamed(part, names) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
@@ -250,15 +264,15 @@ def equation_of(
                 sample = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
                 tried.append((blocks, sample(size, _BATCH, lambdas[0]), sample))
             blocks, first, sample = tried[k]
-            terms = find_terms(blocks, first, tolerance)
-            if not terms:
-                continue
-            few = len(terms) + 4
-            samples = [sample(few, _BATCH, values, 1) for values in lambdas]
-            samples.append(sample(few, _BATCH - 1, lambdas[0], 1))
-            equation = find_weights(terms, samples, tolerance)
-            if equation and holds(equation, sample(few, _BATCH + 1, fresh, 2), 2 * tolerance):
-                return equation
+            found = find_terms(blocks, first, tolerance)
+            # A label of 0.9 may be one that depends on λ.
+            for terms in (found, split(found)) if found else ():
+                few = len(terms) + 4
+                samples = [sample(few, _BATCH, values, 1) for values in lambdas]
+                samples.append(sample(few, _BATCH - 1, lambdas[0], 1))
+                equation = find_weights(terms, samples, tolerance)
+                if equation and holds(equation, sample(few, _BATCH + 1, fresh, 2), 2 * tolerance):
+                    return equation
     return None
 
 
@@ -318,18 +332,23 @@ def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
         yield f"{symbol} is called with an image that is none of those given{made}."
 
 
-def _unused(loss: Loss, answer: Answer, scene: Scene) -> Iterator[str]:
-    """Yield the arguments that make no difference to the value."""
-    first = _LAMBDAS[0] if loss.lambdas else ()
-    value = answer.value(scene, 0, first)
-    unused = []
+def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
+    """Yield the arguments that make no difference to the value, whatever the others are."""
+    scene = Scene(loss, 6, _BATCH, 4, dtype)
+    pairs = [(1.0, 1.0), (9.0, 0.1), (0.1, 9.0)] if loss.lambdas else [()]
+
+    def values(factors: Sequence[float]) -> np.ndarray:
+        lambdas = [[x * y for x, y in zip(pair, factors, strict=True)] for pair in pairs]
+        return np.array([answer.value(scene, p, each) for p in range(6) for each in lambdas])
+
+    same = [1.0] * len(loss.lambdas)
+    before, unused = values(same), []
     for k, name in enumerate(loss.lambdas):
-        other = [x + (j == k) for j, x in enumerate(first)]
-        if abs(answer.value(scene, 0, other) - value) <= 1e-9 * abs(value):
+        if np.allclose(values([1.0 + (j == k) for j in range(len(same))]), before, 1e-9):
             unused.append(name)
     for name, image in scene.images.items():
         scene.images[name] = image * 0.5
-        if abs(answer.value(scene, 0, first) - value) <= 1e-9 * abs(value):
+        if np.allclose(values(same), before, 1e-9):
             unused.append(name)
         scene.images[name] = image
     if unused:
@@ -405,6 +424,8 @@ def _compare(
     rest += [part for part in equation if part.term == CONSTANT]
     texts = [part.text(loss.symbols) for part in rest]
     sentences = _sentences(loss, told) + ([f"Not asked for: {_listed(texts)}."] if rest else [])
+    if any(part.term.kind in LOGITS and len(part.term.of) > 1 for part in rest):
+        sentences.append("Two logits are subtracted from each other, as in a relativistic GAN.")
     found = [
         (parts[k], name) for k, (_, name) in zip(best, loss.asked, strict=True) if k is not None
     ]
@@ -432,6 +453,8 @@ def _pieces(loss: Loss, asked: Part, yours: Part, calls: dict[str, Call]) -> lis
     is_logit = asked.term.kind in LOGITS
     if is_logit != (yours.term.kind in LOGITS) or yours.term.kind == "product":
         return None
+    if len(yours.term.of) != len(asked.term.of):  # the difference of two logits
+        return None
     pieces = []
     if not is_logit:
         if set(yours.term.of) != set(asked.term.of):
@@ -439,8 +462,6 @@ def _pieces(loss: Loss, asked: Part, yours: Part, calls: dict[str, Call]) -> lis
             one, other = sorted(yours.term.of, key=lambda name: name not in common)
             wanted = " with ".join(name for name in asked.term.of if name not in common)
             pieces.append(f"{one} is compared with {other}, asked for {wanted}")
-    elif len(yours.term.of) > 1:
-        pieces.append("two logits are subtracted from each other (a relativistic GAN)")
     else:
         pieces += _call_pieces(calls[asked.term.of[0]], calls[yours.term.of[0]])
     minimax = (
@@ -527,7 +548,10 @@ def _flows(
         returned, given = answer.on(scene, p, lambdas)
         parts = _contributions(scene, p, equation, calls, lambdas)
         for name, symbol in targets.items():
-            observed[name].append(_gradient(returned[0], _leaves(given[symbol])))
+            try:
+                observed[name].append(_gradient(returned[0], _leaves(given[symbol])))
+            except RuntimeError:  # the graph is spoilt, which the report quotes
+                return
             for (k, source, whose), gradient in parts.items():
                 if whose == symbol:
                     columns[name].setdefault((k, source), []).append(gradient)
