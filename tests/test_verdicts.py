@@ -105,7 +105,7 @@ def test_a_record_that_does_not_count_earns_nothing_and_is_flagged(right, handed
     cell = graded_cell(value("3.0"), *map(display, handed_over(right)))
     trace = score_cell(cell, SERIES)
     assert (trace.score, trace.status) == (0.0, "void")
-    assert reason in trace.flag and trace.flag.startswith(CELL)
+    assert reason in trace.flag and trace.flag.startswith(CELL) and trace.flag.endswith(".")
     assert results(cell) == ["0.0"]
     assert "No points" in cell.outputs[0].text
 

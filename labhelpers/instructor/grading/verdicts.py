@@ -94,7 +94,7 @@ def _score_check(cell: NotebookNode, exercise: str, series: int, points: float) 
             trace = CellTrace(name, exercise, points, 0.0, "not run")
         else:
             text = f"No points: {error}. Ask your instructor to look at this."
-            flag = f"{name}: {error}"
+            flag = f"{name}: {error}."
             trace = CellTrace(name, exercise, points, 0.0, "void", flag=flag)
         cell.outputs.append(new_output("stream", name="stdout", text=text))
         return trace
@@ -193,7 +193,7 @@ def _score_test(cell: NotebookNode, points: float) -> CellTrace:
     except ValueError:
         score = math.nan
     if not 0 <= score <= points:
-        flag = f"{name}: its value is {values[-1][:60]!r}, no number from 0 to {points:g}"
+        flag = f"{name}: its value is {values[-1][:60]!r}, no number from 0 to {points:g}."
         return CellTrace(name, None, points, 0.0, "void", flag=flag)
     return CellTrace(
         name, None, points, score, "right" if score == points else "partly" if score else "wrong"
