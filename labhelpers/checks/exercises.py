@@ -13,6 +13,7 @@ from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
 from labhelpers.checks.explanations import losses as explained_losses
 from labhelpers.checks.explanations import networks as explained_networks
+from labhelpers.checks.explanations import steps as explained_steps
 from labhelpers.checks.probes import audit, clinic, data, lesions, loops, losses, networks, steps
 from labhelpers.checks.records import Explanation, Observed, Run
 
@@ -70,14 +71,14 @@ class Exercise:
         return self.id.replace("-", "_")
 
 
-_STEP_OF_LOOP: Losses = {"generator_step": fixtures.step_of_generator}
+_STEP_OF_LOOP: Losses = {"generator_step": fixtures.generator_step}
 _LOSSES_OF_PAIR: Losses = {
-    "cgan_generator_loss": fixtures.generator_loss_of_pair,
-    "cgan_discriminator_loss": fixtures.discriminator_loss_of_pair,
+    "cgan_generator_loss": fixtures.cgan_generator_loss,
+    "cgan_discriminator_loss": fixtures.cgan_discriminator_loss,
 }
 _LOSSES_OF_CYCLE: Losses = {
-    "cyclegan_generator_loss": fixtures.generator_loss_of_cycle,
-    "cyclegan_discriminator_loss": fixtures.discriminator_loss_of_one,
+    "cyclegan_generator_loss": fixtures.cyclegan_generator_loss,
+    "cyclegan_discriminator_loss": fixtures.cyclegan_discriminator_loss,
 }
 _LOSS = {"the loss, a tensor without dimensions": Tensor}
 _DIAGNOSES = {"the dictionary of the diagnoses": object}
@@ -120,7 +121,13 @@ _IN_TEACHING_ORDER = [
         returns={"the images, a tensor (N, out_channels, 64, 64)": Tensor},
         explain=explained_networks.generator_unet,
     ),
-    Exercise("generator-step", "generator_step", steps.generator_step, returns=_LOSS),
+    Exercise(
+        "generator-step",
+        "generator_step",
+        steps.generator_step,
+        returns=_LOSS,
+        explain=explained_steps.generator_step,
+    ),
     Exercise(
         "train-generator",
         "train_generator",
@@ -156,6 +163,7 @@ _IN_TEACHING_ORDER = [
         steps.cgan_step,
         _LOSSES_OF_PAIR,
         returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
+        explain=explained_steps.cgan_step,
     ),
     Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan, returns=_DIAGNOSES),
     # Notebook 4
@@ -172,6 +180,7 @@ _IN_TEACHING_ORDER = [
         steps.cyclegan_step,
         _LOSSES_OF_CYCLE,
         returns={"the generators' loss": Tensor, "the discriminators' loss": Tensor},
+        explain=explained_steps.cyclegan_step,
     ),
     Exercise(
         "lesion-contrast",

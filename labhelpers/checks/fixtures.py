@@ -21,15 +21,15 @@ __all__ = [
     "PairDiscriminator",
     "SingleDiscriminator",
     "SmallGenerator",
+    "cgan_discriminator_loss",
+    "cgan_generator_loss",
     "codes_of",
-    "discriminator_loss_of_one",
-    "discriminator_loss_of_pair",
-    "generator_loss_of_cycle",
-    "generator_loss_of_pair",
+    "cyclegan_discriminator_loss",
+    "cyclegan_generator_loss",
+    "generator_step",
     "images",
     "make_dataset",
     "split_numbers",
-    "step_of_generator",
     "subject_codes",
     "write_folder",
 ]
@@ -138,12 +138,27 @@ class SmallGenerator(nn.Module):
 
 
 class _SmallDiscriminator(nn.Module):
-    """One convolution as large as the image: `(N, 1, 1, 1)`, logits of about ±3."""
+    """One convolution as large as the image: `(N, 1, 1, 1)`, logits of about ±3.
+
+    Attributes:
+        level: What the losses below add to their value, so that it is small, large or negative.
+    """
+
+    level = 0.0
 
     def __init__(self, channels: int, seed: int, dtype: torch.dtype) -> None:
         super().__init__()
         self.layer = nn.Conv2d(channels, 1, kernel_size=64, dtype=dtype)
         fill(self.parameters(), seed, gain=_DISCRIMINATOR_GAIN)
+
+    @torch.no_grad()
+    def learn(self, real: Tensor, fake: Tensor, logit: float) -> None:
+        """Give about this logit to real images and its negative to fake ones."""
+        weight, bias = self.layer.parameters()
+        one, other = real.mean(dim=0), fake.mean(dim=0)
+        weight.zero_()
+        weight[:, :1] = 2 * logit * (one - other) / (one - other).square().sum()
+        bias.fill_(-(weight[:, :1] * (one + other) / 2).sum())
 
 
 class PairDiscriminator(_SmallDiscriminator):
@@ -169,18 +184,27 @@ class SingleDiscriminator(_SmallDiscriminator):
 
 
 class Criterion(nn.Module):
-    """A steep and asymmetric loss: it changes if prediction and target are exchanged."""
+    """A steep and asymmetric loss: it changes if prediction and target are exchanged.
+
+    Args:
+        level: What is added to its value.
+    """
+
+    def __init__(self, level: float = 0.0) -> None:
+        super().__init__()
+        self.level = level
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a tensor without dimensions."""
-        return 30 * (3 * (input - 0.4 * target).square() + input.pow(3) * target).mean()
+        error = 30 * (3 * (input - 0.4 * target).square() + input.pow(3) * target).mean()
+        return error + self.level
 
 
 # Losses that take the place of the students' own while a step is checked: a wrong loss then costs
 # its own points only. They have the signature of the exercise and nothing else in common with it.
 
 
-def step_of_generator(
+def generator_step(
     generator: nn.Module,
     optimizer: Optimizer,
     criterion: nn.Module,
@@ -196,8 +220,8 @@ def step_of_generator(
     return error.detach()
 
 
-def generator_loss_of_pair(
-    discriminator: nn.Module,
+def cgan_generator_loss(
+    discriminator: PairDiscriminator,
     real_t1: Tensor,
     real_t2: Tensor,
     fake_t2: Tensor,
@@ -206,22 +230,23 @@ def generator_loss_of_pair(
 ) -> Tensor:
     """Take the place of the generator loss of notebook 3."""
     score = discriminator(real_t1 - fake_t2, fake_t2 * real_t2)
-    return lambda_gan * torch.sin(score).mean() + lambda_pixel * (fake_t2 * real_t2).mean()
+    terms = lambda_gan * torch.sin(score).mean() + lambda_pixel * (fake_t2 * real_t2).mean()
+    return terms + discriminator.level
 
 
-def discriminator_loss_of_pair(
-    discriminator: nn.Module, real_t1: Tensor, real_t2: Tensor, fake_t2: Tensor
+def cgan_discriminator_loss(
+    discriminator: PairDiscriminator, real_t1: Tensor, real_t2: Tensor, fake_t2: Tensor
 ) -> Tensor:
     """Take the place of the discriminator loss of notebook 3."""
     score = discriminator(real_t1 * fake_t2.detach(), real_t2 - real_t1)
-    return torch.cos(score + 0.5).mean()
+    return torch.cos(score + 0.5).mean() + discriminator.level
 
 
-def generator_loss_of_cycle(
+def cyclegan_generator_loss(
     generator_t1_to_t2: nn.Module,
     generator_t2_to_t1: nn.Module,
-    discriminator_t1: nn.Module,
-    discriminator_t2: nn.Module,
+    discriminator_t1: SingleDiscriminator,
+    discriminator_t2: SingleDiscriminator,
     real_t1: Tensor,
     real_t2: Tensor,
     lambda_gan: float = 1.0,
@@ -231,9 +256,12 @@ def generator_loss_of_cycle(
     fake_t1, fake_t2 = generator_t2_to_t1(real_t2), generator_t1_to_t2(real_t1)
     scores = torch.sin(discriminator_t1(fake_t1)) + torch.cos(discriminator_t2(fake_t2))
     agreement = (fake_t1 * real_t1 - 2 * fake_t2 * real_t2.square()).mean()
-    return lambda_gan * scores.mean() + lambda_cycle * agreement, fake_t1, fake_t2
+    loss = lambda_gan * scores.mean() + lambda_cycle * agreement + discriminator_t1.level
+    return loss, fake_t1, fake_t2
 
 
-def discriminator_loss_of_one(discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def cyclegan_discriminator_loss(
+    discriminator: SingleDiscriminator, real: Tensor, fake: Tensor
+) -> Tensor:
     """Take the place of the discriminator loss of notebook 4."""
-    return torch.sin(discriminator(real - 0.5 * fake.detach())).mean()
+    return torch.sin(discriminator(real - 0.5 * fake.detach())).mean() + discriminator.level

@@ -16,7 +16,7 @@ from labhelpers.checks import sandbox
 from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
 from labhelpers.checks.explanations import slips
-from labhelpers.checks.explanations.slips import namespace_of
+from labhelpers.checks.explanations.functions import namespace_of
 from labhelpers.checks.fingerprint import observe
 from labhelpers.checks.records import (
     MOST_LAYERS,

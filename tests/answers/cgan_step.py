@@ -690,3 +690,52 @@ def cgan_step(
     loss_d.backward()
     optimizer_discriminator.step()
     return loss_d.detach(), loss_g.detach()
+
+
+# %% wrong: the discriminator learns only while its loss is above 0.3
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_g = cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    optimizer_generator.zero_grad()
+    loss_g.backward()
+    optimizer_generator.step()
+    loss_d = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    if loss_d.item() > 0.3:
+        optimizer_discriminator.zero_grad()
+        loss_d.backward()
+        optimizer_discriminator.step()
+    return loss_g.detach(), loss_d.detach()
+
+
+# %% wrong: two mistakes, discriminator in evaluation mode afterwards and the generator moved only by small losses
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_g = cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    optimizer_generator.zero_grad()
+    if loss_g < 4:
+        loss_g.backward()
+        optimizer_generator.step()
+    discriminator.eval()
+    optimizer_discriminator.zero_grad()
+    loss_d = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    loss_d.backward()
+    optimizer_discriminator.step()
+    return loss_g.detach(), loss_d.detach()

@@ -692,3 +692,29 @@ def cyclegan_step(
     loss_discriminators.backward()
     optimizer_discriminators.step()
     return loss_generators.detach(), loss_discriminators.detach()
+
+
+# %% wrong: no step of the discriminators while their loss is small
+def cyclegan_step(
+    generators,
+    discriminators,
+    optimizer_generators,
+    optimizer_discriminators,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_cycle=1.0,
+):
+    loss, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    optimizer_generators.zero_grad()
+    loss.backward()
+    optimizer_generators.step()
+    optimizer_discriminators.zero_grad()
+    both = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
+    both = both + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+    if both > 0.2:
+        both.backward()
+        optimizer_discriminators.step()
+    return loss.detach(), both.detach()

@@ -285,3 +285,57 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss.backward()
     optimizer.step()
     return loss.detach()
+
+
+# %% wrong: a step only where the loss is positive
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    if loss > 0:
+        optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: no step where the loss is large
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    if loss.item() < 100:
+        loss.backward()
+        optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: leaves the generator in evaluation mode
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    generator.eval()
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: two mistakes, changes its input and counts the gradient twice
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    real_t1 -= real_t1.mean()
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward(retain_graph=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% right: evaluation mode for a moment, and back
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    generator.eval()
+    with torch.no_grad():
+        generator(real_t1)
+    generator.train()
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()

@@ -29,9 +29,16 @@ from torch.utils.data import DataLoader, Dataset
 from labhelpers.checks import sandbox
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise
+from labhelpers.checks.explanations.functions import (
+    bound,
+    code_of,
+    definition,
+    namespace_of,
+    returns_of,
+)
 from labhelpers.checks.records import Explanation
 
-__all__ = ["explain", "namespace_of", "unused_arguments", "with_facts"]
+__all__ = ["explain", "unused_arguments", "with_facts"]
 
 _NEVER_A_RESULT = (type(None), Iterator, str, bytes, type)  # nor what can be called, but networks
 _NO_TENSOR = (tuple, list, set, Mapping, np.ndarray, pd.DataFrame, pd.Series, nn.Module, Dataset)
@@ -103,13 +110,20 @@ def explain(
 
 
 def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | None:
-    """Return an explanation with the arguments that are never read, which every answer needs."""
-    unused = unused_arguments(answer)
-    if not unused or (explanation and explanation["alone"]):
+    """Return an explanation with what the code tells: missing brackets, arguments never read."""
+    facts = [
+        f"Line {node.lineno} names `{ast.unparse(node.value)}` and does not call it: the brackets "
+        "are missing."
+        for node in ast.walk(definition(answer) or ast.Module([], []))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
+    ]
+    if unused := unused_arguments(answer):
+        facts.append(f"Your function never reads its {_arguments(unused)}.")
+    if not facts or (explanation and explanation["alone"]):
         return explanation
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
-    note = ["wrong", f"Your function never reads its {_arguments(unused)}."]
-    return {**explanation, "notes": [*explanation["notes"], note]}
+    notes = [*explanation["notes"], *(["wrong", fact] for fact in facts)]
+    return {**explanation, "notes": notes}
 
 
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
@@ -120,8 +134,8 @@ def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
     def watch(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:
-            call = _Call(label, function, _bound(function, args, kwargs))
-            code = _code(function)
+            call = _Call(label, function, bound(function, args, kwargs))
+            code = code_of(function)
 
             def note(frame: Any, event: str, _: Any) -> None:
                 if event == "return" and frame.f_code is code:
@@ -180,7 +194,7 @@ def _stub_left(answer: Any, calls: list[_Call]) -> list[str]:
     """Return where the error of the unwritten exercise is still raised in one that was begun."""
     for call in calls:
         if isinstance(call.error, NotImplementedError) and str(call.error) == _STUB:
-            tree = _definition(answer)
+            tree = definition(answer)
             frames = sandbox.own_frames(call.error)
             if tree is None or not frames or not _is_begun(tree):
                 return []
@@ -270,11 +284,11 @@ def _fits_one(value: Any, kind: type) -> bool:
 def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
     """Return what to do about a result of the wrong kind, where its kind tells it."""
     value, line = call.returned, _source_line(call)
-    tree = _definition(call.function)
+    tree = definition(call.function)
     if value is None:
         if re.match(r"print\b", line):
             return ["`print` only shows a value. `return` hands it to the caller."]
-        reached = [node.lineno for node in _returns(tree)]
+        reached = [node.lineno for node in returns_of(tree)]
         if reached:
             return [
                 f"There is a `return` in line {reached[-1]}, and the function came to its end "
@@ -336,7 +350,7 @@ def _place(call: _Call) -> str:
 
 
 def _source_line(call: _Call) -> str:
-    code = _code(call.function)
+    code = code_of(call.function)
     return linecache.getline(code.co_filename, call.line).strip() if code and call.line else ""
 
 
@@ -394,7 +408,7 @@ def _about(name: str, known: set[str]) -> str:
 
 def _global_read(answer: Any, calls: list[_Call], share: Callable[[object], float]) -> list[str]:
     """Return which variables of the notebook a function reads in the place of its arguments."""
-    code = _code(answer)
+    code = code_of(answer)
     if not calls or not code:
         return []
     arguments, namespace = calls[0].arguments or {}, namespace_of(answer)
@@ -456,7 +470,7 @@ def _with_variables(answer: Any, instead: Mapping[str, str]) -> Callable[..., An
 
     @functools.wraps(answer)
     def with_variables(*args: Any, **kwargs: Any) -> Any:
-        arguments = _bound(answer, args, kwargs) or {}
+        arguments = bound(answer, args, kwargs) or {}
         before = {name: namespace[name] for name in instead if name in namespace}
         namespace.update({name: arguments[argument] for name, argument in instead.items()})
         try:
@@ -480,7 +494,7 @@ def _kind_of_class(cls: type) -> Any:
 
 def unused_arguments(answer: Any) -> list[str]:
     """Return the arguments that a function never reads, or replaces before it reads them."""
-    code = _code(answer)
+    code = code_of(answer)
     if code is None or inspect.isclass(answer):
         return []
     first: dict[str, str] = {}  # what happens first to each local name
@@ -504,7 +518,7 @@ def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
         seen.append(left.pop())
         names = {x.argval for x in _instructions(seen[-1]) if x.opname == "LOAD_GLOBAL"}
         for name in names - read:
-            helper = _code(namespace.get(name))
+            helper = code_of(namespace.get(name))
             is_own = helper and helper.co_filename.startswith(("<", code.co_filename))
             if helper and is_own and helper not in seen:
                 left.append(helper)
@@ -518,75 +532,6 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
-
-
-# --- What is known of a function ------------------------------------------------------------------
-
-
-def namespace_of(answer: Any) -> dict[str, Any]:
-    """Return the global names that a function sees; a new dictionary if that is unknown."""
-    return getattr(_function(answer), "__globals__", {})
-
-
-def _function(answer: Any) -> Any:
-    """Return the function that is called when an answer is called."""
-    while isinstance(answer, functools.partial):
-        answer = answer.func
-    function = inspect.unwrap(answer) if callable(answer) else answer
-    if not hasattr(function, "__globals__"):  # an object with a method __call__
-        function = inspect.getattr_static(type(function), "__call__", None)
-    return function
-
-
-def _code(answer: Any) -> CodeType | None:
-    code = getattr(_function(answer), "__code__", None)
-    return code if isinstance(code, CodeType) else None
-
-
-def _bound(function: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the arguments of a call by name, None if the function does not take them."""
-    try:
-        bound = inspect.signature(function).bind(*args, **kwargs)
-    except (TypeError, ValueError):
-        return None
-    bound.apply_defaults()
-    return bound.arguments
-
-
-def _definition(answer: Any) -> ast.AST | None:
-    """Return the definition of a function or class as a tree, None without its source."""
-    if inspect.isclass(answer):
-        methods = [x for x in vars(answer).values() if inspect.isfunction(x)]
-        filename = methods[0].__code__.co_filename if methods else ""
-        name, line = answer.__name__, None
-    else:
-        code = _code(answer)
-        filename = code.co_filename if code else ""
-        name, line = (code.co_name, code.co_firstlineno) if code else ("", None)
-    try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
-    except SyntaxError:  # a magic command
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
-            starts = {node.lineno, *(d.lineno for d in node.decorator_list)}
-            if line is None or line in starts:
-                return node
-    return None
-
-
-def _returns(tree: ast.AST | None) -> list[ast.Return]:
-    """Return the `return` statements with a value of a function itself."""
-    found: list[ast.Return] = []
-    left = list(ast.iter_child_nodes(tree)) if tree else []
-    while left:
-        node = left.pop()
-        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            continue
-        if isinstance(node, ast.Return) and node.value is not None:
-            found.append(node)
-        left += ast.iter_child_nodes(node)
-    return sorted(found, key=lambda node: node.lineno)
 
 
 def _arguments(names: list[str]) -> str:

@@ -6,7 +6,8 @@ of these functions, see `exercises.Exercise.losses`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -25,123 +26,245 @@ from labhelpers.checks.fixtures import (
 )
 from labhelpers.checks.probes.losses import form_of, value_of
 
-__all__ = ["cgan_step", "cyclegan_step", "generator_step"]
+__all__ = [
+    "UNCHANGED",
+    "Players",
+    "batch_of",
+    "cgan_players",
+    "cgan_step",
+    "cyclegan_players",
+    "cyclegan_step",
+    "generator_players",
+    "generator_step",
+    "left_by",
+]
 
 
+#: What `left_by` says of a step that changes weights and gradients only.
+UNCHANGED = "all is as it was"
 _MOST_EVENTS = 20
 
 
+@dataclass(frozen=True)
+class Players:
+    """What a step is called with, besides the images.
+
+    Attributes:
+        networks: The networks by name.
+        optimizers: Each optimizer by the name of what it trains, with the names of its networks.
+        arguments: The arguments that stand before the images.
+        options: The arguments that stand behind the images, by name.
+    """
+
+    networks: dict[str, nn.Module]
+    optimizers: dict[str, tuple[Optimizer, list[str]]]
+    arguments: tuple[Any, ...]
+    options: Mapping[str, float] = field(default_factory=dict)
+
+    def step(self, answer: Any, batch: tuple[Tensor, Tensor]) -> Any:
+        """Make a step and return what it returns."""
+        return answer(*self.arguments, *batch, **self.options)
+
+
+def generator_players(
+    setting: Setting, lr: float = 0.02, level: float = 0.0, make: type[SGD] = SGD
+) -> Players:
+    """Return what the step of notebook 2 is called with.
+
+    Args:
+        setting: Seeds and number type.
+        lr: Learning rate.
+        level: What the criterion adds to its value.
+        make: Makes the optimizer.
+    """
+    generator = SmallGenerator(setting.seed(70), setting.dtype)
+    optimizer = make(generator.parameters(), lr=lr)
+    return Players(
+        {"generator": generator},
+        {"generator": (optimizer, ["generator"])},
+        (generator, optimizer, Criterion(level)),
+    )
+
+
+def cgan_players(
+    setting: Setting,
+    lr: float,
+    options: Mapping[str, float],
+    logit: float = 0.0,
+    make: type[SGD] = SGD,
+) -> Players:
+    """Return what the step of notebook 3 is called with.
+
+    Args:
+        setting: Seeds and number type.
+        lr: Learning rate of the generator.
+        options: The weights of the loss.
+        logit: What the discriminator answers to real images, about; 0 for what its seed gives.
+        make: Makes the optimizers.
+    """
+    generator = SmallGenerator(setting.seed(80), setting.dtype)
+    discriminator = PairDiscriminator(setting.seed(81), setting.dtype)
+    if logit:
+        t1, t2 = batch_of(1, setting)
+        discriminator.learn(t2, generator(t1), logit)
+        discriminator.level = -_LEVEL * logit
+    optimizers = make(generator.parameters(), lr=lr), make(discriminator.parameters(), lr=0.01)
+    return Players(
+        {"generator": generator, "discriminator": discriminator},
+        {
+            name: (optimizer, [name])
+            for name, optimizer in zip(("generator", "discriminator"), optimizers, strict=True)
+        },
+        (generator, discriminator, *optimizers),
+        options,
+    )
+
+
+def cyclegan_players(
+    setting: Setting,
+    lr: float,
+    options: Mapping[str, float],
+    logit: float = 0.0,
+    make: type[SGD] = SGD,
+) -> Players:
+    """Return what the step of notebook 4 is called with; arguments as for `cgan_players`."""
+    generators = tuple(SmallGenerator(setting.seed(k), setting.dtype) for k in (90, 91))
+    discriminators = tuple(SingleDiscriminator(setting.seed(k), setting.dtype) for k in (92, 93))
+    if logit:
+        t1, t2 = batch_of(1, setting)
+        pairs = zip(discriminators, (t1, t2), (generators[1](t2), generators[0](t1)), strict=True)
+        for discriminator, real, fake in pairs:
+            discriminator.learn(real, fake, logit)
+            discriminator.level = -_LEVEL * logit
+    optimizers = [
+        make(list(chain(*(network.parameters() for network in networks))), lr=lr)
+        for networks, lr in ((generators, lr), (discriminators, 0.01))
+    ]
+    names = [
+        ["generator from T1 to T2", "generator from T2 to T1"],
+        ["discriminator of T1", "discriminator of T2"],
+    ]
+    return Players(
+        dict(zip(chain(*names), (*generators, *discriminators), strict=True)),
+        {
+            "generators": (optimizers[0], names[0]),
+            "discriminators": (optimizers[1], names[1]),
+        },
+        (generators, discriminators, *optimizers),
+        options,
+    )
+
+
+# A loss of a fixture is moved by so much for each unit of the logit: a step that is made only where
+# its loss is large, or positive, is left out where the discriminator errs, or where it does not.
+_LEVEL = 40.0
+_LEVELS = ("a loss below zero", "a large loss")
+_LOGITS = ("a discriminator that is right", "a discriminator that is wrong")
+
+
 def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train a small generator for two steps, with two learning rates."""
+    """Train a small generator for two steps, with two learning rates; then with other losses."""
 
     def act(log: Log, lr: float) -> None:
-        generator = SmallGenerator(setting.seed(70), setting.dtype)
-        optimizer = SGD(generator.parameters(), lr=lr)
-        moved, events = _movement(generator), _events("generator", generator, optimizer)
+        players = generator_players(setting, lr)
+        moved, events = _movement(players, "generator"), _events(players)
+        batch = batch_of(1, setting)
+        left = left_by(players, batch)
 
-        loss = answer(generator, optimizer, Criterion(), *_batch(1, setting))
-        log(f"{CLUE}events", events())
+        loss = players.step(answer, batch)
+        log(f"{CLUE}events", events()[0])
         log("loss", value_of(loss))
         log("form", form_of(loss))
         log("weights", moved())
+        log("left", left())
 
-        loss = answer(generator, optimizer, Criterion(), *_batch(2, setting))
+        loss = players.step(answer, batch_of(2, setting))
         log("second-step", [value_of(loss), moved()])
+
+    def act_on_any(log: Log, level: float) -> None:
+        players = generator_players(setting, level=level)
+        moved = _movement(players, "generator")
+        loss = players.step(answer, batch_of(1, setting))
+        log("any-loss", [value_of(loss), moved()])
 
     for lr in setting.choose((0.02, 0.002), (0.01, 0.003)):
         yield Case(f"learning rate {lr:g}", partial(act, lr=lr))
+    for label, level in zip(_LEVELS, setting.choose((-30.0, 500.0), (-40.0, 400.0)), strict=True):
+        yield Case(label, partial(act_on_any, level=level))
 
 
 def cgan_step(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train a small generator and discriminator for two steps."""
-
-    def act(log: Log, lr: float, weights: dict[str, float]) -> None:
-        generator = SmallGenerator(setting.seed(80), setting.dtype)
-        discriminator = PairDiscriminator(setting.seed(81), setting.dtype)
-        optimizers = SGD(generator.parameters(), lr=lr), SGD(discriminator.parameters(), lr=0.01)
-
-        def step(number: int) -> Any:
-            batch = _batch(number, setting)
-            return answer(generator, discriminator, *optimizers, *batch, **weights)
-
-        _log_two_steps(step, (generator,), (discriminator,), optimizers, log)
-
-    yield from _weighted_cases(act, setting, "lambda_pixel")
+    """Train a small generator and discriminator for two steps; then with other losses."""
+    yield from _cases(answer, setting, cgan_players, "lambda_pixel")
 
 
 def cyclegan_step(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train two small generators and two discriminators for two steps."""
-
-    def act(log: Log, lr: float, weights: dict[str, float]) -> None:
-        generators = tuple(SmallGenerator(setting.seed(k), setting.dtype) for k in (90, 91))
-        discriminators = tuple(
-            SingleDiscriminator(setting.seed(k), setting.dtype) for k in (92, 93)
-        )
-        optimizers = [
-            SGD(list(chain(*(network.parameters() for network in networks))), lr=lr)
-            for networks, lr in ((generators, lr), (discriminators, 0.01))
-        ]
-
-        def step(number: int) -> Any:
-            batch = _batch(number, setting)
-            return answer(generators, discriminators, *optimizers, *batch, **weights)
-
-        _log_two_steps(step, generators, discriminators, optimizers, log)
-
-    yield from _weighted_cases(act, setting, "lambda_cycle")
+    """Train two small generators and two discriminators for two steps; then with other losses."""
+    yield from _cases(answer, setting, cyclegan_players, "lambda_cycle")
 
 
-def _weighted_cases(act: Callable[..., None], setting: Setting, name: str) -> Iterator[Case]:
-    """Make a case for the default weights and one for others.
+def _cases(
+    answer: Any, setting: Setting, play: Callable[..., Players], name: str
+) -> Iterator[Case]:
+    """Make a case for the default weights and one for others, and two with other losses.
 
     The other weights are large, and the learning rate small: a gradient that is cut short shows.
     """
+
+    def act(log: Log, lr: float, options: dict[str, float]) -> None:
+        _log_two_steps(answer, play(setting, lr, options), setting, log)
+
+    def act_on_any(log: Log, logit: float) -> None:
+        players = play(setting, 0.1, {}, logit)
+        moved = [_movement(players, name) for name in players.optimizers]
+        losses = unpacked(players.step(answer, batch_of(1, setting)), *_returned(players))
+        values = [value_of(loss) for loss in losses]
+        log("any-loss", [*values, *(one for movement in moved for one in movement())])
+
     large = {"lambda_gan": setting.choose(18.0, 34.0), name: setting.choose(90.0, 60.0)}
-    yield Case("default weights", partial(act, lr=0.4, weights={}))
+    yield Case("default weights", partial(act, lr=0.4, options={}))
     label = ", ".join(f"{key}={value:g}" for key, value in large.items())
-    yield Case(label, partial(act, lr=0.01, weights=large))
+    yield Case(label, partial(act, lr=0.01, options=large))
+    for label, logit in zip(_LOGITS, setting.choose((4.0, -4.0), (3.5, -3.5)), strict=True):
+        yield Case(label, partial(act_on_any, logit=logit))
 
 
-def _log_two_steps(
-    step: Callable[[int], Any],
-    generators: Sequence[nn.Module],
-    discriminators: Sequence[nn.Module],
-    optimizers: Sequence[Optimizer],
-    log: Log,
-) -> None:
+def _returned(players: Players) -> list[str]:
+    return [f"{name}'{'' if name.endswith('s') else 's'} loss" for name in players.optimizers]
+
+
+def _log_two_steps(answer: Any, players: Players, setting: Setting, log: Log) -> None:
     """Make two steps; look at what each returns and at how far the weights have moved."""
-    players = zip(
-        ("generator", "discriminator"), (generators, discriminators), optimizers, strict=True
+    events, batch = _events(players), batch_of(1, setting)
+    generators_moved, discriminators_moved = (
+        _movement(players, name) for name in players.optimizers
     )
-    events = [
-        _events(name, network, optimizer)
-        for name, networks, optimizer in players
-        for network in networks
-    ]
-    generators_moved, discriminators_moved = _movement(*generators), _movement(*discriminators)
-    names = "generator's loss", "discriminator's loss"
-    returned = step(1)
-    log(f"{CLUE}events", [event() for event in events])
-    loss_generator, loss_discriminator = unpacked(returned, *names)
+    left = left_by(players, batch)
+    returned = players.step(answer, batch)
+    log(f"{CLUE}events", events())
+    loss_generator, loss_discriminator = unpacked(returned, *_returned(players))
     log("generator-loss", value_of(loss_generator))
     log("discriminator-loss", value_of(loss_discriminator))
     log("form", [form_of(loss_generator), form_of(loss_discriminator)])
     log("generator-weights", generators_moved())
     log("discriminator-weights", discriminators_moved())
+    log("left", left())
 
-    losses = [value_of(loss) for loss in unpacked(step(2), *names)]
+    returned = players.step(answer, batch_of(2, setting))
+    losses = [value_of(loss) for loss in unpacked(returned, *_returned(players))]
     log("second-step", [*losses, *generators_moved(), *discriminators_moved()])
 
 
-def _batch(number: int, setting: Setting) -> tuple[Tensor, Tensor]:
+def batch_of(number: int, setting: Setting) -> tuple[Tensor, Tensor]:
     """Return the T1-w and T2-w images of the first or second step, of different sizes."""
     size = setting.choose((3, 2), (2, 4))[number - 1]
     t1, t2 = (images(size, setting.seed(74 + 2 * number + k), setting.dtype) for k in (0, 1))
     return t1, t2
 
 
-def _movement(*networks: nn.Module) -> Callable[[], list[Tensor]]:
-    """Return a function that returns how far the weights of each network have moved since now."""
+def _movement(players: Players, trained: str) -> Callable[[], list[Tensor]]:
+    """Return a function that returns how far the weights of some networks have moved since now."""
+    networks = [players.networks[name] for name in players.optimizers[trained][1]]
 
     def weights() -> list[Tensor]:
         return [
@@ -153,12 +276,38 @@ def _movement(*networks: nn.Module) -> Callable[[], list[Tensor]]:
     return lambda: [now - before for now, before in zip(weights(), start, strict=True)]
 
 
-def _events(name: str, network: nn.Module, optimizer: Optimizer) -> Callable[[], str]:
+def left_by(players: Players, batch: Sequence[Tensor]) -> Callable[[], str]:
+    """Return a function that returns in words what else a step has changed."""
+    before = [image.clone() for image in batch]
+
+    def words() -> str:
+        changed = [
+            f"the {name} images are changed"
+            for name, image, copy in zip(("T1", "T2"), batch, before, strict=True)
+            if not torch.equal(image, copy)
+        ]
+        for name, network in players.networks.items():
+            if not all(parameter.requires_grad for parameter in network.parameters()):
+                changed.append(f"weights of the {name} are frozen")
+            if not network.training:
+                changed.append(f"the {name} is in evaluation mode")
+        return ", ".join(changed) or UNCHANGED
+
+    return words
+
+
+def _events(players: Players) -> Callable[[], list[str]]:
     """Return a function that returns the order of gradients and optimizer steps since now.
 
     Right answers differ in it, with a frozen discriminator for example; it tells wrong ones apart.
     """
-    events: list[str] = []
-    next(network.parameters()).register_hook(lambda gradient: events.append("gradient"))
-    optimizer.register_step_post_hook(lambda *_: events.append("step"))
-    return lambda: f"{name}: {', '.join(events[:_MOST_EVENTS])}"
+    seen: dict[str, list[str]] = {}
+    for optimizer, names in players.optimizers.values():
+        for name in names:
+            events = seen.setdefault(name, [])
+            weight = next(players.networks[name].parameters())
+            weight.register_hook(lambda _, events=events: events.append("gradient"))
+            optimizer.register_step_post_hook(lambda *_, events=events: events.append("step"))
+    return lambda: [
+        f"{name.split()[0]}: {', '.join(events[:_MOST_EVENTS])}" for name, events in seen.items()
+    ]

@@ -1,0 +1,90 @@
+"""What is known of a function of a student: its code, its source, the names that it sees."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+from types import CodeType
+from typing import Any
+
+__all__ = ["bound", "code_of", "definition", "names_read", "namespace_of", "returns_of"]
+
+
+def namespace_of(answer: Any) -> dict[str, Any]:
+    """Return the global names that a function sees; a new dictionary if that is unknown."""
+    return getattr(function_of(answer), "__globals__", {})
+
+
+def names_read(answer: Any) -> set[str]:
+    """Return the names of globals and attributes in a function, and in what is defined in it."""
+    left = [code for code in [code_of(answer)] if code]
+    names: set[str] = set()
+    while left:
+        code = left.pop()
+        names |= {*code.co_names}
+        left += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return names
+
+
+def function_of(answer: Any) -> Any:
+    """Return the function that is called when an answer is called."""
+    while isinstance(answer, functools.partial):
+        answer = answer.func
+    function = inspect.unwrap(answer) if callable(answer) else answer
+    if not hasattr(function, "__globals__"):  # an object with a method __call__
+        function = inspect.getattr_static(type(function), "__call__", None)
+    return function
+
+
+def code_of(answer: Any) -> CodeType | None:
+    """Return the code that runs when an answer is called, None if that is not Python's."""
+    code = getattr(function_of(answer), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def bound(function: Any, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of a call by name, None if the function does not take them."""
+    try:
+        given = inspect.signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
+    given.apply_defaults()
+    return given.arguments
+
+
+def definition(answer: Any) -> ast.AST | None:
+    """Return the definition of a function or class as a tree, None without its source."""
+    if inspect.isclass(answer):
+        methods = [x for x in vars(answer).values() if inspect.isfunction(x)]
+        filename = methods[0].__code__.co_filename if methods else ""
+        name, line = answer.__name__, None
+    else:
+        code = code_of(answer)
+        filename = code.co_filename if code else ""
+        name, line = (code.co_name, code.co_firstlineno) if code else ("", None)
+    try:
+        tree = ast.parse("".join(linecache.getlines(filename)))
+    except SyntaxError:  # a magic command
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+            starts = {node.lineno, *(d.lineno for d in node.decorator_list)}
+            if line is None or line in starts:
+                return node
+    return None
+
+
+def returns_of(tree: ast.AST | None) -> list[ast.Return]:
+    """Return the `return` statements with a value of a function itself."""
+    found: list[ast.Return] = []
+    left = list(ast.iter_child_nodes(tree)) if tree else []
+    while left:
+        node = left.pop()
+        if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            continue
+        if isinstance(node, ast.Return) and node.value is not None:
+            found.append(node)
+        left += ast.iter_child_nodes(node)
+    return sorted(found, key=lambda node: node.lineno)

@@ -1,0 +1,259 @@
+"""What a student reads of a training step that differs from the one that is asked for."""
+
+import pytest
+from checking import judge, load, solutions
+
+from labhelpers.checks.report import Report
+
+CLEAR = "    optimizer_generator.zero_grad()\n"
+STEP = "    optimizer_generator.step()\n"
+BACK = "    loss_generator.backward()\n"
+D_CLEAR, D_STEP, D_BACK = (
+    line.replace("generator", "discriminator") for line in (CLEAR, STEP, BACK)
+)
+G_LOSS = (
+    "    loss_generator = cgan_generator_loss(\n"
+    "        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel\n    )\n"
+)
+D_LOSS = "cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)"
+RETURN = "loss_generator.detach(), loss_discriminator.detach()"
+NEVER = (
+    "When the discriminator's optimizer steps, the gradient of the generator's loss is still in "
+    "the discriminator: nothing clears the gradients of the discriminator (`zero_grad` is never "
+    "called)."
+)
+NEVER_IN_GENERATOR = (
+    "When the generator's optimizer steps, gradients of the step before are still in the "
+    "generator: nothing clears the gradients of the generator (`zero_grad` is never called)."
+)
+
+
+def tried(exercise: str, *edits: tuple[str, str]) -> Report:
+    """Return the report of an edited solution."""
+    source = solutions()[exercise].source
+    for old, new in edits:
+        assert old in source, old
+        source = source.replace(old, new)
+    return judge(exercise, load(exercise, source))
+
+
+def sentences(report: Report) -> list[str]:
+    return [text for word, text in report.notes if word == "wrong"]
+
+
+CGAN = {
+    "half the loss": (
+        [("loss_discriminator.backward()", "(0.5 * loss_discriminator).backward()")],
+        [
+            "The gradient that moves the discriminator is that of half of the discriminator's "
+            "loss."
+        ],
+    ),
+    "nothing is cleared": ([(CLEAR, ""), (D_CLEAR, "")], [NEVER, NEVER_IN_GENERATOR]),
+    "brackets are missing": (
+        [(D_CLEAR, D_CLEAR.replace("()", ""))],
+        [NEVER, "Line 36 names `optimizer_discriminator.zero_grad` and does not call it: the "
+         "brackets are missing."],
+    ),
+    "cleared too early": (
+        [(D_CLEAR, ""), (CLEAR, CLEAR + D_CLEAR)],
+        [NEVER.split(":")[0] + ": the gradients of the discriminator are cleared before, not "
+         "after, that one comes."],
+    ),
+    "two updates": ([(D_STEP, D_STEP + D_STEP)], ["The discriminator's optimizer steps twice."]),
+    "the other loss": (
+        [(D_LOSS, D_LOSS.replace("discriminator_loss", "generator_loss"))],
+        ["The generator's loss is computed twice, and the discriminator's loss never is."],
+    ),
+    "an argument left out": (
+        [("real_t2, fake_t2, lambda_gan", "real_t2, lambda_gan")],
+        ["`cgan_generator_loss` is called without the generated T2."],
+    ),
+    "too few arguments": (
+        [(D_LOSS, D_LOSS.replace("real_t1, ", ""))],
+        ["`cgan_discriminator_loss` is called with 3 arguments: `real_t1` is missing."],
+    ),
+    "a loss detached": (
+        [(BACK, "    loss_generator = loss_generator.detach()\n" + BACK)],
+        [
+            "The generator's loss is cut off from its graph (detached) before `backward` is "
+            "called on it."
+        ],
+    ),
+    "no gradients": (
+        [(f"    loss_discriminator = {D_LOSS}",
+          f"    with torch.no_grad():\n        loss_discriminator = {D_LOSS}")],
+        [
+            "The discriminator's loss cannot be differentiated: it is computed while gradients "
+            "are switched off (no_grad)."
+        ],
+    ),
+    "frozen": (
+        [(CLEAR, "    discriminator.requires_grad_(False)\n" + CLEAR)],
+        [
+            "The discriminator's loss cannot be differentiated: the weights of the discriminator "
+            "are frozen."
+        ],
+    ),
+    "exchanged results and no step": (
+        [(RETURN, "loss_discriminator.detach(), loss_generator.detach()"), (STEP, "")],
+        [
+            "The generator's optimizer makes no step.",
+            "The first value returned is the discriminator's loss, not the generator's loss.",
+            "The second value returned is the generator's loss, not the discriminator's loss.",
+        ],
+    ),
+    "exchanged images and clipped": (
+        [(D_LOSS, D_LOSS.replace("real_t1, real_t2", "real_t2, real_t1")),
+         (STEP, "    nn.utils.clip_grad_norm_(generator.parameters(), 0.1)\n" + STEP)],
+        [
+            "`cgan_discriminator_loss` gets `real_t1` and `real_t2` in the other order.",
+            "The gradient of the generator is changed between the backward pass and the step: "
+            "clipped, scaled or written over.",
+        ],
+    ),
+    "one backward pass": (
+        [(CLEAR + BACK + STEP, ""),
+         (D_BACK, CLEAR + "    (loss_generator + loss_discriminator).backward()\n" + STEP)],
+        [
+            "The generator's loss and the discriminator's loss are differentiated together, in "
+            "one backward pass: the discriminator gets the gradient of both."
+        ],
+    ),
+    "weights clipped": (
+        [(D_STEP, D_STEP + "    for w in discriminator.parameters():\n"
+          "        w.data.clamp_(-0.01, 0.01)\n")],
+        ["Weights of the discriminator are changed by something else than the optimizer."],
+    ),
+    "a condition on the loss": (
+        [(D_STEP, "    if loss_discriminator.item() > 0.3:\n    " + D_STEP)],
+        ["The discriminator's optimizer makes a step for some values of the losses only"],
+    ),
+    "evaluation mode": (
+        [(CLEAR, "    generator.eval()\n" + CLEAR)],
+        ["Afterwards the generator is in evaluation mode."],
+    ),
+    "an image changed": (
+        [(CLEAR, "    real_t2.clamp_(-0.5, 0.5)\n" + CLEAR)],
+        ["Afterwards the T2 images are changed."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CGAN)
+def test_a_step_of_two_networks_is_told(name: str) -> None:
+    edits, wanted = CGAN[name]
+    report = tried("cgan-step", *edits)
+    told = sentences(report)
+    assert len(told) == len(wanted), told
+    assert all(one.startswith(other) for one, other in zip(told, wanted, strict=True)), told
+    assert report.status in ("wrong", "partly")
+
+
+def test_the_first_difference_is_marked() -> None:
+    table = tried("cgan-step", (D_CLEAR, "")).table
+    (marked,) = (row for row in table.rows if row[2])
+    assert marked[:2] == ("", "clear the gradients of the discriminator")
+
+
+def test_losses_written_out_are_told_by_what_they_move() -> None:
+    report = tried(
+        "cgan-step",
+        (D_LOSS, "discriminator(fake_t2.detach(), real_t1).square().mean()"),
+        (G_LOSS, "    loss_generator = discriminator(fake_t2, real_t1).square().mean()\n"),
+        (D_CLEAR, ""),
+    )
+    assert sentences(report)[0] == NEVER.replace(
+        "the generator's loss", "the loss that moved the generator"
+    )
+
+
+GENERATOR = {
+    "the image in the place of the prediction": (
+        [("criterion(fake_t2, real_t2)", "criterion(real_t1, real_t2)")],
+        ["`criterion` gets `real_t1` in the place of the generated T2."],
+    ),
+    "backward on the image": (
+        [("loss.backward()", "fake_t2.backward()")],
+        ["`backward` is called on the generated T2, not on a loss."],
+    ),
+    "two mistakes": (
+        [("criterion(fake_t2, real_t2)", "criterion(real_t2, fake_t2)"),
+         ("    optimizer.zero_grad()\n", "")],
+        ["`criterion` gets the generated T2 and `real_t2` in the other order.",
+         NEVER_IN_GENERATOR],
+    ),
+    "a network of its own": (
+        [("    fake_t2 = ", "    generator = nn.Conv2d(1, 1, 1).double()\n    fake_t2 = ")],
+        ["`criterion` gets another tensor of shape (3, 1, 64, 64) in the place of the generated "
+         "T2.", "Your function never reads its argument `generator`."],
+    ),
+    "a second backward pass": (
+        [("    loss.backward()\n", "    loss.backward()\n" * 2)],
+        ["`backward` is called a second time on the loss."],
+    ),
+    "divided by the batch": (
+        [("return loss.detach()", "return loss.detach() / len(real_t1)")],
+        ["What is returned is the loss, divided by 3, the number of images."],
+    ),
+    "only positive losses": (
+        [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
+        ["The generator's optimizer makes a step for some values of the losses only, and none "
+         "where the loss is -0.346."],
+    ),
+    "the method of another object": (
+        [("optimizer.step()", "generator.step()")],
+        ["`step` is called on the generator. It belongs to an optimizer."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GENERATOR)
+def test_a_step_of_one_network_is_told(name: str) -> None:
+    edits, wanted = GENERATOR[name]
+    assert sentences(tried("generator-step", *edits))[: len(wanted)] == wanted
+
+
+D_CLEARS = "    optimizer_discriminators.zero_grad()\n"
+CYCLEGAN = {
+    "nothing clears": (
+        [(D_CLEARS, "")],
+        ["When the discriminators' optimizer steps, the gradient of the generators' loss is still "
+         "in the discriminators: nothing clears the gradients of the discriminators (`zero_grad` "
+         "is never called)."],
+    ),
+    "real and generated exchanged": (
+        [("real_t1, fake_t1)", "fake_t1, real_t1)"), ("real_t2, fake_t2)", "fake_t2, real_t2)")],
+        ["`cyclegan_discriminator_loss` gets `real_t1` and the generated T1 in the other order.",
+         "`cyclegan_discriminator_loss` gets `real_t2` and the generated T2 in the other order."],
+    ),
+    "averaged": (
+        [("loss_t1 + loss_t2", "(loss_t1 + loss_t2) / 2")],
+        ["The gradient that moves the discriminators is that of half of the discriminators' loss.",
+         "The second value returned is half of the discriminators' loss."],
+    ),
+    "one left out and exchanged weights": (
+        [("loss_t1 + loss_t2", "loss_t2"),
+         ("real_t2, lambda_gan, lambda_cycle\n", "real_t2, lambda_cycle, lambda_gan\n")],
+        ["`cyclegan_generator_loss` gets `lambda_gan` and `lambda_cycle` in the other order.",
+         "The discriminators' optimizer steps without a gradient of the discriminator of T1: "
+         "`backward` is never called on the loss of the discriminator of T1."],
+    ),
+    "cleared between two backward passes": (
+        [("    loss_discriminators.backward()\n",
+          "    loss_t1.backward()\n" + D_CLEARS + "    loss_t2.backward()\n")],
+        ["The gradients of the discriminators are cleared between the backward pass of the loss "
+         "of the discriminator of T1 and the step."],
+    ),
+    "the loss not unpacked": (
+        [("loss_generators, fake_t1, fake_t2 =", "loss_generators =")],
+        ["`cyclegan_generator_loss` returns three values, the loss and the two generated images, "
+         "and they are used as if they were one."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CYCLEGAN)
+def test_a_step_of_four_networks_is_told(name: str) -> None:
+    edits, wanted = CYCLEGAN[name]
+    assert sentences(tried("cyclegan-step", *edits))[: len(wanted)] == wanted
