@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import sys
 import textwrap
@@ -37,6 +38,8 @@ _STATES = {
     "not attempted": "not attempted yet",
 }
 _HEADLINE = re.compile(r"\S+: ({}), ([\d.]+) of [\d.]+ point".format("|".join(_STATES.values())))
+_VERSION = re.compile(r'^NEEDED, WHEEL = "([^"]+)"', re.MULTILINE)
+_OTHER_SETUP = "The given cell setup has been changed."
 _OWN_CELL = "preflight"  # id of the cell that calls this
 _COLOURS = {"repair": "#b2182b", "open": "#a6611a", "ready": "#1b7837"}
 _WIDTH = 92
@@ -232,13 +235,16 @@ def examine(
     """
     repaired = repair_file(path, release, outputs=True)
     first = [*repaired.flags]
+    cells = _read_cells(path)
+    if not cells:
+        return Preflight(path.name, first=tuple(first))
     titles = _titles(release)
     findings = [
         _with_titles(line.partition(";")[0].rstrip("."), titles) + "." for line in repaired.repairs
     ]
-    cells = _read_cells(path)
-    if not cells:
-        return Preflight(path.name, first=tuple(first))
+    other_version = _other_version(cells, release)
+    if other_version and _OTHER_SETUP in findings:
+        findings.remove(_OTHER_SETUP)
     if _is_older(cells, repaired.notebook, history):
         first.insert(
             0,
@@ -259,6 +265,7 @@ def examine(
     saved = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime))
     notes = [
         *_points(release, parts),
+        *other_version,
         *_order(release, repaired.notebook),
         f"This is about the file {path.name} as it was saved at {saved}.",
     ]
@@ -276,7 +283,7 @@ def _call(assignment: str, file: Path) -> str:
     name = file.name if here else str(file)
     return (
         "from labhelpers.preflight import repair_notebook\n\n"
-        f'repair_notebook("{assignment}", {name!r})'
+        f'repair_notebook("{assignment}", {json.dumps(name)})'
     )
 
 
@@ -295,6 +302,18 @@ def _read_cells(path: Path) -> list[Cell]:
         return read_submitted(path.read_bytes())[0].cells
     except (OSError, NotANotebook):
         return []
+
+
+def _other_version(cells: list[Cell], release: Release) -> list[str]:
+    """Return that a notebook was released with another version of labhelpers, if it was."""
+    own = [found[1] for cell in cells if (found := _VERSION.search(cell.source))]
+    here = [found[1] for cell in release.cells if (found := _VERSION.search(cell.source))]
+    if own == here or not (own and here):
+        return []
+    return [
+        f"This notebook is of release {own[0]} and was compared with release {here[0]}: a cell "
+        "that differs between them is told as changed."
+    ]
 
 
 def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -241,6 +242,17 @@ def test_a_file_that_is_older_than_what_ran_asks_to_save_first(notebook):
     assert notebook.examine(changed).first[0].startswith("The file does not hold what ran last")
     other_session = ["", "1 + 1", "def generator_steps(): pass"]
     assert notebook.examine(other_session).status == "ready"
+
+
+def test_a_set_up_cell_of_another_release_is_no_damage(notebook):
+    setup = notebook.source("setup")
+    version = re.search('NEEDED, WHEEL = "([^"]+)"', setup)[1]
+    notebook["setup"]["source"] = setup.replace(version, "0.0.9")
+    found = notebook.examine()
+    assert found.status == "ready"
+    assert f"is of release 0.0.9 and was compared with release {version}" in found.text
+    notebook["setup"]["source"] = setup.replace("print(", "# print(")
+    assert notebook.examine().findings == ("The given cell setup has been changed.",)
 
 
 def test_another_name_is_told(notebook, releases):
