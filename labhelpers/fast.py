@@ -71,11 +71,17 @@ def upsampled_conv2d(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     """
     if not _may_be_rearranged(x, convolution):
         return convolution(F.interpolate(x, scale_factor=2, mode="nearest"))
-    rows = convolution.weight.new_tensor(_ROWS)
+    rows = _rows(convolution.weight.device, convolution.weight.dtype)
     weight = torch.einsum("oiyx,ahy,bwx->oabihw", convolution.weight, rows, rows)
     assert convolution.bias is not None
     bias = convolution.bias.repeat_interleave(4)
     return F.pixel_shuffle(F.conv2d(x, weight.flatten(0, 2), bias, padding=1), 2)
+
+
+@functools.cache  # made anew, it would have to be copied to a GPU, which waits for that
+def _rows(device: torch.device, dtype: torch.dtype) -> Tensor:
+    with torch.inference_mode(False):  # it has to serve in training, too
+        return torch.tensor(_ROWS, device=device, dtype=dtype)
 
 
 class Sequential(nn.Sequential):

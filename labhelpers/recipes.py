@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import chain
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Dataset
 
 from labhelpers.blocks import PatchDiscriminator
@@ -24,6 +24,7 @@ __all__ = [
     "CycleGANRecipe",
     "GeneratorRecipe",
     "Recipe",
+    "RunningAverage",
     "adam",
     "choose_recipe",
     "find_recipe",
@@ -36,7 +37,6 @@ BATCH_SIZE = 40
 _FUSED_ADAM = ("cpu", "cuda", "mps")  # kinds of device on which torch 2.5 has one kernel for it
 
 _R = TypeVar("_R", bound="Recipe")
-_Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 
 def adam(*networks: nn.Module, lr: float, betas: tuple[float, float]) -> Adam:
@@ -135,23 +135,42 @@ class Recipe:
         """
         return _chosen("schedule", self.schedule, _SCHEDULES)(optimizer, num_step)
 
-    def average(self, network: nn.Module) -> AveragedModel:
-        """Return the running average of a network's weights (Polyak and Juditsky, 1992).
+    def average(self, network: nn.Module) -> RunningAverage:
+        """Return the running average of a network's weights, by the recipe's `averaging`."""
+        return RunningAverage(network, self.averaging)
 
-        The weights change in all directions from step to step, most of all in a GAN; their average
-        often makes better images than the weights of any one step. Call
-        `update_parameters(network)` after each step; `module` is the averaged network. The first
-        steps keep less of the average than `averaging` says, so that a short training forgets where
-        it began.
-        """
 
-        @torch.no_grad()
-        def update(averages: _Tensors, weights: _Tensors, n_steps: Tensor | int) -> None:
-            decay = torch.as_tensor((1 + n_steps) / (10 + n_steps)).clamp(max=self.averaging)
-            for average, weight in zip(averages, weights, strict=True):
-                average.lerp_(weight, 1 - decay)
+class RunningAverage:
+    """The running average of a network's weights (Polyak and Juditsky, 1992).
 
-        return AveragedModel(network, multi_avg_fn=update)
+    The weights change in all directions from step to step, most of all in a GAN; their average
+    often makes better images than the weights of any one step.
+
+    Args:
+        network: The network, with its first weights.
+        decay: What is left of the average at each step. The first steps keep less, so that a short
+            training forgets where it began. With 0 the average is the weights as they are.
+
+    Attributes:
+        module: A network of its own, with the averaged weights.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.module = copy.deepcopy(network)
+        self._decay = decay
+        self._n_steps = 0
+
+    @torch.no_grad()
+    def update_parameters(self, network: nn.Module) -> None:
+        """Take in the weights of `network` after a step; other numbers in it are copied."""
+        # A number of Python's: a GPU would have to be waited for, to read its own.
+        decay = min(self._decay, (1 + self._n_steps) / (10 + self._n_steps)) if self._n_steps else 0
+        self._n_steps += 1
+        torch._foreach_lerp_(
+            list(self.module.parameters()), list(network.parameters()), 1.0 - decay
+        )
+        for average, number in zip(self.module.buffers(), network.buffers(), strict=True):
+            average.copy_(number)
 
 
 _SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {

@@ -6,7 +6,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from labhelpers import plots
+from labhelpers.captured import captured
 from labhelpers.doctor import doctor
 from labhelpers.metrics import evaluating
 from labhelpers.plots import AccessibleFigure
@@ -36,6 +38,7 @@ __all__ = [
     "mirrored",
     "show_losses",
     "show_samples",
+    "to_device",
 ]
 
 _IMAGES = Path("images")
@@ -52,9 +55,10 @@ class TrainingRun:
     Used in the training functions of notebooks 2 to 4:
 
         with TrainingRun(name, train_loader, test_loader, num_epoch, device, recipe) as run:
+            step = run.captured(generator_step)
             for epoch in run.epochs():
                 for batch in run.batches():
-                    run.log(generator=generator_step(...))
+                    run.log(generator=step(...))
                 run.save_samples(generator)
 
     The stop button (or Ctrl-C) ends the `with` block quietly: the network trained so far is kept.
@@ -96,12 +100,14 @@ class TrainingRun:
         self.folder = _folder(name)
         self.interrupted = False
         self.num_step = num_epoch * len(train_loader)
-        self._train_loader, self._device, self._recipe = train_loader, device, recipe
+        self._train_loader, self._recipe = train_loader, recipe
+        self._device = torch.device(device)
         self._samples = next(iter(test_loader))
         self._num_epoch = num_epoch
         self._epoch = 1
         self._losses: dict[str, list[Tensor]] = {}
         self._rows: list[dict[str, float]] = []
+        self._not_captured: dict[str, str] = {}  # step, why
         self._progress = tqdm(disable=True)
 
     def __enter__(self) -> TrainingRun:
@@ -144,9 +150,18 @@ class TrainingRun:
     def batches(self) -> Iterator[dict[str, Tensor]]:
         """Yield the batches of one pass over the training set, on the device."""
         for batch in self._train_loader:
-            batch = {name: slices.to(self._device) for name, slices in batch.items()}
-            yield mirrored(batch) if self._recipe.flip else batch
+            if self._recipe.flip:
+                batch = mirrored(batch)
+            yield {name: to_device(slices, self._device) for name, slices in batch.items()}
             self._progress.update()
+
+    def captured(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `step`, to be repeated by a GPU without being started piece by piece.
+
+        The record of the run says why, where a GPU cannot repeat it: see `labhelpers.captured`.
+        """
+        name = getattr(step, "__name__", repr(step))
+        return captured(step, self._device, partial(self._not_captured.__setitem__, name))
 
     def log(self, **losses: Tensor | float) -> None:
         """Record the losses of one batch by name, for instance `run.log(generator=loss)`."""
@@ -186,6 +201,7 @@ class TrainingRun:
             "recipe": self._recipe.label,
             "num_epoch": self._num_epoch,
             "losses": self._rows,
+            "not_captured": self._not_captured,
             "failed_in_epoch": self._epoch if failed else None,
         }
         (self.folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -268,6 +284,13 @@ def show_samples(name: str) -> None:
         display(plots.SavedFigure(folder / f"epoch-{epoch}.png", alt))
 
 
+def to_device(slices: Tensor, device: torch.device) -> Tensor:
+    """Return slices on the device, without waiting for what a GPU has still to do."""
+    if device.type == "cuda" and not slices.is_cuda:
+        return slices.pin_memory().to(device, non_blocking=True)
+    return slices.to(device)
+
+
 def mirrored(batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """Mirror half of the subjects left to right, chosen at random, T1-w and T2-w alike.
 
@@ -291,6 +314,8 @@ def _is_writable() -> bool:
 
 def load_record(name: str) -> dict[str, Any]:
     """Return what was recorded of a run: recipe, epochs, losses and the epoch in which it failed.
+
+    Of a run on a GPU also which steps it could not repeat, with the reason.
 
     Args:
         name: Name of the run, such as `cgan`.

@@ -48,11 +48,12 @@ class MeanPair:
     def __init__(self, t1: Tensor, t2: Tensor, strength: float = 0.06) -> None:
         self.means = torch.cat((t1.mean(dim=0), t2.mean(dim=0)))  # (2, H, W)
         self.strength = strength
+        self._affine_sizes = self.means.new_tensor([_STRETCH, _STRETCH, _SHIFT])
 
     def sample(self, batch_size: int) -> tuple[Tensor, Tensor]:
         """Return T1-w and T2-w slices `(batch_size, 1, H, W)` of as many deformed mean heads."""
         height, width = self.means.shape[-2:]
-        places = self._places(batch_size, height, width).to(self.means.device)
+        places = self._places(batch_size, height, width)
         # Outside the image `grid_sample` reads 0, which is to be black.
         signal = (self.means - _BLACK).expand(batch_size, -1, -1, -1)
         deformed = F.grid_sample(signal, places, align_corners=True) + _BLACK
@@ -60,11 +61,12 @@ class MeanPair:
 
     def _places(self, batch_size: int, height: int, width: int) -> Tensor:
         """Draw where each voxel comes from, `(batch_size, H, W, 2)`, in [-1, 1] across."""
-        sizes = torch.tensor([_STRETCH, _STRETCH, _SHIFT])
-        affine = torch.randn(batch_size, 2, 3) * sizes * self.strength + torch.eye(2, 3)
+        device = self.means.device
+        affine = torch.randn(batch_size, 2, 3, device=device) * self._affine_sizes * self.strength
+        affine = affine + torch.eye(2, 3, device=device)
         places = F.affine_grid(affine, [batch_size, 1, height, width], align_corners=True)
         for points, size in _FIELDS:
-            field = torch.randn(batch_size, 2, points, points) * size * self.strength
+            field = torch.randn(batch_size, 2, points, points, device=device) * size * self.strength
             smooth = F.interpolate(field, (height, width), mode="bicubic", align_corners=True)
             places = places + smooth.permute(0, 2, 3, 1)
         return places

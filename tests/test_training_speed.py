@@ -46,7 +46,7 @@ def test_both_ways_make_the_same_first_steps(method, names, monkeypatch):
     loader = training_loader(method, names[method], dataset, find_recipe(method, "reference"))
     ways = {
         "plain": lambda: plain_step(method, names[method], CPU),
-        "lab": lambda: training_speed._lab_step(method, names[method], loader, use_bfloat16=False),
+        "lab": lambda: training_speed._lab_step(method, names[method], loader, False),
     }
     losses = {way: losses_of(make, t1, monkeypatch) for way, make in ways.items()}
     assert losses["lab"][0] == pytest.approx(losses["plain"][0], abs=1e-3)

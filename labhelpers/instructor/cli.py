@@ -384,7 +384,8 @@ def benchmark(repeats: int) -> None:
 @experiments.command()
 @click.option("--trials", type=_EXISTING, help="Take in trainings: build/trials.jsonl, say.")
 @click.option("--speed", type=_EXISTING, help="Take in a benchmark: build/benchmark.json, say.")
-def report(trials: Path | None, speed: Path | None) -> None:
+@click.option("--notebooks", type=_EXISTING, help="Take in times: build/validate/seconds.json.")
+def report(trials: Path | None, speed: Path | None, notebooks: Path | None) -> None:
     """Write the page of results and the README's table.
 
     Both come from labhelpers/instructor/experiments/results.yaml. New figures get into this file by
@@ -392,6 +393,7 @@ def report(trials: Path | None, speed: Path | None) -> None:
     """
     from labhelpers.instructor.experiments.report import (
         take_in_benchmark,
+        take_in_notebooks,
         take_in_trials,
         write_report,
     )
@@ -400,6 +402,8 @@ def report(trials: Path | None, speed: Path | None) -> None:
         take_in_trials(trials)
     if speed:
         take_in_benchmark(speed)
+    if notebooks:
+        take_in_notebooks(notebooks)
     write_report()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from labhelpers.data import is_simulated, list_slices
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError, assignments
 from labhelpers.instructor.course.release import build_student
+from labhelpers.instructor.experiments.measure import device_name
 
 if TYPE_CHECKING:
     from nbval.plugin import IPyNbCell  # pytest wants to be the first to import it
@@ -37,7 +39,8 @@ def validate(
 
     Solved: no cell fails, every check gives full points, and the outputs that are the same on every
     machine are those of `tests/expected_outputs.json`. Untouched: no cell fails, none
-    waits but those tagged `needs-answer`, and every check says that nothing was attempted.
+    waits but those tagged `needs-answer`, and every check says that nothing was attempted. The
+    times of the solved ones are saved in `build/validate/seconds.json`.
 
     Args:
         preset: How long the notebooks train, `quick` or `full`.
@@ -82,6 +85,17 @@ def validate(
     ]
     rules = _Rules()
     status = pytest.main(arguments, plugins=[rules])
+    measured = {
+        "device": device_name(),
+        "preset": preset,
+        "recorded": datetime.date.today().isoformat(),
+        "solved": {
+            Path(name).name: round(seconds, 1)
+            for name, seconds in rules.seconds.items()
+            if name.startswith("solved/")
+        },
+    }
+    (folder / "seconds.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if update and status == pytest.ExitCode.OK:
         stored[data] = rules.printed
         text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False)

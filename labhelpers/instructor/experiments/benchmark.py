@@ -112,11 +112,11 @@ def benchmark_all(repeats: int, output: Path) -> None:
     """
     root = fetch_ixi()
     training = benchmark_training(root, repeats)
-    steps = pd.DataFrame(training["steps"]).round({"seconds": 3, "share_of_peak": 2})
+    steps = pd.DataFrame(training["steps"]).round({"seconds": 5, "share_of_peak": 3, "busy": 2})
     peaks = {name: round(peak) for name, peak in training["peaks"].items()}
-    print(f"Training, batches of {BATCH_SIZE}, on {training['device']}")
+    print(f"Training on {training['device']}")
     print(f"Matrix product, GFLOP/s: {peaks}")
-    plain = steps.groupby("method")["seconds"].transform("first")
+    plain = steps.groupby(["method", "batch"])["seconds"].transform("first")
     print(steps.assign(ratio=(plain / steps["seconds"]).round(2)).to_string(index=False))
 
     data = benchmark_data(root, repeats)

@@ -9,10 +9,25 @@ from typing import Any
 
 import psutil
 import torch
+from torch.profiler import ProfilerActivity, profile
 
-__all__ = ["in_new_process", "median_seconds", "peak_growth", "seconds"]
+__all__ = [
+    "busy_seconds",
+    "device_name",
+    "in_new_process",
+    "median_seconds",
+    "peak_growth",
+    "seconds",
+]
 
 _PAUSE = 0.002  # seconds between two looks
+
+
+def device_name() -> str:
+    """Return what trainings run on here."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def seconds(function: Callable[[], object], device: torch.device | str = "cpu") -> float:
@@ -38,6 +53,23 @@ def median_seconds(
         for name, function in functions.items():
             times[name].append(seconds(function, device))
     return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def busy_seconds(function: Callable[[], object]) -> float:
+    """Call a function and return for how long a GPU computed or copied for it."""
+    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+        function()
+        torch.cuda.synchronize()
+    spans = sorted(
+        (event.time_range.start, event.time_range.end)
+        for event in profiler.events()
+        if str(event.device_type).endswith("CUDA")
+    )
+    busy, end = 0.0, 0.0
+    for start, stop in spans:  # two streams may work at the same time
+        busy += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return busy / 1e6
 
 
 def in_new_process(function: Callable[..., Any], *arguments: Any) -> Any:

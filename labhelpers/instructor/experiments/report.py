@@ -30,6 +30,7 @@ __all__ = [
     "report_files",
     "take_in_anatomy",
     "take_in_benchmark",
+    "take_in_notebooks",
     "take_in_trials",
     "write_report",
 ]
@@ -77,7 +78,8 @@ def find(rows: Iterable[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
 def take_in_trials(trials: Path, file: Path = FIGURES) -> None:
     """Put the trainings that `labhelpers experiments ablation` and `results` saved into the file.
 
-    A row of the same part, method, name and number of epochs is replaced.
+    A row of the same part, method, name and number of epochs is replaced. Trainings on a GPU are
+    rows of their own, with the time of the fastest: others may have run beside it.
 
     Args:
         trials: What they saved, such as `build/trials.jsonl`.
@@ -99,12 +101,18 @@ def take_in_trials(trials: Path, file: Path = FIGURES) -> None:
             "source": "measured",
             "seeds": len(records),
             "subjects": len(records[0]["subjects"]["PSNR"]),
-            "torch": str(torch.__version__),
+            "torch": records[0].get("torch", str(torch.__version__)),
             "recorded": datetime.date.today().isoformat(),
         }
         shown = {
             name: round(mean[name], places) for name, places in _PLACES.items() if name in mean
         }
+        device = records[0].get("device", "CPU")
+        if not device.startswith("CPU"):
+            shown["seconds"] = round(min(record["seconds"] for record in records), 1)
+            rows = figures["speed"].setdefault("gpu", {}).setdefault("trainings", [])
+            _put(rows, key | {"device": device}, about | shown)
+            continue
         _put(figures["trainings"], key, about | shown)
         if key["part"] == "test" and key["name"] == "recommended":
             del key["part"]
@@ -126,7 +134,30 @@ def take_in_benchmark(benchmark: Path, file: Path = FIGURES) -> None:
         file: File of figures.
     """
     figures = read_figures(file)
-    figures["speed"] |= json.loads(benchmark.read_text(encoding="utf-8"))
+    measured = json.loads(benchmark.read_text(encoding="utf-8"))
+    if "busy" in measured["steps"][0]:  # on a GPU
+        steps = {name: measured[name] for name in ("machine", "steps", "peaks", "repeats")}
+        figures["speed"]["gpu"] = figures["speed"].get("gpu", {}) | steps
+    else:
+        figures["speed"] |= measured
+    _write_figures(figures, file)
+
+
+def take_in_notebooks(times: Path, file: Path = FIGURES) -> None:
+    """Put the times that `labhelpers validate` saved into the file of figures.
+
+    Args:
+        times: What it saved, `build/validate/seconds.json`.
+        file: File of figures.
+    """
+    figures = read_figures(file)
+    measured = json.loads(times.read_text(encoding="utf-8"))
+    on_cpu = measured["device"].startswith("CPU")
+    speed = figures["speed"] if on_cpu else figures["speed"].setdefault("gpu", {})
+    for name, seconds in measured["solved"].items():
+        key = {"notebook": name, "preset": measured["preset"]}
+        values = {"seconds": round(seconds), "recorded": measured["recorded"]}
+        _put(speed.setdefault("notebooks", []), key, values)
     _write_figures(figures, file)
 
 

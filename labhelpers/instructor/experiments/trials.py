@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
+from labhelpers.instructor.experiments.measure import device_name
 from labhelpers.instructor.experiments.variants import VARIANTS
 from labhelpers.instructor.sources import (
     TRAINING_FUNCTIONS,
@@ -39,6 +40,7 @@ from labhelpers.training import load_history
 
 __all__ = [
     "KEY",
+    "NOT_CAPTURED",
     "Trial",
     "by_trial",
     "intervals",
@@ -55,6 +57,8 @@ __all__ = [
 
 KEY = ["part", "method", "name", "epochs"]
 """What tells one trial from another in a file of records; its seeds have these in common."""
+
+NOT_CAPTURED = "recommended, not captured"
 
 N_VALIDATION = 92  # a fifth of the training subjects, the last ones of the fixed order
 
@@ -97,6 +101,7 @@ def read_results() -> list[Trial]:
     recommended cGAN, by the same recipe with a weight of 0 for the adversarial loss; and the
     CycleGAN with the weights of its paper and without the mean pair, to be run for longer
     (`--epochs 40`): was the reference recipe too short, or does nothing in it fix the contrast?
+    On a GPU also each recommended recipe without captured steps, with the same aim as the first.
     """
     both = [
         Trial(method, name, recipe)
@@ -112,8 +117,13 @@ def read_results() -> list[Trial]:
         "lambda_gan": 1.0,
         "lambda_cycle": 10.0,
     }
+    one_by_one = [
+        Trial(method, NOT_CAPTURED, find_recipe(method, "recommended"), "steps not captured")
+        for method in RECIPES
+    ]
     return [
         *both,
+        *(one_by_one if torch.cuda.is_available() else []),
         Trial("generator", "reference, plain", reference, "plain layers"),
         Trial("cgan", "lambda_gan 0", replace(find_recipe("cgan", "recommended"), **alone)),
         Trial(
@@ -211,6 +221,8 @@ def run_trial(
     slices = generate(generator, test_loader)
     real_t2, fake_t2 = slices["real_t2"], slices["fake_t2"]
     return {
+        "device": device_name(),
+        "torch": str(torch.__version__),
         "seconds": seconds,
         "train": metrics["Training set"].to_dict(),
         "test": metrics["Test set"].to_dict(),
