@@ -157,20 +157,19 @@ class RunningAverage:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(network)
+        self._weights, self._others = list(self.module.parameters()), list(self.module.buffers())
         self._decay = decay
         self._n_steps = 0
 
     @torch.no_grad()
     def update_parameters(self, network: nn.Module) -> None:
         """Take in the weights of `network` after a step; other numbers in it are copied."""
-        # A number of Python's: a GPU would have to be waited for, to read its own.
+        # A number of Python's: to read one of its own, a GPU would have to be waited for.
         decay = min(self._decay, (1 + self._n_steps) / (10 + self._n_steps)) if self._n_steps else 0
         self._n_steps += 1
-        torch._foreach_lerp_(
-            list(self.module.parameters()), list(network.parameters()), 1.0 - decay
-        )
-        for average, number in zip(self.module.buffers(), network.buffers(), strict=True):
-            average.copy_(number)
+        torch._foreach_lerp_(self._weights, list(network.parameters()), 1.0 - decay)
+        if self._others:
+            torch._foreach_copy_(self._others, list(network.buffers()))
 
 
 _SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {

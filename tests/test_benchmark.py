@@ -1,5 +1,6 @@
 """The benchmark prints its tables and saves what the page of results takes in."""
 
+import json
 import re
 import shutil
 
@@ -11,8 +12,8 @@ TRAINING = {
     "device": "CPU, 2 threads",
     "peaks": {"lab, float32": 100.4},
     "steps": [
-        {"method": method, "variant": variant, "seconds": seconds, "share_of_peak": 0.5034,
-         "memory_mb": 900}
+        {"method": method, "batch": 40, "variant": variant, "seconds": seconds,
+         "share_of_peak": 0.5034, "memory_mb": 900}
         for method in TRAINING_NOTEBOOKS
         for variant, seconds in (("plain", 0.5), ("lab, float32", 0.2001))
     ],
@@ -31,7 +32,12 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
     benchmark.benchmark_all(repeats=2, output=output)
 
     printed = capsys.readouterr().out
-    for row in ("generator +plain +0.5 ", "load_s +0.0", "mean-image +0.", "intensity-lookup +0."):
+    for row in (
+        "generator +40 +plain +0.5 ",
+        "load_s +0.0",
+        "mean-image +0.",
+        "intensity-lookup +0.",
+    ):
         assert re.search(row, printed), row
     assert "Grading 2-generator with nbgrader: 15 s" in printed
 
@@ -47,3 +53,33 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
     assert "| Generator, plain | 0.500 | 2.00 | 1 | 50 % | 900 |" in page
     assert "| Generator, lab, float32 | 0.200 | 5.00 | **2.50** | 50 % | 900 |" in page
     assert "in bfloat16 is" not in page, "this machine gains nothing from it"
+
+
+def test_figures_of_a_gpu_are_taken_in_beside_those_of_the_cpu(tmp_path):
+    file = shutil.copyfile(report.FIGURES, tmp_path / "results.yaml")
+    steps = [
+        {"method": "generator", "batch": 2, "variant": variant, "seconds": seconds, "busy": busy,
+         "share_of_peak": 0.1, "memory_mb": 90}
+        for variant, seconds, busy in (("plain", 0.01, 0.1), ("lab, captured", 0.001, 0.9))
+    ]  # fmt: skip
+    measured = {"machine": {"description": "a GPU"}, "steps": steps, "peaks": {}, "repeats": 9}
+    benchmark = tmp_path / "benchmark.json"
+    benchmark.write_text(json.dumps(measured | {"data": {}, "checks": {}, "grading": {}}))
+    report.take_in_benchmark(benchmark, file)
+    before, speed = report.read_figures()["speed"], report.read_figures(file)["speed"]
+    assert speed["gpu"] == before["gpu"] | measured
+    assert speed | {"gpu": before["gpu"]} == before
+
+
+def test_times_of_notebooks_are_taken_in(tmp_path):
+    file = shutil.copyfile(report.FIGURES, tmp_path / "results.yaml")
+    times = tmp_path / "seconds.json"
+    for device in ("a GPU", "CPU, 2 threads"):
+        measured = {"device": device, "preset": "full", "recorded": "2026-01-02"}
+        times.write_text(json.dumps(measured | {"solved": {"2-generator": 33.4}}))
+        report.take_in_notebooks(times, file)
+    speed = report.read_figures(file)["speed"]
+    row = {"notebook": "2-generator", "preset": "full", "seconds": 33, "recorded": "2026-01-02"}
+    assert speed["gpu"]["notebooks"] == [row]
+    assert row in speed["notebooks"]
+    assert len(speed["notebooks"]) == 4

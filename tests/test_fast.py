@@ -68,6 +68,15 @@ def test_upsampled_convolution_has_the_numbers_of_pytorch(size, out_channels, dt
     assert_close(outcome(fast, convolution, x), outcome(plain, convolution, x))
 
 
+def test_a_layer_that_was_first_used_for_inference_can_be_trained():
+    fast._rows.cache_clear()
+    convolution = nn.Conv2d(6, 1, kernel_size=3, padding=1)
+    with torch.inference_mode():
+        upsampled_conv2d(features(4), convolution)
+    upsampled_conv2d(features(4), convolution).sum().backward()
+    assert convolution.weight.grad.abs().sum() > 0
+
+
 def layers_of(function, x):
     """Return the layers that a trace shows while `function(x)` runs."""
     with LayerTrace() as trace:

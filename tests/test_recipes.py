@@ -154,6 +154,15 @@ def test_average_follows_the_weights():
     assert average.module.weight.item() == pytest.approx(0.1)
 
 
+def test_average_copies_what_is_no_weight():
+    network = nn.BatchNorm1d(2)
+    average = GeneratorRecipe(averaging=0.9).average(network)
+    network(torch.ones(3, 2))
+    average.update_parameters(network)
+    assert average.module.num_batches_tracked.item() == 1
+    assert torch.equal(average.module.running_mean, network.running_mean)
+
+
 def test_no_averaging_gives_the_last_weights():
     network = nn.Linear(3, 3)
     average = GeneratorRecipe().average(network)

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from labhelpers import plots
+from labhelpers import plots, training
 from labhelpers.data import IXIDataset, limit_subjects
 from labhelpers.recipes import GeneratorRecipe
 from labhelpers.session import seed_everything
@@ -17,6 +18,7 @@ from labhelpers.training import (
     TrainingRun,
     describe_run,
     load_history,
+    load_record,
     mirrored,
     show_losses,
     show_samples,
@@ -70,6 +72,38 @@ def test_each_epoch_has_its_mean_losses_and_samples(loaders, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "Epoch 2/2: generator loss 5.0000, size loss" in captured.out
     assert captured.err == ""
+
+
+def test_record_says_which_step_could_not_be_captured(loaders, monkeypatch):
+    def give_up(step, device, remark):
+        remark("it reads or prints a value: print(loss)")
+        return step
+
+    def some_step(x):
+        return x
+
+    monkeypatch.setattr(training, "captured", give_up)
+    with TrainingRun("demo", *loaders, 1, "cpu", GeneratorRecipe()) as run:
+        step = run.captured(some_step)
+        for _ in run.epochs():
+            run.log(generator=step(1.0))
+    assert load_record("demo")["not_captured"] == {
+        "some_step": "it reads or prints a value: print(loss)"
+    }
+
+
+def test_slices_go_to_a_gpu_from_pinned_memory():
+    class Slices:
+        is_cuda = False
+
+        def pin_memory(self):
+            return Mock(to=lambda device, non_blocking=False: (device.type, non_blocking))
+
+        def to(self, device):
+            return device.type
+
+    assert training.to_device(Slices(), torch.device("cuda")) == ("cuda", True)
+    assert training.to_device(Slices(), torch.device("mps")) == "mps"
 
 
 def test_shorter_training_replaces_a_longer_one(loaders, tmp_path):

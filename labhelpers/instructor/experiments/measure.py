@@ -57,13 +57,13 @@ def median_seconds(
 
 def busy_seconds(function: Callable[[], object]) -> float:
     """Call a function and return for how long a GPU computed or copied for it."""
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
+    with profile(activities=[ProfilerActivity.CUDA], acc_events=True) as profiler:
         function()
         torch.cuda.synchronize()
     spans = sorted(
         (event.time_range.start, event.time_range.end)
         for event in profiler.events()
-        if str(event.device_type).endswith("CUDA")
+        if str(event.device_type).endswith("CUDA") and not event.is_user_annotation
     )
     busy, end = 0.0, 0.0
     for start, stop in spans:  # two streams may work at the same time
