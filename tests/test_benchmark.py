@@ -33,7 +33,7 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
 
     printed = capsys.readouterr().out
     for row in (
-        "generator +40 +plain +0.5 ",
+        "generator +40 +plain +0.5",
         "load_s +0.0",
         "mean-image +0.",
         "intensity-lookup +0.",
@@ -62,13 +62,20 @@ def test_figures_of_a_gpu_are_taken_in_beside_those_of_the_cpu(tmp_path):
          "share_of_peak": 0.1, "memory_mb": 90}
         for variant, seconds, busy in (("plain", 0.01, 0.1), ("lab, captured", 0.001, 0.9))
     ]  # fmt: skip
-    measured = {"machine": {"description": "a GPU"}, "steps": steps, "peaks": {}, "repeats": 9}
+    measured = {
+        "machine": {"description": "a GPU", "torch": "3"},
+        "steps": steps,
+        "peaks": {},
+        "repeats": 9,
+    }
     benchmark = tmp_path / "benchmark.json"
     benchmark.write_text(json.dumps(measured | {"data": {}, "checks": {}, "grading": {}}))
     report.take_in_benchmark(benchmark, file)
     before, speed = report.read_figures()["speed"], report.read_figures(file)["speed"]
     assert speed["gpu"] == before["gpu"] | measured
     assert speed | {"gpu": before["gpu"]} == before
+    page, *_ = report.report_files(file).values()
+    assert "| Generator, lab, captured | 2 | 1.00 | 10.00 | 90 % | 90 |" in page
 
 
 def test_times_of_notebooks_are_taken_in(tmp_path):

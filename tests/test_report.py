@@ -105,6 +105,15 @@ def test_the_anatomy_is_measured_in_every_stored_method():
     assert pairs == set(itertools.combinations(names[1:], 2))
 
 
+def test_capture_changes_no_figure_beyond_what_other_seeds_do():
+    for method in ("generator", "cgan", "cyclegan"):
+        captured = find(GPU, method=method, name="recommended")
+        as_it_is = find(GPU, method=method, name="recommended, not captured")
+        assert captured["seeds"] == as_it_is["seeds"] == 3
+        assert abs(captured["PSNR"] - as_it_is["PSNR"]) <= as_it_is["spread"]
+        assert captured["seconds"] < as_it_is["seconds"] / 3
+
+
 def test_rankings_go_from_the_best_to_the_worst():
     anatomy = [
         {"name": "a", "PSNR": 20, "dice": 0.5, "bias": -3},
@@ -126,6 +135,24 @@ def record(part, name, seed, psnr, losses):
         "seconds": 123.4, "train": metrics, "test": metrics, "sharpness": 0.912, "losses": losses,
         "subjects": subjects,
     }  # fmt: skip
+
+
+def test_trainings_on_a_gpu_are_rows_of_their_own(file, tmp_path):
+    on_gpu = {"device": "some GPU", "torch": "9.0"}
+    records = [
+        record("test", "recommended", seed, 24.0 + seed, {"generator": 0.5})
+        | on_gpu
+        | {"seconds": s}
+        for seed, s in ((0, 12.34), (1, 20.0))
+    ]
+    trials = tmp_path / "trials.jsonl"
+    trials.write_text("".join(json.dumps(record) + "\n" for record in records))
+    report.take_in_trials(trials, file)
+    figures, before = read_figures(file), read_figures()
+    row = find(figures["speed"]["gpu"]["trainings"], device="some GPU")
+    assert (row["PSNR"], row["seconds"], row["torch"]) == (24.5, 12.3, "9.0")
+    assert figures["trainings"] == before["trainings"]
+    assert figures["intervals"] == before["intervals"]
 
 
 def test_trainings_are_taken_in(file, tmp_path):
@@ -198,8 +225,22 @@ def lost(method, name):
     return rounded(-held_out(method, name)["difference"])
 
 
+GPU = read_figures()["speed"]["gpu"]["trainings"]
+
+
+def on_gpu(method):
+    seconds = find(GPU, method=method, name="recommended")["seconds"]
+    return f"took {decimals(seconds, 0)} seconds on a large GPU (NVIDIA H100)"
+
+
 # By notebook and cell: what it says, with the figures that stand behind the numbers.
 QUOTED = {
+    ("2-generator", "about-2-a-generator-on-its-own"): [
+        f"On a large GPU (NVIDIA H100) the second training took "
+        f"{decimals(find(GPU, method='generator', name='recommended')['seconds'], 0)} seconds;",
+    ],
+    ("3-cgan", "about-3-a-conditional-gan"): [on_gpu("cgan")],
+    ("4-cyclegan", "about-4-cyclegan-without-pairs"): [on_gpu("cyclegan")],
     ("2-generator", "ablation-text"): [
         f"Measured on {held_out('generator', 'recommended')['subjects']} training subjects",
         f"{lost('generator', 'batches of 40')} dB lower: too little",
