@@ -34,7 +34,7 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out
     for row in (
         "generator +40 +plain +0.5",
-        "load_s +0.0",
+        "load_s +0.",
         "mean-image +0.",
         "intensity-lookup +0.",
     ):

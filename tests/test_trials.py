@@ -41,7 +41,8 @@ def test_every_entry_of_the_ablation_is_another_training():
         assert same == (trial.name == "recommended")
 
 
-def test_all_variants_are_tried():
+def test_all_variants_are_tried(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # one of them is for a GPU only
     used = {trial.variant for trial in (*read_ablation(), *read_results())} - {""}
     assert used == set(VARIANTS)
 
@@ -88,6 +89,11 @@ def test_plain_layers():
     names["train_by_recipe"]()
     assert seen == [True] and not fast._plain
     assert not names["Accelerated"](names["GeneratorUNet"]()).use_bfloat16
+
+
+def test_steps_that_are_not_captured():
+    names = notebook("generator", "steps not captured")
+    assert names["TrainingRun"].captured(names["generator_step"]) is names["generator_step"]
 
 
 def test_least_squares():
