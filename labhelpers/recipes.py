@@ -157,7 +157,8 @@ class RunningAverage:
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(network)
-        self._weights, self._others = list(self.module.parameters()), list(self.module.buffers())
+        self._weights: list[Tensor] = list(self.module.parameters())
+        self._others = list(self.module.buffers())
         self._decay = decay
         self._n_steps = 0
 
@@ -167,7 +168,8 @@ class RunningAverage:
         # A number of Python's: to read one of its own, a GPU would have to be waited for.
         decay = min(self._decay, (1 + self._n_steps) / (10 + self._n_steps)) if self._n_steps else 0
         self._n_steps += 1
-        torch._foreach_lerp_(self._weights, list(network.parameters()), 1.0 - decay)
+        weights: list[Tensor] = list(network.parameters())
+        torch._foreach_lerp_(self._weights, weights, 1.0 - decay)
         if self._others:
             torch._foreach_copy_(self._others, list(network.buffers()))
 
