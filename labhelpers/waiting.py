@@ -15,6 +15,9 @@ from labhelpers.session import is_graded
 
 __all__ = ["NotThereYet", "is_written", "wait_quietly"]
 
+# Names in the code of a template, that of a network's `__init__` included.
+_UNTOUCHED = frozenset({"NotImplementedError", "super", "__init__"})
+
 
 class NotThereYet(Exception):
     """Something that a cell needs was not made yet; the message is all that is shown of it."""
@@ -71,7 +74,7 @@ class _Gate(ast.NodeTransformer):
         if isinstance(node, ast.Module):
             for name in _called(node):
                 if missing := self._unwritten(name):
-                    self._say(_not_written(*missing))
+                    self._say(self._not_written(*missing))
                     self._reasons |= dict.fromkeys(_stored(node), self._reason)
                     node.body = []
                     break
@@ -92,7 +95,7 @@ class _Gate(ast.NodeTransformer):
                 if _is_own(value) and code in [*_codes(value)]
             ]
             if owner and code and _is_template(code):
-                reason = _not_written(owner[0])
+                reason = self._not_written(owner[0])
         if reason:
             self._explained = error
             self._say(reason)
@@ -123,6 +126,13 @@ class _Gate(ast.NodeTransformer):
         html = f"<div style='opacity:0.75'>{escape(reason)}</div>"
         display({"text/plain": reason, "text/html": html}, raw=True)
 
+    def _not_written(self, *names: str) -> str:
+        codes = [code for name in names for code in _codes(self._shell.user_ns[name])]
+        begun = [code for code in codes if not _UNTOUCHED.issuperset(code.co_names)]
+        verb = "is" if len(names) == 1 else "are"
+        rest = ": a line still raises NotImplementedError" if any(map(_is_template, begun)) else ""
+        return f"This cell waits for {' and '.join(names)}, which {verb} not written yet{rest}."
+
     def _unwritten(self, function: str) -> list[str]:
         """Return the unwritten exercises that a function of the notebook calls, itself left out."""
         names = self._shell.user_ns
@@ -138,11 +148,6 @@ class _Gate(ast.NodeTransformer):
                         if not is_written(names[name]):
                             missing.append(name)
         return missing
-
-
-def _not_written(*names: str) -> str:
-    verb = "is" if len(names) == 1 else "are"
-    return f"This cell waits for {' and '.join(names)}, which {verb} not written yet."
 
 
 def _called(cell: ast.Module) -> list[str]:

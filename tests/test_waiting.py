@@ -100,6 +100,16 @@ def test_a_training_is_not_started_before_all_that_it_calls_is_written(kernel):
     assert kernel.run("for one in trained:\n    print(one)") == (["1\n1"], True)
 
 
+def test_an_answer_that_still_raises_is_told_with_the_reason(kernel):
+    kernel.run(LOSS)
+    begun = STEP.replace("return loss(x)", "if x < 0:\n        return loss(x)")
+    assert kernel.run(begun) == ([], True)
+    line = waits("step")[:-1] + ": a line still raises NotImplementedError."
+    assert kernel.run("train(1)") == ([line], True)
+    assert kernel.run("step(-1)") == (["-1"], True)
+    assert kernel.run("step(1)") == ([line], True)
+
+
 def test_other_cells_run_as_far_as_they_get(kernel):
     assert kernel.run("network = Network(3)\nnetwork.size") == (["3"], True)
     assert kernel.run("print('first')\nresult = network.forward(1)") == (
