@@ -218,7 +218,7 @@ class _CUDAGraphs:
         try:
             with torch.cuda.graph(graph, stream=self._stream):
                 result = function()
-        except Exception:
+        except BaseException:  # the stop button, too
             numbers.graphsafe_set_state(spare)
             raise
         return graph.replay, result
