@@ -322,21 +322,20 @@ class Watch:
     ) -> None:
         order = list(inspect.signature(network.forward).parameters)
         images = [*args, *(kwargs[name] for name in sorted(kwargs, key=order.index))]
-        rows = [[self._find(row) for row in image] for image in images]
-        if not all(all(row) for row in rows):
+        found = [[self._find(row) for row in image] for image in images]
+        rows = [[place for place in row if place] for row in found]
+        if rows != found:
             self.strangers[symbol] = None
             return
         groups: dict[tuple[str, ...], set[tuple[int, ...]]] = {}
         for k, subject in enumerate(zip(*rows, strict=True)):
-            names, places = zip(*subject, strict=True)
-            groups.setdefault(names, set()).add(places)
-            call = Call(symbol, names)
+            call = Call(symbol, tuple(name for name, _ in subject))
+            groups.setdefault(call.inputs, set()).add(tuple(place for _, place in subject))
             if not call.is_judge:
                 self.made[call] = None
-                self._known.append((_mark(output[k]), call.name, places[0]))
-        for names, places in groups.items():
-            whole = not symbol.startswith("D") or self._take_down(symbol, names, places)
-            if not whole:
+                self._known.append((_mark(output[k]), call.name, subject[0][1]))
+        for names, places in groups.items() if symbol.startswith("D") else ():
+            if not self._take_down(symbol, names, places):
                 self._parts.setdefault((symbol, names), set()).update(places)
 
     def _take_down(self, symbol: str, names: tuple[str, ...], places: set) -> bool:

@@ -200,7 +200,7 @@ class Weight(NamedTuple):
         voxels: Power of the number of voxels of an image.
     """
 
-    factors: tuple[tuple[float | Fraction, tuple[float, ...]], ...]
+    factors: tuple[tuple[float, tuple[float, ...]], ...]
     batch: float = 0
     voxels: float = 0
 
@@ -216,7 +216,7 @@ class Weight(NamedTuple):
 
     def value(self, lambdas: Sequence[float], n: int) -> float:
         """Return the weight for values of λ and `n` images."""
-        polynomial = sum(float(c) * _monomial(lambdas, powers) for c, powers in self.factors)
+        polynomial = sum(c * _monomial(lambdas, powers) for c, powers in self.factors)
         return n**self.batch * VOXELS**self.voxels * polynomial
 
     def text(self, names: Sequence[str]) -> str:
@@ -229,8 +229,11 @@ class Weight(NamedTuple):
         return texts[0] if len(texts) == 1 else f"({' + '.join(texts).replace('+ -', '- ')})"
 
 
+_POWERS: dict[float, str] = {1: "", 2: "²"}
+
+
 def _power(name: str, power: float) -> str:
-    return f"1/{name}" if power == -1 else name + {1: "", 2: "²"}.get(power, f"^{power:g}")
+    return f"1/{name}" if power == -1 else name + _POWERS.get(power, f"^{power:g}")
 
 
 def _monomial(lambdas: Sequence[float], powers: Sequence[float]) -> float:
@@ -260,7 +263,7 @@ class Part(NamedTuple):
 _SYMBOLS = {(1, 2): "½", (1, 3): "⅓", (2, 3): "⅔", (1, 4): "¼", (3, 4): "¾", (1, 8): "⅛"}
 
 
-def number(x: float | Fraction) -> str:
+def number(x: float) -> str:
     """Return a number as a student would write it."""
     fraction = Fraction(x).limit_denominator(100)
     return _SYMBOLS.get((fraction.numerator, fraction.denominator), f"{float(x):.4g}")
@@ -329,8 +332,8 @@ def rich_blocks(calls: Sequence[str], images: Sequence[str], asked: Sequence[Ter
         basis = [Term(kind, (call,), label) for kind, label in _BASIS]
         terms = [Term(kind, (call,), x) for kind in LOGITS for x in LOGITS[kind].labels]
         blocks.append(Block([*basis, penalty], [*terms, penalty]))
-    for pair in itertools.combinations(sorted(calls, key=lambda call: "fake" in call), 2):
-        blocks.append(Block([Term("bce", pair, 1.0)], [Term("bce", pair, 1.0)]))
+    for both in itertools.combinations(sorted(calls, key=lambda call: "fake" in call), 2):
+        blocks.append(Block([Term("bce", both, 1.0)], [Term("bce", both, 1.0)]))
     wanted = [term.of for term in asked if term.kind in _IMAGES]
     for pair in _pairs(images, asked):
         blocks.append(_block(pair, _IMAGES if pair in wanted else ["absolute", "squared"]))
@@ -485,10 +488,9 @@ def _factors(
     """Return the numbers and powers of λ that give the weights for four pairs of λ, or for none."""
     if not lambdas[0]:
         return [(float(weights[0]), ())]
-    powers = tuple(
-        _exponent(weights[k] / weights[0], lambdas[k][k - 1] / lambdas[0][k - 1]) for k in (1, 2)
-    )
-    if None not in powers:
+    ratios = [(weights[k] / weights[0], lambdas[k][k - 1] / lambdas[0][k - 1]) for k in (1, 2)]
+    powers = tuple(x for x in (_exponent(*ratio) for ratio in ratios) if x is not None)
+    if len(powers) == len(ratios):
         fitted = np.array([_monomial(values, powers) for values in lambdas])
         if np.allclose(weights[0] / fitted[0] * fitted, weights, rtol=1e-2):
             return [(float((weights / fitted).mean()), powers)]
@@ -505,11 +507,8 @@ def _weight(
     """Return a weight whose factors are simple fractions, if they are for a power of voxels."""
     for voxels in (batch, 0, 1, 0.5, -1, -0.5):
         exact = [factor / VOXELS**voxels for factor, _ in factors]
-        simple = [Fraction(x).limit_denominator(20) for x in exact]
-        if (
-            np.allclose(np.array(simple, float), exact, rtol=rounding)
-            and max(map(abs, simple)) < 2000
-        ):
+        simple = [float(Fraction(x).limit_denominator(20)) for x in exact]
+        if np.allclose(simple, exact, rtol=rounding) and max(map(abs, simple)) < VOXELS / 2:
             powers = (power for _, power in factors)
             return Weight(tuple(zip(simple, powers, strict=True)), batch, voxels)
     return Weight(tuple(factors), batch)

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -75,8 +74,8 @@ _CHANGING = (
     "random, or kept from one call to the next."
 )
 
-_HALF = Weight(((Fraction(1, 2), ()),))
-_FIRST, _SECOND = (Weight(((Fraction(1), powers),)) for powers in ((1, 0), (0, 1)))
+_HALF = Weight(((0.5, ()),))
+_FIRST, _SECOND = (Weight(((1.0, powers),)) for powers in ((1, 0), (0, 1)))
 
 
 def _bce(call: Call, label: float, weight: Weight) -> Part:
@@ -261,8 +260,8 @@ def equation_of(
             if k == len(tried):
                 blocks = blocks_of(judged, images, asked)
                 size = sum(len(block.basis) for block in blocks) + _SPARE
-                sample = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
-                tried.append((blocks, sample(size, _BATCH, lambdas[0]), sample))
+                compute = partial(_sample, loss, answer, calls, dtype, blocks_of is rich_blocks)
+                tried.append((blocks, compute(size, _BATCH, lambdas[0]), compute))
             blocks, first, sample = tried[k]
             found = find_terms(blocks, first, tolerance)
             # A label of 0.9 may be one that depends on λ.
@@ -395,7 +394,8 @@ def _changes(runs: Sequence[Run]) -> Iterator[str]:
 
 
 # Sentences about an equation beside the one that is asked for.
-_MISSING = 1.6  # as bad as this number of differences within a term
+# As bad as so many differences within a term: that it is missing; that it is of another kind.
+_MISSING, _UNLIKE = 1.6, 9.0
 
 
 def _compare(
@@ -408,17 +408,20 @@ def _compare(
     by_name = {call.name: call for call in (*loss.calls, *calls)}
     parts = [part for part in equation if part.term != CONSTANT]
     pieces = [[_pieces(loss, asked, part, by_name) for part in parts] for asked, _ in loss.asked]
-    best, least = (), float("inf")
+    best: tuple[int | None, ...] = ()
+    least = float("inf")
     places = [*range(len(parts)), *[None] * len(loss.asked)]
-    for chosen in set(itertools.permutations(places, len(loss.asked))):
+    for chosen in dict.fromkeys(itertools.permutations(places, len(loss.asked))):
         cost = _MISSING * len(set(range(len(parts))) - set(chosen))
-        for row, k in zip(pieces, chosen, strict=True):
-            cost += _MISSING if k is None else 9 if row[k] is None else len(row[k])
-        if cost < least - 1e-9:
+        for (asked, _), row, k in zip(loss.asked, pieces, chosen, strict=True):
+            found = None if k is None else row[k]
+            cost += _MISSING if k is None else _UNLIKE if found is None else len(found)
+            cost += 0.1 * (k is not None and parts[k].term.of != asked.term.of)
+        if cost < least:
             best, least = chosen, cost
     told: dict[str, list[str]] = {}
     for (_, name), row, k in zip(loss.asked, pieces, best, strict=True):
-        for piece in ["is missing"] if k is None else row[k]:
+        for piece in ["is missing"] if k is None else row[k] or ():
             told.setdefault(piece, []).append(name)
     rest = [part for k, part in enumerate(parts) if k not in best]
     rest += [part for part in equation if part.term == CONSTANT]
@@ -426,10 +429,11 @@ def _compare(
     sentences = _sentences(loss, told) + ([f"Not asked for: {_listed(texts)}."] if rest else [])
     if any(part.term.kind in LOGITS and len(part.term.of) > 1 for part in rest):
         sentences.append("Two logits are subtracted from each other, as in a relativistic GAN.")
-    found = [
+    matched = [
         (parts[k], name) for k, (_, name) in zip(best, loss.asked, strict=True) if k is not None
     ]
-    return [*(part for part, _ in found), *rest], [*(name for _, name in found), *texts], sentences
+    ordered = [*(part for part, _ in matched), *rest]
+    return ordered, [*(name for _, name in matched), *texts], sentences
 
 
 def _sentences(loss: Loss, told: Mapping[str, Sequence[str]]) -> list[str]:
