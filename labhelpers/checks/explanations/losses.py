@@ -416,7 +416,8 @@ def _compare(
         for (asked, _), row, k in zip(loss.asked, pieces, chosen, strict=True):
             found = None if k is None else row[k]
             cost += _MISSING if k is None else _UNLIKE if found is None else len(found)
-            cost += 0.1 * (k is not None and parts[k].term.of != asked.term.of)
+            if k is not None:  # of equally good matches, the one with most in common
+                cost += 0.1 * len(_names_in(asked, by_name) - _names_in(parts[k], by_name))
         if cost < least:
             best, least = chosen, cost
     told: dict[str, list[str]] = {}
@@ -434,6 +435,15 @@ def _compare(
     ]
     ordered = [*(part for part, _ in matched), *rest]
     return ordered, [*(name for _, name in matched), *texts], sentences
+
+
+def _names_in(part: Part, calls: Mapping[str, Call]) -> set[str]:
+    """Return the networks and images that a part is made of."""
+    names: set[str] = set()
+    for name in part.term.of:
+        call = calls.get(name)
+        names |= {call.network, *call.inputs} if call and call.is_judge else {name}
+    return names
 
 
 def _sentences(loss: Loss, told: Mapping[str, Sequence[str]]) -> list[str]:
