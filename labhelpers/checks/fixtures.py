@@ -17,6 +17,8 @@ from labhelpers.checks.fingerprint import fill, hashed
 from labhelpers.data import IXIDataset, split_subjects, write_pair
 
 __all__ = [
+    "ALONE",
+    "EMPTY",
     "Criterion",
     "PairDiscriminator",
     "SingleDiscriminator",
@@ -35,11 +37,16 @@ __all__ = [
 ]
 
 # Voxels take values -1 + 2 m / GRID. As the grid is a prime, no voxel lies on an inner edge of any
-# number of equal bins: only -1 and 1 are edges.
+# number of equal bins by chance.
 GRID = 1_009
+# Some voxels lie on edges of 32 or 64 equal bins, in parts of the range: powers of two, which every
+# sound formula meets exactly. The odd ones are no edges of 10, 20 or 100 bins, which it may miss.
+_EDGES = [part / 32 for part in range(1, 32, 2) if part != 21]  # 21 lies in the part left empty
 _SUBJECT = "sub-IXI{:03d}"
-# No T1-w voxel lies in this part of the range (0 is -1, 1 is 1): those bins are empty.
+# One T1-w voxel lies in this part of the range (0 is -1, 1 is 1), alone in its bin: the other bins
+# there are empty.
 EMPTY = (0.6, 0.7)
+ALONE = 0.645
 _SHIFT = 404 / GRID  # moves voxels out of that part: wider than it, and a multiple of the grid
 
 
@@ -79,6 +86,9 @@ def make_dataset(
         t1[:, :, :6, :6], t2[:, :, :6, :6] = -1, 0.8 + 0.2 * first
         t1[:, :, -6:, -6:], t2[:, :, -6:, -6:] = 1, -0.8 + 0.2 * last
         t2[:, :, 0, 0], t2[:, :, -1, -1] = 1, -1
+        t1[:, :, 30:33, 10 : 10 + len(_EDGES)] = 2 * torch.tensor(_EDGES, dtype=t1.dtype) - 1
+        t2[:, :, 30:33, 10 : 10 + len(_EDGES)] = 0.5 + 0.3 * last
+    t1[-1, :, 40, 40] = _on_grid(torch.tensor(ALONE))
     return IXIDataset.from_tensors(t1.to(dtype), t2.to(dtype))
 
 

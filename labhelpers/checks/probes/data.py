@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from labhelpers.checks.cases import ERROR, PROOF, Case, Log, Setting, unpacked
 from labhelpers.checks.fixtures import (
+    ALONE,
+    EMPTY,
     codes_of,
     make_dataset,
     split_numbers,
@@ -24,16 +27,23 @@ from labhelpers.checks.fixtures import (
 from labhelpers.checks.records import Observed
 
 __all__ = [
+    "MIXED",
+    "STRANGE",
+    "as_tensor",
+    "decoded",
     "intensity_lookup",
     "make_dataloaders",
     "mean_image",
+    "n_subjects",
+    "numbers_of_codes",
+    "read",
     "read_dataloaders",
     "write_slices",
 ]
 
 _TEST, _TRAIN = "test-codes", "train-codes"  # what is logged of the loaders
 _FOLDER_SEED = 100
-_MIXED, _STRANGE = -1, -2
+MIXED, STRANGE = -1, -2
 # More than any loader of the folder has; they end a loader that never ends.
 _MOST_BATCHES = 200
 _MOST_PAIRS = 500
@@ -53,10 +63,10 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
                 write_slices(Path(folder), setting)
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
-            log(_TEST, _read(test_loader))
+            log(_TEST, read(test_loader))
             batch = next(iter(test_loader))
-            log("images", [_as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
-            log(_TRAIN, [_read(train_loader) for _ in range(3)])
+            log("images", [as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
+            log(_TRAIN, [read(train_loader) for _ in range(3)])
 
     yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
     yield Case("default batch size", act)
@@ -64,18 +74,25 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
 
 def write_slices(folder: Path, setting: Setting) -> None:
     """Write the files that the loaders read; only the whole series tells what is in them."""
-    write_folder(folder, _n_subjects(setting), setting.secret_seed(_FOLDER_SEED))
+    write_folder(folder, n_subjects(setting), setting.secret_seed(_FOLDER_SEED))
 
 
-def _n_subjects(setting: Setting) -> int:
+def n_subjects(setting: Setting) -> int:
+    """Return the number of subjects in the folder of a setting."""
     return setting.choose(53, 57)  # 42 or 45 to train, 11 or 12 to test: no size divides them
 
 
-def _read(loader: Iterable[dict[str, Tensor]]) -> list[list[list[int]]]:
+def numbers_of_codes(setting: Setting) -> dict[int, int]:
+    """Return the number of each subject in the folder of a setting, by its code."""
+    codes = subject_codes(n_subjects(setting), setting.secret_seed(_FOLDER_SEED))
+    return {code: number for number, code in enumerate(codes)}
+
+
+def read(loader: Iterable[dict[str, Tensor]]) -> list[list[list[int]]]:
     """List the codes of T1 and T2 of each pair of each batch."""
     batches: list[list[list[int]]] = []
     for batch in islice(iter(loader), _MOST_BATCHES):
-        t1, t2 = (_as_tensor(batch[modality]) for modality in ("T1", "T2"))
+        t1, t2 = (as_tensor(batch[modality]) for modality in ("T1", "T2"))
         if t1.ndim != 4 or t2.ndim != 4:
             raise TypeError(
                 "Expected batches with T1 and T2 of shape (N, 1, 64, 64), "
@@ -94,17 +111,15 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
     The codes of a series are known to the verdict, and in grading to nobody else who has not read
     the files.
     """
-    n_subjects = _n_subjects(setting)
-    train, test = split_numbers(n_subjects)
-    codes = subject_codes(n_subjects, setting.secret_seed(_FOLDER_SEED))
-    numbers = {code: number for number, code in enumerate(codes)}
+    train, test = split_numbers(n_subjects(setting))
+    numbers = numbers_of_codes(setting)
     result: Observed = {name: observed[name] for name in ("images", ERROR) if name in observed}
 
     def log(label: str, name: str, value: Any) -> None:
         result.setdefault(name, {})[label] = value
 
     for label, raw in observed.get(_TEST, {}).items():
-        if (batches := _decoded(raw, numbers)) is not None:
+        if (batches := decoded(raw, numbers)) is not None:
             log(label, "test-batches", [len(batch) for batch in batches])
             subjects = list(chain(*batches))
             in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
@@ -112,7 +127,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
             log(label, "test-order", f"{_who(subjects, train, test)}, {order}")
             log(label, f"{PROOF}test-codes", _are_real(subjects, raw))
     for label, raw in observed.get(_TRAIN, {}).items():
-        read = [_decoded(epoch, numbers) for epoch in raw] if isinstance(raw, list) else []
+        read = [decoded(epoch, numbers) for epoch in raw] if isinstance(raw, list) else []
         if len(read) == 3 and None not in read:
             epochs = [list(chain(*batches or [])) for batches in read]
             log(label, "train-batches", [len(batch) for batch in read[0] or []])
@@ -122,10 +137,10 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
     return result
 
 
-def _decoded(raw: Any, numbers: Mapping[int, int]) -> list[list[int]] | None:
+def decoded(raw: Any, numbers: Mapping[int, int]) -> list[list[int]] | None:
     """Return the subjects of each batch, None if that is not what `_read` returns.
 
-    A pair of two different subjects counts as `_MIXED`, one without a code as `_STRANGE`.
+    A pair of two different subjects counts as `MIXED`, one without a code as `STRANGE`.
     """
     if not (isinstance(raw, list) and all(isinstance(batch, list) for batch in raw)):
         return None
@@ -136,13 +151,13 @@ def _decoded(raw: Any, numbers: Mapping[int, int]) -> list[list[int]] | None:
 
 def _subject(t1: Any, t2: Any, numbers: Mapping[int, int]) -> int:
     if not (type(t1) is type(t2) is int and {t1, t2} <= numbers.keys()):
-        return _STRANGE
-    return numbers[t1] if t1 == t2 else _MIXED
+        return STRANGE
+    return numbers[t1] if t1 == t2 else MIXED
 
 
 def _are_real(subjects: list[int], raw: Any) -> bool:
     """Return True if a loader showed images of the folder, no other, and more than are guessed."""
-    return _STRANGE not in subjects and len({*chain(*chain(*raw))}) >= _LEAST_CODES
+    return STRANGE not in subjects and len({*chain(*chain(*raw))}) >= _LEAST_CODES
 
 
 def _order(epochs: list[list[int]], train: list[int], test: list[int]) -> str:
@@ -157,7 +172,7 @@ def _order(epochs: list[list[int]], train: list[int], test: list[int]) -> str:
 
 def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
     """Return in words which subjects a loader showed in an epoch, whatever the order."""
-    if _MIXED in subjects:
+    if MIXED in subjects:
         return "T1 and T2 of different subjects"
     parts = {"training subjects": train, "test subjects": test, "subjects": train + test}
     for name, part in parts.items():
@@ -175,23 +190,25 @@ def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
 
     def look(image: Any, log: Log) -> None:
         log("shape", _kind(image))
-        log("values", _as_tensor(image).reshape(-1).double())
+        log("values", as_tensor(image).reshape(-1).double())
 
     yield from _on_datasets(answer, setting, look, larger=True)
 
 
 def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
     """Fit lookups with the default number of bins and with another one."""
-    other = setting.choose(10, 20)
+    other = setting.choose(32, 64)  # some voxels lie on the edges of these bins
 
     def look(lookup: Any, log: Log) -> None:
         log("shape", _kind(lookup))
-        table = _as_tensor(lookup).reshape(-1).double()
+        table = as_tensor(lookup).reshape(-1).double()
         n_bins = len(table)
-        # The data sets leave this part of the range of T1 empty, see fixtures.EMPTY.
-        empty = slice(n_bins * 6 // 10, n_bins * 7 // 10)
-        log("empty-bins", table[empty])
-        log("inner-bins", torch.cat((table[1 : empty.start], table[empty.stop : -1])))
+        # All bins that lie in this part of the range are empty but for one with a single voxel.
+        start, stop = math.ceil(EMPTY[0] * n_bins), math.floor(EMPTY[1] * n_bins)
+        alone = math.floor(ALONE * n_bins)
+        log("empty-bins", torch.cat((table[start:alone], table[alone + 1 : stop])))
+        parts = (table[1:start], table[alone : alone + 1], table[stop:-1])
+        log("inner-bins", torch.cat(parts))
         log("end-bins", table[[0, -1]])
 
     yield from _on_datasets(answer, setting, look)
@@ -238,6 +255,6 @@ def _kind(value: Any) -> str:
     return f"a {name}{shape}"
 
 
-def _as_tensor(value: Any) -> Tensor:
+def as_tensor(value: Any) -> Tensor:
     """Return the numbers of a tensor or array as a tensor on the CPU, without a graph."""
     return torch.as_tensor(value).detach().cpu()
