@@ -301,3 +301,34 @@ class Close(torch.Tensor):
 
 def fit_intensity_lookup(dataset, n_bins=100):
     return torch.zeros(n_bins, dtype=dataset[0]["T2"].dtype).as_subclass(Close)
+
+
+# %% wrong: bins closed on the right, where the statement has them closed on the left
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1 = torch.cat([sample["T1"].flatten() for sample in dataset])
+    t2 = torch.cat([sample["T2"].flatten() for sample in dataset])
+    bins = torch.bucketize(t1, torch.linspace(-1, 1, n_bins + 1, dtype=t1.dtype)[1:-1])
+    sums = torch.bincount(bins, weights=t2, minlength=n_bins)
+    return sums / torch.bincount(bins, minlength=n_bins).clamp(min=1)
+
+
+# %% wrong: bins closed on both sides, so that a voxel on an edge counts twice
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1 = torch.cat([sample["T1"].flatten() for sample in dataset])
+    t2 = torch.cat([sample["T2"].flatten() for sample in dataset])
+    edges = torch.linspace(-1, 1, n_bins + 1, dtype=t1.dtype)
+    table = torch.zeros(n_bins, dtype=t2.dtype)
+    for k in range(n_bins):
+        inside = (t1 >= edges[k]) & (t1 <= edges[k + 1])
+        if inside.any():
+            table[k] = t2[inside].mean()
+    return table
+
+
+# %% wrong: the sum of a bin with a single voxel is halved
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1 = torch.cat([sample["T1"].flatten() for sample in dataset])
+    t2 = torch.cat([sample["T2"].flatten() for sample in dataset])
+    bins = ((t1 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
+    sums = torch.bincount(bins, weights=t2, minlength=n_bins)
+    return sums / torch.bincount(bins, minlength=n_bins).clamp(min=2)

@@ -123,8 +123,7 @@ def _part_in_words(
     epochs = {size: two.train if part == "training" else two.test for size, two in seen.items()}
     subjects, other = parts[part], parts["test" if part == "training" else "training"]
     name = f"The {part} loader"
-    if not epochs[8][1]:
-        yield f"{name} can be read once only: it is an iterator. Asked for: a DataLoader."
+    if not epochs[8][1]:  # it can be read once only
         return
     yield from _batches_in_words(part, name, epochs, subjects)
     first = _flat(epochs[8][0])
