@@ -1,19 +1,23 @@
-"""Set up a notebook session: device, seed, training preset; graded or interactive."""
+"""Set up a notebook session: device, seed, training preset; graded or interactive; sources."""
 
 from __future__ import annotations
 
 import atexit
 import functools
+import inspect
 import os
 import random
 import shutil
 import sys
 import tempfile
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from IPython.display import HTML, Code, display
 
 __all__ = [
     "PRESETS",
@@ -23,6 +27,7 @@ __all__ = [
     "is_graded",
     "is_interactive",
     "seed_everything",
+    "show_source",
     "temporary_folder",
 ]
 
@@ -80,7 +85,8 @@ def choose_device() -> torch.device:
     if torch.backends.mps.is_available() and _works("mps"):
         print("Device: Apple GPU (mps).")
         return torch.device("mps")
-    print(f"Device: CPU, {torch.get_num_threads()} threads.")
+    n_threads = torch.get_num_threads()
+    print(f"Device: CPU, {n_threads} thread{'s' if n_threads > 1 else ''}.")
     if "google.colab" in sys.modules:
         print(
             "Colab lends GPUs: menu Runtime > Change runtime type > T4 GPU, then Runtime > Run all."
@@ -132,3 +138,12 @@ def temporary_folder() -> Path:
     folder = tempfile.mkdtemp(prefix="labhelpers-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+def show_source(*objects: Any) -> None:
+    """Show the source of functions and classes, coloured and with its lines as they are."""
+    for one in objects:
+        code = Code(textwrap.dedent(inspect.getsource(one)), language="python")
+        # JupyterLab would break long lines, even within a word; this way they can be scrolled.
+        unbroken = "<pre style='white-space: pre; overflow-x: auto'>"
+        display(HTML(code._repr_html_().replace("<pre>", unbroken)))

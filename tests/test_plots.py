@@ -102,6 +102,7 @@ DIAGRAMS = {
     "discriminator": lambda: plots.discriminator_diagrams("DiscriminatorCycle"),
     "cycle": plots.cycle_diagram,
     "methods": plots.three_methods,
+    "pairs": plots.pairs_and_piles,
 }
 FIGURES = PICTURES | MAPS | CHARTS
 

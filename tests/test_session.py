@@ -1,5 +1,6 @@
 """Tests of `labhelpers.session`: preset, device, seed; graded or interactive."""
 
+import re
 import sys
 
 import pytest
@@ -7,12 +8,14 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from labhelpers import session
 from labhelpers.session import (
     choose_device,
     choose_preset,
     is_graded,
     is_interactive,
     seed_everything,
+    show_source,
 )
 
 
@@ -101,3 +104,18 @@ def test_output_to_a_file_is_not_interactive(monkeypatch):
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: False, raising=False)
     assert not is_interactive()
+
+
+class Shown:
+    def method(self):
+        return "a < b"
+
+
+def test_a_source_is_shown_from_its_margin_in_unbroken_lines(monkeypatch):
+    shown = []
+    monkeypatch.setattr(session, "display", lambda one: shown.append(one.data))
+    show_source(Shown.method, Shown)
+    assert len(shown) == 2 and all("white-space: pre; overflow-x: auto" in one for one in shown)
+    method, whole = (re.sub("<style.*?</style>|<[^>]*>", "", one, flags=re.S) for one in shown)
+    assert method.strip().startswith("def method") and "a &lt; b" in method
+    assert whole.strip().startswith("class Shown") and "    def method" in whole

@@ -14,6 +14,7 @@ from labhelpers.plots.charts import (
 from labhelpers.plots.diagrams import (
     cycle_diagram,
     discriminator_diagrams,
+    pairs_and_piles,
     three_methods,
     unet_diagram,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "intensity_histograms",
     "joint_histogram",
     "metric_bars",
+    "pairs_and_piles",
     "perception_distortion",
     "probability_histograms",
     "sample_grid",

@@ -6,8 +6,11 @@ import itertools
 import math
 from typing import Any, NamedTuple
 
+import matplotlib
+import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
@@ -18,9 +21,16 @@ from labhelpers.blocks import (
     UNetUp,
     discriminator_block,
 )
+from labhelpers.phantom import simulate_pair
 from labhelpers.plots.figure import AccessibleFigure, canvas, styled
 
-__all__ = ["cycle_diagram", "discriminator_diagrams", "three_methods", "unet_diagram"]
+__all__ = [
+    "cycle_diagram",
+    "discriminator_diagrams",
+    "pairs_and_piles",
+    "three_methods",
+    "unet_diagram",
+]
 
 _SIZE = 64  # height and width of a slice in voxels; maps are drawn with one pixel per position
 
@@ -446,3 +456,84 @@ def three_methods() -> AccessibleFigure:
         f"{name}: {data}; {losses}." for name, data, losses in columns
     )
     return AccessibleFigure(figure, f"{alt} {note}", vector=True)
+
+
+@styled
+def pairs_and_piles() -> AccessibleFigure:
+    """Draw pairs beside sets without pairs: slices, and paintings as in the CycleGAN paper.
+
+    All heads are simulated ones, see `labhelpers.phantom`.
+    """
+    figure, axes = canvas(940, 356, "Pairs, and two sets without pairs")
+    panels = (
+        ("Pairs", "T1-w", "T2-w", "the same people above and below"),
+        ("Two sets of slices", "T1-w", "T2-w", "other people above and below"),
+        (
+            "Paintings and photographs",
+            "painted",
+            "photographed",
+            "nobody photographed what was painted",
+        ),
+    )
+    people = [simulate_pair(subject) for subject in range(9)]
+    for panel, (name, above, below, words) in enumerate(panels):
+        left = 20 + 306 * panel
+        frame = FancyBboxPatch((left, 40), 288, 278, "round,pad=0,rounding_size=8")
+        frame.set(facecolor="#f7f7f7", edgecolor="#bbbbbb")
+        axes.add_patch(frame)
+        _label(axes, (left + 144, 60), name, bold=True, size=10)
+        _label(axes, (left + 144, 300), words, colour=_GREY)
+        for row, kind in enumerate((above, below)):
+            y = 128 + 114 * row
+            axes.text(left + 17, y, kind, rotation=90, ha="center", va="center", fontsize=9)
+            for column in range(3):
+                x = left + 70 + 84 * column
+                t1, t2 = people[column if panel == 0 else column + 3 * row + 3 * (panel == 2)]
+                if kind == "painted":
+                    _painting(axes, (x, y), 78, t2)
+                else:
+                    image = t2 if kind in ("T2-w", "photographed") else t1
+                    box = (x - 39, x + 39, y + 39, y - 39)
+                    axes.imshow(
+                        image.T, "gray", origin="lower", extent=box, aspect="auto", zorder=2
+                    )
+                if panel == 0 and row == 1:
+                    _arrow(axes, (x, y - 73), (x, y - 41), _PURPLE, "<|-|>")
+    axes.set(xlim=(0, 940), ylim=(356, 0))  # `imshow` changes them
+    note = (
+        "Simulated heads. A CycleGAN learns from sets: it needs no pair, and cannot tell who "
+        "belongs to whom."
+    )
+    _label(axes, (470, 338), note, colour=_GREY)
+    alt = (
+        "Three panels with heads of simulated people in two rows. Pairs: T1-w slices of three "
+        "people above, T2-w slices of the same three below, joined by arrows. Two sets of slices: "
+        "T1-w slices of three people above, T2-w slices of three others below, nothing joins them. "
+        "Paintings and photographs: three heads in coloured strokes of a brush above, the slices "
+        f"of three others below, nothing joins them. {note}"
+    )
+    return AccessibleFigure(figure, alt, vector=True)
+
+
+def _painting(axes: Axes, centre: Point, side: float, image: Tensor) -> None:
+    """Draw a slice `(64, 64)` in strokes of a brush, each along the edge that it lies on."""
+    rng = np.random.default_rng(0)
+    picture = image.numpy()
+    across_x, across_y = np.gradient(picture)
+    spots = rng.uniform(2, _SIZE - 2, (700, 2))
+    in_air = picture[tuple(spots.astype(int).T)] < -0.85
+    spots = spots[~in_air | (rng.uniform(size=len(spots)) < 0.1)]
+    x, y = spots.astype(int).T
+    angle = np.arctan2(across_x[x, y], -across_y[x, y]) + rng.normal(0, 0.3, len(spots))
+    reach = np.stack((np.cos(angle), np.sin(angle)), axis=1) * 2.4  # voxels
+    scale = side / _SIZE
+    corner = np.array((centre[0] - side / 2, centre[1] + side / 2))
+    ends = [corner + (spots + sign * reach) * (scale, -scale) for sign in (-1, 1)]
+    grey = ((picture[x, y] + 1) / 2) ** 0.7 + rng.normal(0, 0.05, len(spots))
+    colours = matplotlib.colormaps["YlGnBu_r"](grey.clip(0, 1))
+    left, top = centre[0] - side / 2, centre[1] - side / 2
+    ground = Rectangle((left, top), side, side, facecolor=colours.min(axis=0), linewidth=0)
+    axes.add_patch(ground)
+    strokes = LineCollection(np.stack(ends, axis=1), colors=colours, linewidths=2.6)
+    strokes.set_clip_path(ground)
+    axes.add_collection(strokes)
