@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import chain
@@ -354,7 +355,7 @@ def find_recipe(method: str, name: str) -> Recipe:
 def choose_recipe(method: str, name: str = "recommended") -> Recipe:
     """Return a recipe as `find_recipe` does, and print what it is."""
     recipe = find_recipe(method, name)
-    print(f"Recipe {recipe}")
+    print(textwrap.fill(f"Recipe {recipe}", 88))
     return recipe
 
 

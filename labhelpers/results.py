@@ -227,7 +227,7 @@ def generated_slices(
         )
     if lesion_size:
         stored = stored[(lesion_size - 1) * len(SUBJECTS) :]
-    return stored[places], f"{name}: stored slices of {_STORED}; IXI dataset, CC BY-SA 3.0."
+    return stored[places], f"{name}: stored slices of {_STORED};\nIXI dataset, CC BY-SA 3.0."
 
 
 def ablation(method: str) -> pd.DataFrame:

@@ -495,7 +495,7 @@ def pairs_and_piles() -> AccessibleFigure:
                     image = t2 if kind in ("T2-w", "photographed") else t1
                     box = (x - 39, x + 39, y + 39, y - 39)
                     axes.imshow(
-                        image.T, "gray", origin="lower", extent=box, aspect="auto", zorder=2
+                        image.T.numpy(), "gray", origin="lower", extent=box, aspect="auto", zorder=2
                     )
                 if panel == 0 and row == 1:
                     _arrow(axes, (x, y - 73), (x, y - 41), _PURPLE, "<|-|>")
