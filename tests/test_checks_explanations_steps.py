@@ -199,7 +199,7 @@ GENERATOR = {
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
         ["The generator's optimizer makes a step for some values of the losses only, and none "
-         "where the loss is -0.346."],
+         "where the loss is -270."],
     ),
     "the method of another object": (
         [("optimizer.step()", "generator.step()")],

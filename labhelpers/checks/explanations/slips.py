@@ -306,8 +306,8 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
     if len(wanted) == 1 and isinstance(value, (tuple, list)):
         if isinstance(value, tuple) and len(value) == 1 and line.rstrip().endswith(","):
             return ["A comma at the end of a line makes a tuple of what stands before it."]
-        if all(isinstance(x, numbers.Real) for x in value):
-            return ["Return the numbers as a tensor."]
+        if isinstance(value, list) and len(value) > 1:
+            return ["A list is no tensor: put what it holds into one tensor, and return that."]
         return ["Return that one value, without the rest and without brackets around it."]
     if isinstance(value, np.ndarray):
         return ["Return a tensor: stay with PyTorch's functions, or turn the array into one."]
@@ -451,7 +451,7 @@ def _global_read(answer: Any, calls: list[_Call], share: Callable[[object], floa
     made = [
         name for name, kind in classes.items() if any(kind == _kind(arguments[x]) for x in ignored)
     ]
-    data_ignored = [name for name in ignored if _kind(arguments[name]) not in (None, numbers.Real)]
+    data_ignored = [name for name in ignored if _kind(arguments[name]) is not numbers.Real]
     if data_ignored and made:
         return [f"Your function makes a `{made[0]}` of its own and {never}."]
     data = {name: kind for name, kind in data.items() if name not in missing}

@@ -900,7 +900,7 @@ def _conditions(plan: _Plan, answer: Any, setting: Setting, still: list[str]) ->
         still: The optimizers that made no step with the losses tried so far.
     """
     is_one = plan.play is generator_players
-    name, values = ("level", (-30.0, 500.0)) if is_one else ("logit", (4.0, -4.0))
+    name, values = ("level", (-300.0, 500.0)) if is_one else ("logit", (4.0, -4.0))
     for value in values:
         story = _Story(plan, _players(plan, setting, **{name: value}))
         story.tell(answer, batch_of(1, setting))

@@ -189,7 +189,7 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
 
     for lr in setting.choose((0.02, 0.002), (0.01, 0.003)):
         yield Case(f"learning rate {lr:g}", partial(act, lr=lr))
-    for label, level in zip(_LEVELS, setting.choose((-30.0, 500.0), (-40.0, 400.0)), strict=True):
+    for label, level in zip(_LEVELS, setting.choose((-300.0, 500.0), (-400.0, 600.0)), strict=True):
         yield Case(label, partial(act_on_any, level=level))
 
 
