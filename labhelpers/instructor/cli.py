@@ -369,6 +369,33 @@ def doctor(seeds: int) -> None:
 
 
 @experiments.command()
+@click.argument("exercises", nargs=-1)
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
+def mutations(exercises: tuple[str, ...], workers: int) -> None:
+    """Change the solutions in thousands of small ways and try the checks on them (hours).
+
+    EXERCISES are ids such as mean-image; without them, all. Finished tries are kept in
+    build/mutations.jsonl; a run that was stopped goes on from there, so remove this file after a
+    change of a check. Prints the changes that are accepted, which somebody should read: do they
+    compute the same? The counts go to labhelpers/instructor/experiments/results.yaml.
+    """
+    from labhelpers.checks.exercises import EXERCISES
+    from labhelpers.instructor.experiments.mutations import summary, try_all
+    from labhelpers.instructor.experiments.report import take_in_mutations
+
+    if unknown := {*exercises} - EXERCISES.keys():
+        raise click.ClickException(f"There is no exercise {', '.join(sorted(unknown))}.")
+    file = Path("build", "mutations.jsonl").absolute()
+    file.parent.mkdir(exist_ok=True)
+    rows = try_all(exercises or EXERCISES, file, workers, click.echo)
+    for row in rows:
+        if row["accepted"]:
+            where = "another series refuses it" if row["differs"] else "accepted"
+            click.echo(f"{row['exercise']}, {row['operator']}, {where}:\n{row['change']}")
+    take_in_mutations(summary(rows))
+
+
+@experiments.command()
 @click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
 def benchmark(repeats: int) -> None:
     """Measure speed and memory.

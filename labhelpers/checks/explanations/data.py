@@ -56,9 +56,10 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
             read = [[probes.read(loader) for _ in range(3)] for loader in loaders]
             numbers = probes.numbers_of_codes(setting)
             decoded = [[probes.decoded(epoch, numbers) for epoch in epochs] for epochs in read]
-            if None in (*decoded[0], *decoded[1]):
+            train, test = ([epoch for epoch in epochs if epoch is not None] for epochs in decoded)
+            if len(train) < 3 or len(test) < 3:
                 return None
-            seen[size] = _Loaders(*decoded)
+            seen[size] = _Loaders(train, test)
     if exchanged := _exchanged(seen, parts):
         return _explanation([exchanged], _LOADER_ITEMS)
     sentences = [*_part_in_words("training", seen, parts), *_part_in_words("test", seen, parts)]
@@ -93,7 +94,8 @@ def _images_in_words(batch: dict[str, Tensor], folder: Path) -> list[str]:
                 ways.append([part for part in (from_other, orientation, moved) if part])
         if not ways:
             return ["The test loader shows slices that are not in the folder `root`."]
-        if words := ", ".join(min(ways, key=len)):
+        shortest = min(ways, key=len)
+        if words := ", ".join(shortest):
             asked = "Asked for: the slices as they are in the files."
             return [f'The slices of batch["{name.upper()}"] are {words}. {asked}']
     return []
@@ -411,16 +413,16 @@ def _rules(weights: Tensor) -> Iterator[tuple[str, Callable[[int], Tensor]]]:
             batches = [*torch.ones(n, dtype=torch.float64).split(size)]
             return torch.cat([batch / len(batch) / len(batches) for batch in batches])
 
+        def of_full(all_: list[int], size: int = size) -> list[int]:
+            return all_[: len(all_) // size * size] or all_
+
         def of_last(n: int, size: int = size) -> Tensor:
             last = (n - 1) // size * size
             return torch.cat((torch.zeros(last), torch.full((n - last,), 1 / (n - last)))).double()
 
         yield f"all subjects, as a mean of the means of batches of {size}", of_batches
         yield f"the last batch of {size}", of_last
-        yield (
-            f"full batches of {size}, without the last, smaller batch",
-            some(lambda all_, size=size: all_[: len(all_) // size * size] or all_),
-        )
+        yield f"full batches of {size}, without the last, smaller batch", some(of_full)
 
 
 def _scale(
@@ -606,7 +608,9 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
         ways = [way for way in ways if _fits(way, case)]
     if not ways:
         return None
-    sentences += min((_table_in_words(way, cases) for way in ways), key=len)
+    readings = [_table_in_words(way, cases) for way in ways]
+    shortest = min(readings, key=len)
+    sentences += shortest
     return _explanation(sentences, ["shape", "inner-bins", "end-bins", "empty-bins"])
 
 

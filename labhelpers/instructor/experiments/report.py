@@ -30,6 +30,7 @@ __all__ = [
     "report_files",
     "take_in_anatomy",
     "take_in_benchmark",
+    "take_in_mutations",
     "take_in_notebooks",
     "take_in_trials",
     "write_report",
@@ -170,6 +171,15 @@ def take_in_anatomy(rows: dict[str, list[dict[str, Any]]], file: Path = FIGURES)
     """
     figures = read_figures(file)
     figures["stored"] = {"recorded": datetime.date.today().isoformat(), **rows}
+    _write_figures(figures, file)
+
+
+def take_in_mutations(rows: list[dict[str, Any]], file: Path = FIGURES) -> None:
+    """Put what `mutations.summary` returned into the file of figures, in place of older rows."""
+    figures = read_figures(file)
+    today = datetime.date.today().isoformat()
+    for row in rows:
+        _put(figures["mutations"], {"exercise": row["exercise"]}, row | {"recorded": today})
     _write_figures(figures, file)
 
 
