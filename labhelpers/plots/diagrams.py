@@ -534,6 +534,6 @@ def _painting(axes: Axes, centre: Point, side: float, image: Tensor) -> None:
     left, top = centre[0] - side / 2, centre[1] - side / 2
     ground = Rectangle((left, top), side, side, facecolor=colours.min(axis=0), linewidth=0)
     axes.add_patch(ground)
-    strokes = LineCollection(np.stack(ends, axis=1), colors=colours, linewidths=2.6)
+    strokes = LineCollection(list(np.stack(ends, axis=1)), colors=colours, linewidths=2.6)
     strokes.set_clip_path(ground)
     axes.add_collection(strokes)
