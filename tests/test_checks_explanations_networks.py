@@ -114,3 +114,21 @@ def test_layers_of_the_student_that_compute_the_same_are_not_blamed() -> None:
     assert wrong("discriminator", *edits) == [
         "Step 5 (`layers.4`) has stride 3. Asked for: stride 4."
     ]
+
+
+def test_a_layer_inside_of_a_module_with_weights_of_its_own() -> None:
+    own = (
+        "class Scaled(nn.Conv2d):\n"
+        "    def __init__(self, a, b):\n"
+        "        super().__init__(a, b, 3, 2, 1)\n"
+        "        self.inner = nn.Conv2d(b, b, 1)\n\n"
+        "    def forward(self, x):\n"
+        "        return nn.functional.leaky_relu(self.inner(super().forward(x)), 0.2)\n\n\n"
+    )
+    edits = (
+        ("class Discriminator", own + "class Discriminator"),
+        ("discriminator_block(64, 128)", "Scaled(64, 128)"),
+    )
+    assert wrong("discriminator", *edits) == [
+        "Step 3 (`layers.1.inner`), Conv2d 128→128, 1×1, is a layer too many."
+    ]

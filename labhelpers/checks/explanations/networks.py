@@ -213,7 +213,7 @@ def _shorten_names(steps: list[Step], network: nn.Module) -> None:
         parts = step.name.split(".")
         shorter = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
         step.name = next(
-            name for name in shorter if sum(path.startswith(f"{name}.") for path in paths) == 1
+            (x for x in shorter if sum(path.startswith(f"{x}.") for path in paths) == 1), step.name
         )
 
 
