@@ -103,7 +103,7 @@ def test_answers_that_only_look_right_earn_little(exercise: str, name: str, at_m
 def test_most_of_a_right_answer_earns_most_of_the_points() -> None:
     report = judge("generator-step", wrong("generator-step", "returns a number"), points=10)
     assert report.status == "partly"
-    assert report.score == 9
+    assert 9 <= report.score < 10
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

@@ -114,13 +114,19 @@ class Comparison:
     def _fails_by_itself(self, name: str, label: str) -> bool:
         """Return True if an item fails for a reason of its own.
 
-        It does if all that it needs is right, or was not observed while the item itself was.
+        It does if all that it needs is right, or has this case, too, and was not observed in it
+        while the item itself was.
         """
         if self.passes(name, label):
             return False
         failed_too = [x for x in self.items[name].get("needs", ()) if not self.passes(x, label)]
         seen = self.observed(name, label) is not None
-        return not failed_too or (seen and all(self.observed(x, label) is None for x in failed_too))
+        return not failed_too or (
+            seen
+            and all(
+                label in self.expected[x] and self.observed(x, label) is None for x in failed_too
+            )
+        )
 
     def case_to_explain(self, name: str) -> str | None:
         """Return the first case in which an item was seen to fail for a reason of its own."""

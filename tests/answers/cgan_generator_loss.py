@@ -211,7 +211,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return lambda_gan * gan + 100 * F.l1_loss(fake_t2, real_t2, reduction="sum")
 
 
-# %% wrong: two mistakes, half of the adversarial term and its weight on the whole sum
+# %% wrong: two mistakes, half of the adversarial term and its weight on the whole sum -> adversarial-term-halved
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     z = discriminator(fake_t2, real_t1)
     loss = 0.5 * F.binary_cross_entropy_with_logits(z, torch.ones_like(z))

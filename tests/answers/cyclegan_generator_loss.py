@@ -405,7 +405,7 @@ def cyclegan_generator_loss(
     return lambda_gan * gan + 10 * cycle + 5 * identity, fake_t1, fake_t2
 
 
-# %% wrong: two mistakes, least squares for the GAN terms and squared error for the cycle
+# %% wrong: two mistakes, least squares for the GAN terms and squared error for the cycle -> squares-in-the-cycle, least-squares
 def cyclegan_generator_loss(
     generator_t1_to_t2,
     generator_t2_to_t1,

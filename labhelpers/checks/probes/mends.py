@@ -445,7 +445,8 @@ def _try_cycle(cycle_loss: Any, setting: Setting) -> Outcome:
     def numbers_of(loss: Tensor) -> list[Tensor]:
         return [loss.detach().reshape(()), *_gradients(loss, weights)]
 
-    there_t2, there_t1 = to_t2(t1), to_t1(t2)
+    there_t2 = to_t2(t1)
+    there_t1 = to_t1(t2)
     back_t1, back_t2 = to_t1(there_t2), to_t2(there_t1)
     of_t1, of_t2 = F.l1_loss(back_t1, t1), F.l1_loss(back_t2, t2)
     other_t1, other_t2 = F.l1_loss(there_t1, t1), F.l1_loss(there_t2, t2)
