@@ -52,7 +52,7 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
             loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
             sentences = _images_in_words(next(iter(loaders[1])), Path(folder))
             if sentences:
-                return _explanation(sentences, [*_LOADER_ITEMS, "images"])
+                return _explanation(sentences, _LOADER_ITEMS)
             read = [[probes.read(loader) for _ in range(3)] for loader in loaders]
             numbers = probes.numbers_of_codes(setting)
             decoded = [[probes.decoded(epoch, numbers) for epoch in epochs] for epochs in read]
@@ -67,7 +67,7 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
 
 
 _LOADER_ITEMS = [
-    *("train-batches", "train-subjects", "train-shuffled", "test-batches", "test-order"),
+    *("train-batches", "train-subjects", "train-shuffled", "test-batches", "test-order", "images"),
 ]
 
 
@@ -89,7 +89,11 @@ def _images_in_words(batch: dict[str, Tensor], folder: Path) -> list[str]:
             if pair is not None and likeness.max() > 0.99:
                 scale, offset = pair.tolist()
                 is_same = abs(scale - 1) < 1e-4 and abs(offset) < 1e-4
-                moved = "" if is_same else f"{scale:.4g} · value {offset:+.4g}"
+                moved = (
+                    ""
+                    if is_same
+                    else f"{scale:.4g} times the values in the files, plus {offset:.4g}"
+                )
                 from_other = f"taken from the {source.upper()} files" if source != name else ""
                 ways.append([part for part in (from_other, orientation, moved) if part])
         if not ways:
