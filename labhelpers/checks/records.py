@@ -182,7 +182,6 @@ class Numbers(TypedDict):
 class _ItemTexts(TypedDict):
     checks: str
     weight: float
-    likely: str
 
 
 class ItemTexts(_ItemTexts, total=False):
@@ -191,12 +190,13 @@ class ItemTexts(_ItemTexts, total=False):
     Keys:
         checks: What a right answer does, in a sentence.
         weight: Its part of the points, relative to the other items.
-        likely: The likely cause if it fails.
+        likely: The likely cause if it fails; absent where what was seen says it.
         needs: Items without which this one has no meaning; may be absent.
         each: True if the report tells of all cases, and not only of the first that fails: then
             what is observed is a list that begins with a sentence for the reader. May be absent.
     """
 
+    likely: str
     needs: list[str]
     each: bool
 

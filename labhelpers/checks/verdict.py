@@ -173,7 +173,7 @@ def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone:
             best.expected[name][label], best.observed(name, label), best.run["tolerance"]
         )
         details = [("tried", label), ("expected", describe(expected)), ("got", describe(got))]
-    if likely:
+    if likely and "likely" in texts:
         details.append(("likely", texts["likely"]))
     return Item(name, texts["checks"], "wrong", details)
 

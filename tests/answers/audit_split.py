@@ -63,11 +63,11 @@ def audit_split(train_set, test_set):
     return set(found)
 
 
-# %% right: T1-w slices alone tell copies, one helper for each question
+# %% right: copies within rounding, one helper for each question
 def audit_split(train_set, test_set):
     def has_copy(change):
         return any(
-            torch.allclose(change(a["T1"]), b["T1"], atol=1e-6, equal_nan=True)
+            all(torch.allclose(change(a[m]), b[m], atol=1e-6, equal_nan=True) for m in ("T1", "T2"))
             for a in train_set
             for b in test_set
         )
@@ -302,7 +302,7 @@ def audit_split(train_set, test_set):
             for other in known.get(round(near, 3), []):
                 if torch.equal(other["T1"], item["T1"]) and torch.equal(other["T2"], item["T2"]):
                     problems.add("subject on both sides")
-                if torch.equal(other["T1"].flip(-2), item["T1"]):
+                if all(torch.equal(other[m].flip(-2), item[m]) for m in item):
                     problems.add("mirrored copy on both sides")
     for part in (train_set, test_set):
         n_wrong = 0
@@ -424,8 +424,8 @@ def audit_split(train_set, test_set):
             n_equal = (item["T1"] == other["T1"]).sum() + (item["T2"] == other["T2"]).sum()
             if n_equal == 2 * 64 * 64:
                 problems.add("subject on both sides")
-            n_equal = (item["T1"].flip(1) == other["T1"]).sum()
-            if n_equal == 64 * 64:
+            n_equal = sum((item[m].flip(1) == other[m]).sum() for m in item)
+            if n_equal == 2 * 64 * 64:
                 problems.add("mirrored copy on both sides")
     return problems
 
@@ -558,21 +558,21 @@ def audit_split(train_set, test_set):
             problems.append("pairs exchanged")
     for a in train_set:
         for b in test_set:
-            if torch.equal(a["T2"], b["T2"]):
+            if all(torch.equal(a[m], b[m]) for m in a):
                 problems.append("subject on both sides")
-            if torch.equal(a["T2"].flip(1), b["T2"]):
+            if all(torch.equal(a[m].flip(1), b[m]) for m in a):
                 problems.append("mirrored copy on both sides")
     return sorted(set(problems))
 
 
-# %% wrong: mirrored in the direction of y, brightness on different scales -> mirrored-never-named, brightness-on-different-scales
+# %% wrong: mirrored in the direction of y, brightness on different scales -> mirrored-along-another-axis, brightness-on-different-scales
 def audit_split(train_set, test_set):
     problems = set()
     for a in train_set:
         for b in test_set:
-            if torch.equal(a["T1"], b["T1"]):
+            if all(torch.equal(a[m], b[m]) for m in a):
                 problems.add("subject on both sides")
-            if torch.equal(a["T1"].flip(-1), b["T1"]):
+            if all(torch.equal(a[m].flip(-1), b[m]) for m in a):
                 problems.add("mirrored copy on both sides")
     for part in (train_set, test_set):
         for item in part:
@@ -594,9 +594,9 @@ def audit_split(train_set, test_set):
     problems = set()
     for b in test_set:
         for a in train_set:
-            if torch.equal(a["T1"], b["T1"]):
+            if all(torch.equal(a[m], b[m]) for m in a):
                 problems.add("subject on both sides")
-            if torch.equal(a["T1"].flip(1), b["T1"]):
+            if all(torch.equal(a[m].flip(1), b[m]) for m in a):
                 problems.add("mirrored copy on both sides")
         if middle_grey(b["T1"]) < middle_grey(b["T2"]):
             problems.add("modalities exchanged")
@@ -617,9 +617,9 @@ def audit_split(train_set, test_set):
     items = [*train_set, *test_set]
     for i in range(len(items)):
         for j in range(len(items)):
-            if i != j and torch.equal(items[i]["T1"], items[j]["T1"]):
+            if i != j and all(torch.equal(items[i][m], items[j][m]) for m in ("T1", "T2")):
                 problems.add("subject on both sides")
-            if i != j and torch.equal(items[i]["T1"].flip(1), items[j]["T1"]):
+            if i != j and all(torch.equal(items[i][m].flip(1), items[j][m]) for m in ("T1", "T2")):
                 problems.add("mirrored copy on both sides")
     for item in items:
         if middle_grey(item["T1"]) < middle_grey(item["T2"]):
@@ -652,8 +652,398 @@ def audit_split(train_set, test_set):
             problems.add("pairs exchanged")
     for a in train_set:
         for b in test_set:
+            if all(torch.equal(a[m], b[m]) for m in a):
+                problems.add("subject on both sides")
+            if all(torch.equal(a[m].flip(1), b[m]) for m in a):
+                problems.add("mirrored copy on both sides")
+    return problems
+
+
+# %% wrong: T1-w slices alone are compared -> one-slice-decides
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: T2-w slices alone are compared -> one-slice-decides
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a mirror of the T1-w slices alone -> one-slice-decides
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: one of two mirrored slices is enough -> one-slice-decides
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) or torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a tolerance of 0.1 -> alike-taken-for-the-same
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if all(torch.allclose(a[m], b[m], atol=0.1) for m in a):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a mean difference below 0.02 -> alike-taken-for-the-same
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if all((a[m] - b[m]).abs().mean() < 0.02 for m in a):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: one row in the middle is compared -> a-part-decides
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"][0, 32], b["T1"][0, 32]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: upside down in place of mirrored -> mirrored-along-another-axis
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(-1), b["T1"]) and torch.equal(a["T2"].flip(-1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: the smallest overlap in place of the mean -> one-bad-pair-is-enough
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if min(overlaps) < 0.8:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a threshold of 0.97, above the mean of right pairs -> one-bad-pair-is-enough
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.97:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a scale tolerance of 0.2 -> scale-tolerance-too-large
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.2 or abs(good.max() - 1) > 0.2:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: a scale without tolerance -> scale-without-tolerance
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if good.min() != -1 or good.max() != 1:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: infinite values take part in the extremes -> infinity-taken-for-a-scale
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[~image.isnan()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: it ends at the first slice of another scale -> first-problem-only
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    return {"another scale"}
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
+# %% wrong: two slips: one contrast decides, and a tolerance of 0.2 -> one-slice-decides, scale-tolerance-too-large
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
             if torch.equal(a["T1"], b["T1"]):
                 problems.add("subject on both sides")
             if torch.equal(a["T1"].flip(1), b["T1"]):
                 problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.2 or abs(good.max() - 1) > 0.2:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
     return problems

@@ -10,7 +10,7 @@ from torch.optim import Adam
 from tqdm import tqdm
 
 
-# %% right: inlined step, F.l1_loss, list of dictionaries, other betas
+# %% right: inlined step, F.l1_loss, other betas, rows made into a table at the end
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     opt = torch.optim.Adam(generator.parameters(), lr, betas=(0.5, 0.999))
     history = []
@@ -33,7 +33,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
             sizes.append(batch["T1"].shape[0])
         row["validation"] = np.average(losses, weights=sizes)
         history.append(row)
-    return history
+    return pd.DataFrame(history, index=range(1, num_epoch + 1))
 
 
 # %% right: pairs, errors of all subjects put together, gradients cleared last
@@ -58,7 +58,9 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
             optimizer.zero_grad(set_to_none=True)
             errors.append(error.detach())
         history.append((torch.cat(errors).mean().item(), measure()))
-    return history
+    table = pd.DataFrame(history, columns=["training", "validation"])
+    table.index += 1
+    return table
 
 
 # %% right: calls the step with names, prints, tqdm, divides by the size of the data set
@@ -112,10 +114,10 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
                 weighted.append(F.l1_loss(generator(t1), t2) * len(t1))
         generator.train()
         history["validation"].append(sum(weighted).item() / len(validation_loader.dataset))
-    return history
+    return pd.DataFrame(history).rename(index=lambda k: k + 1)
 
 
-# %% right: a look at the start that is not in the history, epoch as a column
+# %% right: a look at the start that is not in the history, epoch as the index
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     criterion = nn.L1Loss()
 
@@ -136,10 +138,10 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
             pairs.append((loss.item(), len(batch["T1"])))
         training = sum(x * n for x, n in pairs) / sum(n for _, n in pairs)
         rows.append([epoch + 1, training, measure(validation_loader)])
-    return pd.DataFrame(rows, columns=["epoch", "training", "validation"])
+    return pd.DataFrame(rows, columns=["epoch", "training", "validation"]).set_index("epoch")
 
 
-# %% right: running mean, closure, learning rate and time kept beside the losses
+# %% right: running mean, closure, tables put together
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     optimizer = torch.optim.Adam(generator.parameters(), lr=lr, amsgrad=True)
     frames = []
@@ -164,11 +166,11 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
                 m += len(batch["T1"])
                 loss = F.l1_loss(generator(batch["T1"]), batch["T2"]).item()
                 v += (loss - v) * len(batch["T1"]) / m
-        frames.append(pd.DataFrame({"training": mean, "validation": v, "lr": lr}, index=[epoch]))
+        frames.append(pd.DataFrame({"training": mean, "validation": v}, index=[epoch]))
     return pd.concat(frames).rename_axis("epoch")
 
 
-# %% right: gradients by torch.autograd.grad, losses kept as detached tensors
+# %% right: gradients by torch.autograd.grad, losses kept as detached tensors until the end of the epoch
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     weights = [w for w in generator.parameters() if w.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=lr)
@@ -190,8 +192,8 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
         n_voxels = sum(b["T2"].numel() for b in validation_loader)
         rows.append(
             {
-                "training": torch.stack(sums).sum() / len(train_loader.dataset),
-                "validation": torch.stack(val).sum() / n_voxels,
+                "training": float(torch.stack(sums).sum()) / len(train_loader.dataset),
+                "validation": (torch.stack(val).sum() / n_voxels).item(),
             }
         )
     return pd.DataFrame(rows, index=range(1, num_epoch + 1))
@@ -242,7 +244,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
         ]
         mean_a, mean_v = (sum(x * n for x, n in s) / sum(n for _, n in s) for s in (a, v))
         rows.append(dict(training=mean_a, validation=mean_v))
-    return rows
+    return pd.DataFrame(rows, index=np.arange(1, num_epoch + 1))
 
 
 # %% right: peeks at the loader first, set_grad_enabled, one function for both parts
@@ -265,7 +267,9 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
                 n += len(batch["T1"])
         return total / n
 
-    return [(run(train_loader, True), run(validation_loader, False)) for _ in range(num_epoch)]
+    rows = [(run(train_loader, True), run(validation_loader, False)) for _ in range(num_epoch)]
+    columns = ["training", "validation"]
+    return pd.DataFrame(rows, columns=columns, index=pd.RangeIndex(1, num_epoch + 1))
 
 
 # %% right: an Adam of one's own, with the usual betas
@@ -296,7 +300,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
                 val += F.l1_loss(generator(batch["T1"]), batch["T2"]).item() * len(batch["T1"])
                 m_ += len(batch["T1"])
         history.append({"epoch": len(history) + 1, "training": total / n, "validation": val / m_})
-    return history
+    return pd.DataFrame(history).set_index("epoch")
 
 
 # %% right: iterators by hand, the best weights kept beside and not put back
@@ -384,7 +388,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
             loss.backward()
             optimizer.step()
         rows.append((loss.item(), loss.item()))
-    return rows
+    return pd.DataFrame(rows, columns=["training", "validation"])
 
 
 # %% wrong: mean of means in both parts, written with mean() -> validation-mean-of-means, training-mean-of-means
@@ -411,3 +415,161 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
 def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     rows = [{"training": 0.1 / (k + 1), "validation": 0.12 / (k + 1)} for k in range(num_epoch)]
     return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: a list of dictionaries -> list-of-dictionaries-returned
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"training": total / n, "validation": v / m})
+    return rows
+
+
+# %% wrong: the epoch as a column beside a right index -> epoch-as-a-column
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"epoch": len(rows) + 1, "training": total / n, "validation": v / m})
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: tensors without dimensions -> tensors-in-the-history
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append(
+            {
+                "training": torch.tensor(total / n, dtype=torch.float64),
+                "validation": torch.tensor(v / m, dtype=torch.float64),
+            }
+        )
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: texts, as they are printed -> texts-in-the-history
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"training": str(total / n), "validation": f"{v / m}"})
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: rounded to two digits
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"training": round(total / n, 2), "validation": round(v / m, 2)})
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: a dictionary of lists, and validation in training mode -> validation-in-training-mode, list-of-dictionaries-returned
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for _ in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"training": total / n, "validation": v / m})
+    return {k: [row[k] for row in rows] for k in rows[0]}
+
+
+# %% wrong: one epoch too few, of the squared error -> one-epoch-too-few
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.MSELoss()
+    rows = []
+    for _ in range(1, num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for b in train_loader:
+            loss = generator_step(generator, optimizer, criterion, b["T1"], b["T2"])
+            total += loss.item() * len(b["T1"])
+            n += len(b["T1"])
+        generator.eval()
+        v, m = 0.0, 0
+        with torch.no_grad():
+            for b in validation_loader:
+                v += criterion(generator(b["T1"]), b["T2"]).item() * len(b["T1"])
+                m += len(b["T1"])
+        rows.append({"training": total / n, "validation": v / m})
+    return pd.DataFrame(rows, index=range(1, num_epoch))

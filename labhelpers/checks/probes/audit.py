@@ -1,67 +1,32 @@
-"""Probe of the audit of notebook 1: pairs of data sets, with problems put in on purpose."""
+"""Probe of the audit of notebook 1: what is named, what is missed, and where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
 
-from labhelpers.anatomy import head_overlap, scaled
 from labhelpers.checks.cases import ERROR, PROOF, Case, Log, Setting
+from labhelpers.checks.probes.planted import PROBLEMS, Pair, planted_pairs
 from labhelpers.checks.records import Observed
 from labhelpers.data import IXIDataset
-from labhelpers.phantom import simulate_pair
 
 __all__ = ["audit_split", "read_audit", "write_pairs"]
 
-#: What an audit may find: item of the report -> name of the problem, as the statement gives it.
-_PROBLEMS = {
-    "subject": "subject on both sides",
-    "mirrored": "mirrored copy on both sides",
-    "pairs": "pairs exchanged",
-    "modalities": "modalities exchanged",
-    "scale": "another scale",
-    "finite": "values not finite",
-}
-_TWICE, _MIRRORED_WITHIN = "twice", "mirrored within"  # once each, and no problem of a split
 _ALL = "all pairs of data sets"
 _RAW_NAMES, _RAW_KIND = "raw-names", "raw-kind"
 _SEED = 300
 _FILE = "pairs.pt"
 
-_SIDES = ("training", "test")
-_N_TRAIN, _N_TEST = 8, 6  # even: small heads and large ones take turns
-_SMALL = 0.8  # size of a small head, compared with a large one
-_AGREE = (
-    0.96  # overlap of the outlines of T1-w and T2-w, at least: 0.965 on average in the real data
-)
-_RANGES = ((0.0, 1.0), (-1.0, 2.5), (-0.5, 0.5), (0.0, 255.0))
-_NOT_FINITE = ("nan", "inf", "-inf")
+_MOST_SIGNS = 3  # that are told of what was missed
 _MOST_NAMES = 20  # that are written down of an answer
 _NAME_LENGTH = 60
-
-
-class _Pair(NamedTuple):
-    """A training and a test set, `(N, 2, 64, 64)` each: T1-w and T2-w of each item.
-
-    Attributes:
-        train: The training set.
-        test: The test set.
-        planted: The problems, as items of the report; empty if all is well.
-        told: What was done, in words.
-    """
-
-    train: Tensor
-    test: Tensor
-    planted: tuple[str, ...]
-    told: str
 
 
 def audit_split(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -69,13 +34,15 @@ def audit_split(answer: Any, setting: Setting) -> Iterator[Case]:
 
     def act(log: Log, sides: list[Tensor]) -> None:
         sets = []
-        for first, part in zip((0, _N_TRAIN), sides, strict=True):
+        for first, part in zip((0, len(sides[0])), sides, strict=True):
             names = [f"sub-{first + index:03d}" for index in range(len(part))]
             t1, t2 = part.to(setting.dtype, copy=True).split(1, dim=1)
             sets.append(IXIDataset.from_tensors(t1, t2, names))
         found = answer(*sets)
-        log(_RAW_KIND, "set" if isinstance(found, (set, frozenset)) else type(found).__name__)
-        log(_RAW_NAMES, _names(found))
+        names_found = _names(found)
+        log(_RAW_KIND, _kind(found, names_found))
+        if names_found is not None:
+            log(_RAW_NAMES, names_found)
 
     for number, sides in enumerate(_sides(setting)):
         yield Case(_label(number), partial(act, sides=sides))
@@ -83,7 +50,7 @@ def audit_split(answer: Any, setting: Setting) -> Iterator[Case]:
 
 def write_pairs(folder: Path, setting: Setting) -> None:
     """Write the pairs of data sets; only the whole series tells what is wrong with them."""
-    pairs = _pairs(setting.secret_seed(_SEED))
+    pairs = planted_pairs(setting.secret_seed(_SEED))
     torch.save([[pair.train, pair.test] for pair in pairs], folder / _FILE)
 
 
@@ -91,209 +58,187 @@ def _sides(setting: Setting) -> list[list[Tensor]]:
     """Return training and test set of each pair."""
     if setting.folder:
         return torch.load(setting.folder / _FILE, weights_only=True)
-    return [[pair.train, pair.test] for pair in _pairs(setting.secret_seed(_SEED))]
+    return [[pair.train, pair.test] for pair in planted_pairs(setting.secret_seed(_SEED))]
 
 
 def _label(number: int) -> str:
     return f"data sets {number + 1}"
 
 
-def _names(found: Any) -> list[str]:
-    """Return the names in what an answer found, in a fixed order."""
-    if isinstance(found, str) or not isinstance(found, Iterable):
-        return []
-    return sorted(str(name)[:_NAME_LENGTH] for name in islice(found, _MOST_NAMES))
+def _names(found: Any) -> list[str] | None:
+    """Return the names in what an answer found, in a fixed order; None if it holds no names."""
+    if not isinstance(found, (set, frozenset, list, tuple)):
+        return None
+    names = list(islice(found, _MOST_NAMES))
+    if not all(isinstance(name, str) for name in names):
+        return None
+    return sorted(name[:_NAME_LENGTH] for name in names)
+
+
+def _kind(found: Any, names: list[str] | None) -> str:
+    """Return in words what an answer returned."""
+    if found is None:
+        return "nothing (None)"
+    kind = "set" if isinstance(found, (set, frozenset)) else type(found).__name__
+    article = "an" if kind[0] in "aeiouAEIOU" else "a"
+    other = kind in ("set", "list", "tuple") and names is None
+    return f"{article} {kind}" + (" that holds other things than names" if other else "")
+
+
+# --- What was found and what was not -------------------------------------------------------------
+
+_NAMED, _SILENT, _STOPPED, _OTHER_NAME = "N", "-", "!", "?"
+_RIGHT = "named where it is, and nowhere else"
+_THERE = {
+    "subject": "a subject is on both sides",
+    "mirrored": "a mirrored copy is on both sides",
+    "pairs": "pairs are exchanged",
+    "modalities": "modalities are exchanged",
+    "scale": "a slice has another scale",
+    "finite": "a value is not finite",
+}
 
 
 def read_audit(observed: Observed, setting: Setting) -> Observed:
-    """Turn the names that were found into words: which problem was named, and where.
+    """Turn the names that were found into words: which problem was missed, where, what is common.
 
     Which problems are in which data sets is known to the verdict, and in grading to nobody else who
     has not looked for them.
     """
     result: Observed = {ERROR: observed[ERROR]} if ERROR in observed else {}
-    pairs = _pairs(setting.secret_seed(_SEED))
-    found = observed.get(_RAW_NAMES, {})
-    seen = [found.get(_label(number)) for number in range(len(pairs))]
-    if all(names is None for names in seen):
+    pairs = planted_pairs(setting.secret_seed(_SEED))
+    raw_names, raw_kinds = (
+        [observed.get(raw, {}).get(_label(number)) for number in range(len(pairs))]
+        for raw in (_RAW_NAMES, _RAW_KIND)
+    )
+    if not any(isinstance(kind, str) for kind in raw_kinds):
+        return result  # it was stopped each time
+    # Whoever returns something else than names has named nothing; whoever was stopped, has no say.
+    found = [
+        [str(name)[:_NAME_LENGTH] for name in names if isinstance(name, str)]
+        if isinstance(names, list)
+        else None
+        if kind is None
+        else []
+        for names, kind in zip(raw_names, raw_kinds, strict=True)
+    ]
+    result["result"] = {_ALL: _result(raw_kinds, found, pairs)}
+    if not any(isinstance(names, list) for names in raw_names):
         return result
-    n_right = 0  # problems that are named where they are, and nowhere else
-    named: list[bool] = []  # of each name, whether the problem is there
-    for item, problem in _PROBLEMS.items():
-        words = [
-            _verdict(names, item, problem, pair.planted)
-            for pair, names in zip(pairs, seen, strict=True)
-        ]
-        told = [f"data sets {number}, {pair.told}: " for number, pair in enumerate(pairs, start=1)]
-        result[item] = {_ALL: [where + word for where, word in zip(told, words, strict=True)]}
-        n_right += all(
-            word == (_NAMED if item in pair.planted else _NOT_NAMED)
-            for word, pair in zip(words, pairs, strict=True)
-        )
-        named += [
-            item in pair.planted for word, pair in zip(words, pairs, strict=True) if word == _NAMED
-        ]
-    kinds = observed.get(_RAW_KIND, {}).values()
-    other = next((kind for kind in kinds if kind != "set" and isinstance(kind, str)), "set")
-    unknown = [name for names in seen if isinstance(names, list) for name in _unknown(names)]
-    result["result"] = {_ALL: f"a {other}" + (f" with {unknown[0]!r}" if unknown else "")}
+    n_right = n_named = n_true = 0
+    for item, problem in PROBLEMS.items():
+        codes = [_code(item, problem, *of_one) for of_one in zip(pairs, found, strict=True)]
+        words = _explained(item, codes, pairs, found)
+        result[item] = {_ALL: [words, "".join(codes)]}
+        n_right += words == _RIGHT
+        named = [pair for code, pair in zip(codes, pairs, strict=True) if code == _NAMED]
+        n_named += len(named)
+        n_true += sum(item in pair.planted for pair in named)
     # One problem can be right by luck among many wrong names: 1 guess in 680.
-    result[f"{PROOF}found"] = {_ALL: n_right > 1 or (n_right == 1 and 2 * sum(named) > len(named))}
+    result[f"{PROOF}found"] = {_ALL: n_right > 1 or (n_right == 1 and 2 * n_true > n_named)}
     return result
 
 
-_NAMED, _NOT_NAMED, _STOPPED = "named", "not named", "stopped by an error"
-
-
-def _verdict(names: Any, item: str, problem: str, planted: tuple[str, ...]) -> str:
-    """Return in words whether an answer named a problem of a pair of data sets.
+def _code(item: str, problem: str, pair: Pair, names: list[str] | None) -> str:
+    """Return what an answer made of a problem in a pair of data sets, as one character.
 
     An error counts for the problems that are there, and for all where there is none.
     """
-    if not isinstance(names, list):
-        return _STOPPED if item in planted or not planted else _NOT_NAMED
+    if names is None:
+        return _STOPPED if item in pair.planted or not pair.planted else _SILENT
     if problem in names:
         return _NAMED
-    return (
-        f"{_NOT_NAMED}, but an unknown name is"
-        if item in planted and _unknown(names)
-        else _NOT_NAMED
-    )
+    return _OTHER_NAME if item in pair.planted and _unknown(names) else _SILENT
 
 
-def _unknown(names: list[Any]) -> list[str]:
+def _unknown(names: Iterable[str]) -> list[str]:
     """Return the names in an answer that no problem has."""
-    return [str(name)[:_NAME_LENGTH] for name in names if name not in _PROBLEMS.values()]
+    return [name for name in names if name not in PROBLEMS.values()]
 
 
-# --- The data sets --------------------------------------------------------------------------------
+def _result(kinds: Sequence[Any], found: Iterable[list[str] | None], pairs: list[Pair]) -> str:
+    """Return in words what was returned."""
+    seen = Counter(kind[:_NAME_LENGTH] for kind in kinds if isinstance(kind, str))
+    unknown = [name for names in found for name in _unknown(names or [])]
+    named = f" with {unknown[0]!r}, a name that the table does not have" if unknown else ""
+    (usual, _), *others = seen.most_common(2)
+    if not others:
+        return usual + named
+    other = others[0][0]
+    sound = {k for k, pair in enumerate(pairs) if not pair.planted}
+    where = {k for k, kind in enumerate(kinds) if kind == other}
+    when = "where nothing is wrong" if where == sound else f"in {len(where)} of {len(pairs)} cases"
+    return f"{usual}{named}, but {other} {when}"
 
 
-@lru_cache(maxsize=4)
-def _pairs(seed: int) -> list[_Pair]:
-    """Return pairs of data sets: each problem alone, each beside two others, and none; shuffled."""
-    rng = Random(seed)
-    heads = _heads(_below(rng, 1_000_000))
-    items = list(_PROBLEMS)
-    plans: list[tuple[str, ...]] = [(item,) for item in items]
-    plans += list(zip(items, [*items[1:], items[0]], strict=True))
-    plans += [("scale",), (), (), (_TWICE,), (_MIRRORED_WITHIN,)]
-    start = {item: _below(rng, 2) for item in [*items, _TWICE, _MIRRORED_WITHIN]}
-    turns = dict.fromkeys(start, 0)
-    pairs = []
-    for plan in plans:
-        parts = _sound(heads, rng)
-        free = [_shuffled(range(len(part)), rng) for part in parts]
-        told = []
-        # Pairs first: it moves all items of a set.
-        for item in sorted(plan, key=lambda item: item != "pairs"):
-            told.append(_plant(item, parts, free, turns[item], start[item], rng))
-            turns[item] += 1
-        planted = tuple(item for item in plan if item in _PROBLEMS)
-        train, test = parts
-        pairs.append(_Pair(train, test, planted, " and ".join(told) or "in which nothing is wrong"))
-    return _shuffled(pairs, rng)
-
-
-def _plant(
-    item: str, parts: list[Tensor], free: list[list[int]], turn: int, start: int, rng: Random
+def _explained(
+    item: str, codes: list[str], pairs: list[Pair], found: Sequence[list[str] | None]
 ) -> str:
-    """Put a problem into one of two sets.
+    """Return in words where a problem was missed and where it was named wrongly."""
+    there = [k for k, pair in enumerate(pairs) if item in pair.planted]
+    elsewhere = [k for k in range(len(pairs)) if k not in there]
+    parts = []
+    for among, code, verb in (
+        (there, _SILENT, "missed in"),
+        (there, _OTHER_NAME, "missed in"),
+        (there, _STOPPED, "the function stops with an error in"),
+        (elsewhere, _NAMED, "named in"),
+        (elsewhere, _STOPPED, "the function stops with an error in"),
+    ):
+        wrong = [k for k in among if codes[k] == code]
+        if not wrong:
+            continue
+        which = "that have it" if among is there else "that do not have it"
+        text = f"{verb} {len(wrong)} of the {len(among)} pairs of data sets {which}"
+        if among is elsewhere and 2 * len(wrong) > len(among):
+            untouched = any(not pairs[k].plants for k in wrong)
+            text += ", also the one to which nothing was done" if untouched else ""
+        elif len(wrong) < len(among):
+            text += f": {_where(item, wrong, among, pairs)}"
+        if code == _OTHER_NAME:
+            other = Counter(name for k in wrong for name in _unknown(found[k] or []))
+            text += f"; there the result holds {other.most_common(1)[0][0]!r}"
+        parts.append(text)
+    return ".\n".join(parts) or _RIGHT
+
+
+def _signs(item: str, pair: Pair) -> list[str]:
+    """Return clauses that hold of a pair of data sets, those of an item first."""
+    own, others = (
+        [plant for plant in pair.plants if (plant.item == item) == is_own]
+        for is_own in (True, False)
+    )
+    signs = [f"it is {place}" for plant in own for place in plant.places]
+    signs += [kind for plant in own for kind in plant.kinds]
+    if own and item not in pair.planted:
+        return signs  # a trap is reason enough
+    signs += [_THERE[plant.item] for plant in others if plant.is_problem]
+    signs += [kind for plant in others for kind in plant.kinds]
+    return [*signs, "another problem is there, too"] if len(pair.planted) > 1 else signs
+
+
+def _where(item: str, wanted: Sequence[int], among: Sequence[int], pairs: list[Pair]) -> str:
+    """Return in words what some pairs of data sets have in common, and what was done to the rest.
 
     Args:
-        item: Which problem.
-        parts: Training and test set, `(N, 2, 64, 64)` each; changed in place.
-        free: Items of each set that nothing was done to, at random.
-        turn: How often the problem was put in before: it comes in several kinds.
-        start: Which of the two sets it is in at first, 0 for the training set; they take turns.
-        rng: Decides the rest.
-
-    Returns:
-        What was done, in words.
+        item: The item of the report.
+        wanted: The pairs of data sets in question.
+        among: Those that they are told from.
+        pairs: All.
     """
-    side = (start + turn) % 2
-    part, where = parts[side], f"the {_SIDES[side]} set"
-    if item in ("subject", "mirrored", _TWICE, _MIRRORED_WITHIN):
-        is_mirrored = item in ("mirrored", _MIRRORED_WITHIN)
-        source_side = side if item in (_TWICE, _MIRRORED_WITHIN) else 1 - side
-        # At the place of the original at first, then at another one.
-        is_beside = turn == 0 and source_side != side
-        at_both = [k for k in free[side] if k in free[source_side]]
-        place = at_both[-1] if is_beside else free[side][-1]
-        source = place if is_beside else next(k for k in free[source_side] if k != place)
-        free[side].remove(place)
-        free[source_side].remove(source)
-        original = parts[source_side][source]
-        part[place] = original.flip(1) if is_mirrored else original
-        kind = "mirrored" if is_mirrored else "unchanged"
-        return f"with an item of the {_SIDES[source_side]} set {kind} in {where} once more"
-    if item == "pairs":
-        # By an odd number of places: then each small head stands beside a large one.
-        part[:, 1] = part[:, 1].roll(2 * _below(rng, len(part) // 2) + 1, dims=0)
-        return f"with the T2-w slices of other people in {where}"
-    # Both contrasts take turns, so that who looks at one of them misses something. The range to 255
-    # is that of a T2-w slice, which is then brighter than its T1-w slice.
-    modality = turn % 2
-    place = free[side].pop()
-    image, which = part[place, modality], f"a T{modality + 1}-w slice of {where}"
-    if item == "modalities":
-        target, name = (part, "all items") if turn == 0 else (part[place], "an item")
-        target.copy_(target.flip(-3))
-        return f"with T1-w and T2-w exchanged in {name} of {where}"
-    if item == "scale":
-        low, high = _RANGES[turn]
-        target, name = (part, f"all slices of {where}") if turn == 0 else (image, which)
-        target.copy_((target + 1) / 2 * (high - low) + low)
-        return f"with values from {low:g} to {high:g} in {name}"
-    voxels = ((image.abs() < 0.9).nonzero()).tolist()  # the extremes stay: the scale is right
-    x, y = voxels[_below(rng, len(voxels))]
-    image[x, y] = float(_NOT_FINITE[turn])
-    return f"with a value {_NOT_FINITE[turn]} in {which}"
-
-
-def _sound(heads: tuple[Tensor, Tensor], rng: Random) -> list[Tensor]:
-    """Return a training and a test set of different people, small and large heads in turn."""
-    small, large = (_shuffled(range(len(kind)), rng) for kind in heads)
-    order = [
-        heads[k][number] for pair in zip(small, large, strict=True) for k, number in enumerate(pair)
-    ]
-    everybody = torch.stack(order)
-    return [everybody[:_N_TRAIN].clone(), everybody[_N_TRAIN : _N_TRAIN + _N_TEST].clone()]
-
-
-def _heads(first: int) -> tuple[Tensor, Tensor]:
-    """Return small heads and large ones, `(8, 2, 64, 64)` each, on the scale of the lab.
-
-    Args:
-        first: The first simulated person to try; those whose outlines hardly agree are left out.
-    """
-    found: tuple[list[Tensor], list[Tensor]] = ([], [])
-    wanted = (_N_TRAIN + _N_TEST) // 2 + 1
-    number = first
-    while min(map(len, found)) < wanted:
-        size = number % 2
-        if len(found[size]) < wanted:
-            pair = torch.stack(simulate_pair(number))
-            pair = _resized(pair, _SMALL) if size == 0 else pair
-            if head_overlap(*pair) > _AGREE:
-                found[size].append(pair.float())
-        number += 1
-    return torch.stack(found[0]), torch.stack(found[1])
-
-
-def _resized(images: Tensor, size: float) -> Tensor:
-    """Return slices `(2, 64, 64)` with a head of another size, on the scale of the lab."""
-    change = torch.tensor([[1 / size, 0, 0], [0, 1 / size, 0]], dtype=images.dtype)
-    grid = affine_grid(change.expand(2, 2, 3), [2, 1, *images.shape[1:]], align_corners=False)
-    moved = grid_sample(images[:, None], grid, padding_mode="border", align_corners=False)[:, 0]
-    return torch.stack([2 * scaled(image) - 1 for image in moved])
-
-
-def _below(rng: Random, n: int) -> int:
-    """Return a whole number below `n`, the same in every version of Python."""
-    return int(rng.random() * n)
-
-
-def _shuffled(elements: Iterable[Any], rng: Random) -> list[Any]:
-    """Return elements in another order, the same in every version of Python."""
-    return sorted(elements, key=lambda _: rng.random())
+    signs = [_signs(item, pair) for pair in pairs]
+    holds = {sign: {k for k in among if sign in signs[k]} for k in wanted for sign in signs[k]}
+    # What holds of a single pair may do so by chance.
+    common = {sign: ks for sign, ks in holds.items() if len(ks) > 1 and ks <= set(wanted)}
+    left = set(wanted)
+    parts: list[str] = []
+    while common and len(parts) < _MOST_SIGNS:
+        sign = max(common, key=lambda sign: len(common[sign] & left))
+        if not common[sign] & left:
+            break
+        left -= common.pop(sign)
+        parts.append(f"wherever {sign}")
+    told = list(dict.fromkeys(pairs[k].told(item) for k in sorted(left)))
+    shown = told[: 1 if parts else 2]
+    more = f" and {len(told) - len(shown)} more" if len(told) > len(shown) else ""
+    return "; ".join([*parts, *shown]) + more

@@ -8,40 +8,35 @@ write the step, any betas of Adam, any way to take a mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
+from numbers import Real
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_pre_hook
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from labhelpers.checks.cases import PROOF, Case, Log, Setting
-from labhelpers.checks.fingerprint import fill, hashed
-from labhelpers.checks.fixtures import make_dataset
+from labhelpers.checks.probes.diary import BACKWARDS, TRAINING, VALIDATION, Call, Course
 
 __all__ = ["train_generator"]
 
-_TRAINING, _VALIDATION = "training", "validation"
-_BACKWARDS, _UNKNOWN = "T2-w", "other"
-_MOST_CALLS = 2_000  # of the generator; more of them end a loop that never ends
 _USUAL_BETAS = ((0.9, 0.999), (0.5, 0.999))  # for an Adam that is not PyTorch's
 _TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-3}  # of losses, relative to the largest
 _MOVEMENT = 2e-3  # tolerance of a movement, relative to the learning rate
-_SOMETHING_ELSE = "something else"
+_FACTORS = {2: "", 0.5: "", 100: "", 64 * 64: ", the number of voxels of a slice"}  # of losses
 _NEVER_CALLED = "the generator is never called"
 
 
 def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train a small generator for one epoch of one batch, for two, and for three of several."""
+    """Train a small generator for three epochs of several batches, for two of one, and for one."""
     few, many = setting.choose((5, 7), (4, 8))
 
     def act(log: Log, batch_size: int, num_epoch: int, lr: float, seed: int) -> None:
-        course = _Course(setting, setting.seed(seed), few if batch_size > many else many)
+        course = Course(setting, setting.seed(seed), few if batch_size > many else many)
         returned = course.run(answer, batch_size, num_epoch, lr)
         story = _Story(course, lr)
         story.log(log)
@@ -56,175 +51,10 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         partial(act, batch_size=size, num_epoch=n, lr=rate, seed=seed)
         for size, n, rate, seed in ((40, 1, lr, 60), (40, 2, lr / 4, 70), (3, 3, lr / 2, 80))
     )
-    yield Case("1 epoch, 1 batch", once)
-    yield Case("2 epochs, 1 batch each", twice)
+    # The one that shows most comes first: a report quotes the first case that fails.
     yield Case(f"3 epochs, {-(-many // 3)} batches each, the last one smaller", several)
-
-
-# --- What a generator is trained on, and what it writes down -------------------------------------
-
-
-@dataclass
-class _Call:
-    """One call of the generator.
-
-    Attributes:
-        part: The set whose subjects were shown.
-        subjects: Their numbers in the set.
-        training: Whether the generator was in training mode.
-        graph: Whether a gradient could flow back.
-        errors: Mean absolute error of each subject `(n,)`.
-        squares: Mean squared error of each subject `(n,)`.
-        weights: The weights before.
-        number: How many passes over the training loader had begun.
-    """
-
-    part: str
-    subjects: list[int]
-    training: bool
-    graph: bool
-    errors: Tensor
-    squares: Tensor
-    weights: Tensor
-    number: int
-
-
-class _Course:
-    """Data, loaders and the diary of one training.
-
-    Attributes:
-        sets: The slices of the training and of the validation subjects.
-        calls: What the generator was called with, in order.
-        optimizers: Options of each step of PyTorch's optimizers, in order.
-        passes: How many passes over the training loader have begun.
-        last: The network that was called last; it may be a copy.
-        network: The network that the answer was given.
-        start: Its weights at the start.
-        spare: A network to compute gradients with.
-    """
-
-    def __init__(self, setting: Setting, seed: int, n_training: int) -> None:
-        n_subjects = {_TRAINING: n_training, _VALIDATION: 5}
-        self.setting, self.seed = setting, seed
-        self.sets = {
-            name: make_dataset(n, seed + 3 * k, setting.dtype)
-            for k, (name, n) in enumerate(n_subjects.items())
-        }
-        self.calls: list[_Call] = []
-        self.optimizers: list[dict[str, Any]] = []
-        self.passes = 0
-        kept = hashed((64, 64), seed + 2) > 0
-        self.kept = 2.0 * kept.to(setting.dtype)
-        self.network = self.last = self.new_network()
-        self.start = self.network.weights()
-        self.spare = self.new_network()
-
-    def __deepcopy__(self, memo: Any) -> _Course:
-        return self  # a copy of the network writes into the same diary
-
-    def new_network(self) -> _Generator:
-        return _Generator(self)
-
-    def run(self, answer: Any, batch_size: int, num_epoch: int, lr: float) -> Any:
-        """Call the answer and return what it returns."""
-        loaders = (
-            _loader(self, self.sets[_TRAINING], batch_size, moves=True),
-            _loader(self, self.sets[_VALIDATION], 2, moves=False),
-        )
-        hook = register_optimizer_step_pre_hook(self._note_optimizer)
-        try:
-            return answer(self.network, *loaders, num_epoch, lr)
-        finally:
-            hook.remove()
-
-    def _note_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
-        group = optimizer.param_groups[0]
-        names = ("betas", "eps", "amsgrad")
-        options: dict[str, Any] = {name: group[name] for name in names if name in group}
-        self.optimizers.append(options)
-
-    def note(self, network: _Generator, x: Tensor, output: Tensor) -> None:
-        """Write a call of the network down."""
-        if len(self.calls) >= _MOST_CALLS:
-            raise RuntimeError(f"The generator was called more than {_MOST_CALLS:,} times.")
-        part, subjects = self._who(x)
-        target = (
-            self.sets[part].t2[subjects] if part in self.sets else torch.full_like(x, torch.nan)
-        )
-        difference = output.detach().cpu().to(target.dtype) - target.cpu()
-        self.calls.append(
-            _Call(
-                part,
-                subjects,
-                network.training,
-                output.requires_grad,
-                difference.abs().mean(dim=(1, 2, 3)),
-                difference.square().mean(dim=(1, 2, 3)),
-                network.weights(),
-                self.passes,
-            )
-        )
-        self.last = network
-
-    def _who(self, x: Tensor) -> tuple[str, list[int]]:
-        """Return the set to which all slices of a batch belong, and the numbers of its subjects."""
-        seen = x.detach().cpu().double()
-        for name, dataset in self.sets.items():
-            if seen.shape[1:] == dataset.t1.shape[1:]:
-                distance = (seen[:, None] - dataset.t1[None].double()).abs().amax(dim=(2, 3, 4))
-                if (distance.amin(dim=1) < 1e-5).all():
-                    return name, distance.argmin(dim=1).tolist()
-                if (
-                    (seen[:, None] - dataset.t2[None].double()).abs().amax(dim=(2, 3, 4)) < 1e-5
-                ).any():
-                    return _BACKWARDS, []
-        return _UNKNOWN, []
-
-
-class _Generator(nn.Module):
-    """One convolution, a tanh and, in training mode, a fixed pattern of voxels that are dropped."""
-
-    kept: Tensor
-
-    def __init__(self, course: _Course) -> None:
-        super().__init__()
-        dtype = course.setting.dtype
-        self.course = course
-        self.layer = nn.Conv2d(1, 1, kernel_size=3, padding=1, dtype=dtype)
-        fill(self.parameters(), course.seed + 1)
-        self.register_buffer("kept", course.kept, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        output = self.image_of(x)
-        self.course.note(self, x, output)
-        return output
-
-    def image_of(self, x: Tensor) -> Tensor:
-        image = torch.tanh(self.layer(x))
-        return image * self.kept if self.training else image
-
-    def weights(self) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([weight.detach().cpu().flatten() for weight in self.parameters()])
-
-
-def _loader(
-    course: _Course, dataset: Dataset[dict[str, Tensor]], batch_size: int, moves: bool
-) -> DataLoader:
-    n_subjects = len(dataset)  # type: ignore[arg-type]
-
-    class Order(Sampler[int]):
-        """Begins each pass over the training set one subject later."""
-
-        def __len__(self) -> int:
-            return n_subjects
-
-        def __iter__(self) -> Iterator[int]:
-            start = course.passes if moves else 0
-            course.passes += moves
-            return iter([(start + k) % n_subjects for k in range(n_subjects)])
-
-    return DataLoader(dataset, batch_size=batch_size, sampler=Order())
+    yield Case("2 epochs, 1 batch each", twice)
+    yield Case("1 epoch, 1 batch", once)
 
 
 # --- What happened -------------------------------------------------------------------------------
@@ -243,7 +73,7 @@ class _Story:
         again: The calls by which training subjects were shown and not learnt from, likewise.
     """
 
-    course: _Course
+    course: Course
     lr: float
     after: list[Tensor] = field(init=False)
     epochs: list[list[int]] = field(init=False)
@@ -255,12 +85,14 @@ class _Story:
         self.after = [call.weights for call in calls[1:]] + [self.course.last.weights()]
         shown, measured = (
             [i for i, call in enumerate(calls) if call.part == part]
-            for part in (_TRAINING, _VALIDATION)
+            for part in (TRAINING, VALIDATION)
         )
         learnt = [i for i in shown if self.moved(i)] or [i for i in shown if calls[i].graph]
         self.epochs = self._in_epochs(learnt)
-        steps = [i for i, call in enumerate(calls) if call.part != _VALIDATION and self.moved(i)]
-        self.rounds = _in_rounds(measured, steps)
+        if not self.epochs:  # who is learnt from in place of the training subjects, is not measured
+            measured = [i for i in measured if not self.moved(i)]
+        steps = [i for i, call in enumerate(calls) if call.part != VALIDATION and self.moved(i)]
+        self.rounds = _in_rounds(measured, steps or learnt)
         self.again = _in_rounds([i for i in shown if i not in learnt], learnt)
         if (
             self.epochs
@@ -273,7 +105,7 @@ class _Story:
         """Begin an epoch with each pass over the loader, and where a subject comes again."""
         epochs: list[list[int]] = []
         seen: set[int] = set()
-        before: _Call | None = None
+        before: Call | None = None
         for i in learnt:
             call = self.course.calls[i]
             again = before is not None and call.subjects == before.subjects  # the same batch twice
@@ -297,59 +129,67 @@ class _Story:
     def log(self, log: Log) -> None:
         """Log in words what happened."""
         calls = self.course.calls
-        validated = [calls[i] for part in self.rounds for i in part]
         log("steps", self._steps())
-        log("updates", self._updates())
-        modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
-        log("training-mode", _mode_of_steps(modes))
-        log("validation", self._validation())
-        log("order", self._order())
-        log("evaluation-mode", _mode({call.training for call in validated}))
-        graphs = {call.graph for call in validated}
-        log("no-gradients", _one_of(graphs, "with gradients", "without gradients"))
-        learnt = {self.moved(i) for part in self.rounds for i in part}
-        log("not-learnt", _one_of(learnt, "the weights move", "the weights stay as they are"))
-        stays = torch.equal(self.course.network.weights(), self.course.start)
-        log("in-place", "it has not changed" if stays else "it has learnt")
+        if self.epochs:
+            modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
+            log("training-mode", _mode_of_steps(modes))
+            if any(self.moved(i) for epoch in self.epochs for i in epoch):
+                log("updates", self._updates())
+                stays = torch.equal(self.course.network.weights(), self.course.start)
+                log("in-place", "it has not changed" if stays else "it has learnt")
+            log("validation", self._validation())
+            if self.rounds:
+                log("order", self._order())
+        if self.rounds:
+            validated = [calls[i] for part in self.rounds for i in part]
+            log("evaluation-mode", _mode({call.training for call in validated}))
+            graphs = {call.graph for call in validated}
+            log("no-gradients", _one_of(graphs, "with gradients", "without gradients"))
+            learnt = {self.moved(i) for part in self.rounds for i in part}
+            log("not-learnt", _one_of(learnt, "the weights move", "the weights stay as they are"))
 
     def _steps(self) -> str:
         if not self.course.calls:
             return _NEVER_CALLED
         if not self.epochs:
-            if any(call.part == _BACKWARDS for call in self.course.calls):
+            parts = {call.part for call in self.course.calls}
+            if BACKWARDS[TRAINING] in parts:
                 return "the generator is shown T2-w slices"
-            if not any(self.moved(i) for part in self.rounds for i in part):
+            if not parts <= {*self.course.sets, *BACKWARDS.values()}:
+                return "the generator is shown slices that no loader gives as they are"
+            if not any(map(self.moved, range(len(self.course.calls)))):
                 return "no training subjects"
             others = ", training subjects are measured" if self.again else ""
             return f"validation subjects are learnt from{others}"
-        n_subjects = len(self.course.sets[_TRAINING])
+        n_subjects = len(self.course.sets[TRAINING])
         steps = [sum(map(self.moved, epoch)) for epoch in self.epochs]
         shown = [[s for i in epoch for s in self.course.calls[i].subjects] for epoch in self.epochs]
         who = _who(shown, n_subjects, "training")
         text = f"{_count(len(steps), 'epoch')}, {_count_of_each(steps, 'step')}, {who}"
+        if not any(steps) and self.course.makers:
+            text += "; the optimizer makes steps, with gradients that are zero or missing"
         orders = set(map(tuple, shown))
         repeats = n_subjects > 1 and len(shown) > 1 and len(orders) == 1
         return f"{text}, always in the same order" if repeats else text
 
     def _validation(self) -> str:
-        if not self.course.calls:
-            return _NEVER_CALLED
         if not self.rounds:
-            measured = [c for c in self.course.calls if c.part == _TRAINING and not c.graph]
-            return "training subjects are measured instead" if measured else "never measured"
+            parts = {call.part for call in self.course.calls if not call.graph}
+            if BACKWARDS[VALIDATION] in parts:
+                return "the generator is shown their T2-w slices"
+            if not parts <= set(self.course.sets):
+                return "the generator is shown slices that no loader gives as they are"
+            return "training subjects are measured instead" if parts else "never measured"
         shown = [[s for i in part for s in self.course.calls[i].subjects] for part in self.rounds]
         who = _who(
-            [sorted(set(part)) for part in shown], len(self.course.sets[_VALIDATION]), _VALIDATION
+            [sorted(set(part)) for part in shown], len(self.course.sets[VALIDATION]), VALIDATION
         )
-        n_epochs = len(self.epochs) or self.course.passes
-        often = f"{_count(len(shown), 'time')} in {_count(n_epochs, 'epoch')}"
-        if len(shown) == n_epochs:
+        often = f"{_count(len(shown), 'time')} in {_count(len(self.epochs), 'epoch')}"
+        if len(shown) == len(self.epochs):
             often = "once in each epoch"
         return f"{who}, {often}"
 
     def _order(self) -> str:
-        if not self.rounds or not self.epochs:
-            return "one of the two is missing"
         if self._is_after(self.rounds):
             return "after the steps of each epoch"
         if any(e[0] < i < e[-1] for e in self.epochs for part in self.rounds for i in part):
@@ -376,32 +216,60 @@ class _Story:
         moved = torch.stack([self.movement(i) for i in steps]).double()
         if not moved.isfinite().all():
             return "the weights are no longer numbers"
-        gradients = [self._gradient(i, nn.L1Loss()) for i in steps]
-        squared = [self._gradient(i, nn.MSELoss()) for i in steps]
-        kept = list(torch.stack(gradients).cumsum(dim=0))
+        ways = list(self._ways_of_steps(steps, lr_seen=float(moved[0].abs().max())))
+        for words, way in ways:
+            size = max(float(way.abs().max()), 1e-12)
+            if bool(((moved - way).abs() <= _MOVEMENT * size).all()):
+                return words
+        right = ways[0][1]
+        away = (moved - right).abs().amax(dim=1) > _MOVEMENT * float(right.abs().max())
+        k = int(away.nonzero()[0])
+        return f"otherwise, from step {k + 1} on"
+
+    def _ways_of_steps(self, steps: list[int], lr_seen: float) -> Iterator[tuple[str, Tensor]]:
+        """Yield ways to make steps, in words and as movements: the right one, then slips.
+
+        Args:
+            steps: The calls after which the weights moved.
+            lr_seen: How far the first step moved; Adam moves by its learning rate then.
+        """
+        errors = {"": nn.L1Loss(), "with the squared error": nn.MSELoss()}
+        gradients = {
+            words: torch.stack([self._gradient(i, criterion) for i in steps])
+            for words, criterion in errors.items()
+        }
+        sizes = torch.tensor([len(self.course.calls[i].subjects) for i in steps])
+        gradients["with errors that are summed over the batch"] = gradients[""] * sizes[:, None]
         first = {epoch[0] for epoch in self.epochs}
-        anew = [i in first for i in steps]
-        always = [True] * len(steps)
-        decay = 0.01 * self.lr * torch.stack([self.course.calls[i].weights for i in steps])
-        other_lr = float(moved[0].abs().max())
+        number = torch.tensor([i in first for i in steps]).cumsum(dim=0)  # of the epoch
+        earlier = torch.ones(len(steps), len(steps)).tril()
+        sums = {
+            "": torch.eye(len(steps)),
+            "with gradients of earlier batches added": earlier,
+            "with gradients of earlier batches of the epoch added": earlier
+            * (number[:, None] == number[None]),
+        }
+        rates = {"": self.lr, f"with the learning rate {lr_seen:.3g}": lr_seen}
+        lives = {
+            "": None,
+            "made anew in every epoch": [i in first for i in steps],
+            "made anew in every step": [True] * len(steps),
+        }
+        if len(self.course.makers) == 1:
+            lives = {"": None}  # it was seen to be the same all the time
+        combined = list(product(gradients, sums, rates, lives))
         for options in self._options():
-            adam: Callable[..., Tensor] = partial(_adam, **options)
-            ways = {
-                "as Adam does with the gradient of each batch": adam(gradients, self.lr),
-                "as if gradients of earlier batches were added": adam(kept, self.lr),
-                "as a new Adam does in every epoch": adam(gradients, self.lr, anew),
-                "as a new Adam does in every step": adam(gradients, self.lr, always),
-                "as Adam does with another learning rate": adam(gradients, other_lr),
-                "as Adam does with the squared error": adam(squared, self.lr),
-                "as Adam does uphill": adam(gradients, -self.lr),
-                "as Adam does with weight decay": adam(gradients, self.lr) - decay,
-                "as gradient descent does, without Adam": -self.lr * torch.stack(gradients),
-            }
-            for words, way in ways.items():
-                size = max(float(way.abs().max()), 1e-12)
-                if bool(((moved - way).abs() <= _MOVEMENT * size).all()):
-                    return words
-        return _SOMETHING_ELSE
+            for slips in sorted(combined, key=lambda slips: sum(map(bool, slips))):
+                error, added, rate, life = slips
+                gradient = sums[added].to(gradients[error].dtype) @ gradients[error]
+                words = ", ".join(filter(None, slips)) or "with the gradient of each batch"
+                way = _adam(list(gradient), rates[rate], lives[life], **options)
+                yield f"as Adam does {words}", way
+            plain = _adam(list(gradients[""]), self.lr, **options)
+            decay = 0.01 * self.lr * torch.stack([self.course.calls[i].weights for i in steps])
+            yield "as Adam does uphill", -plain
+            yield "as Adam does with weight decay", plain - decay
+        yield "as gradient descent does, without Adam", -self.lr * gradients[""]
 
     def _options(self) -> list[dict[str, Any]]:
         seen = [options for options in self.course.optimizers if "betas" in options]
@@ -471,18 +339,16 @@ def _in_rounds(measured: Iterable[int], learnt: Sequence[int]) -> list[list[int]
 def _log_history(returned: Any, story: _Story, log: Log) -> None:
     """Log whether what an answer returned is the history of what the generator went through."""
     table = _table_of(returned)
-    if table is None:
-        is_network = isinstance(returned, nn.Module)
-        log("layout", "a network" if is_network else f"a {type(returned).__name__}")
+    n_epochs = len(story.epochs)
+    if table is None or not table.empty or n_epochs:
+        log("layout", _layout(returned))
+    if table is None or table.empty or not n_epochs:
         return
-    log("layout", "columns " + " and ".join(map(str, table.columns)))
-    n_epochs = len(story.epochs) or len(story.rounds)
     count = f"{_count(len(table), 'row')} for {_count(n_epochs, 'epoch')}"
-    log("rows", f"{count}, counted from {table.index[0]}" if len(table) else count)
+    log("rows", f"{count}, {_counted(list(table.index))}")
     cells = [cell for column in table.columns for cell in table[column]]
-    attached = any(isinstance(cell, Tensor) and cell.requires_grad for cell in cells)
-    log("plain-numbers", "tensors that hang on a graph" if attached else "numbers")
-    if table.shape[1] < 2 or not n_epochs:
+    log("plain-numbers", _kind_of(cells))
+    if table.shape[1] < 2:
         return
     tolerance = _TOLERANCE[story.course.setting.dtype]
     learnt, measured, again = (
@@ -495,13 +361,16 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
         so_far = _ways(story.course.calls, both)["a mean over all epochs so far"]
         learnt["a mean over both sets so far"] = so_far[::2]
         measured["a mean over both sets so far"] = so_far[1::2]
-    parts = {"training-loss": (0, learnt, measured, _VALIDATION),
-             "validation-loss": (1, measured, learnt, _TRAINING)}  # fmt: skip
+    parts = {"training-loss": (0, learnt, measured, VALIDATION),
+             "validation-loss": (1, measured, learnt, TRAINING)}  # fmt: skip
     first = []
     for item, (column, own, others, other) in parts.items():
         values = [_number(cell) for cell in table.iloc[:, column]]
         own = own | {f"the {other} loss": others[mean]}
-        log(item, _way_of(values, own, tolerance))
+        if not any(own[mean]):
+            continue
+        if abs(len(values) - n_epochs) <= 1 or len(values) == 1:  # else the rows are told
+            log(item, _way_of(values, own, tolerance))
         if story.epochs and len(story.epochs[0]) == 1:
             log(f"{PROOF}{item}", values[0])
             first.append(values[0])
@@ -510,14 +379,21 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
 
 
 def _number(cell: Any) -> float:
-    return float(cell.detach() if isinstance(cell, Tensor) else cell)
+    try:
+        return float(cell.detach() if isinstance(cell, Tensor) else cell)
+    except (TypeError, ValueError, RuntimeError):
+        return float("nan")
 
 
 def _table_of(returned: Any) -> pd.DataFrame | None:
     """Return a history as a table with the epoch as index, None if it is none.
 
-    A list of dictionaries or pairs, or a dictionary of lists, is counted from 1.
+    What is no DataFrame is read as well, so that its losses can be judged: a list of dictionaries
+    or pairs, or a dictionary of lists, is counted from 1.
     """
+    if isinstance(returned, (list, tuple)):
+        frames = [part for part in returned if isinstance(part, pd.DataFrame)]
+        returned = frames[0] if len(frames) == 1 else returned
     if isinstance(returned, pd.DataFrame):
         table = returned.copy()
     elif isinstance(returned, (list, tuple, Mapping)) and len(returned) > 0:
@@ -527,49 +403,48 @@ def _table_of(returned: Any) -> pd.DataFrame | None:
             return None
         table.index = pd.RangeIndex(1, len(table) + 1)
         if list(table.columns) == [0, 1]:
-            table.columns = pd.Index([_TRAINING, _VALIDATION])
+            table.columns = pd.Index([TRAINING, VALIDATION])
         if list(table.columns) == [0, 1, 2]:
-            table.columns = pd.Index(["epoch", _TRAINING, _VALIDATION])
+            table.columns = pd.Index(["epoch", TRAINING, VALIDATION])
     else:
         return None
     if "epoch" in table.columns:
-        table = table.set_index("epoch")
-    names = [name for name in (_TRAINING, _VALIDATION) if name in table.columns]
+        table.index = pd.Index([_number(epoch) for epoch in table.pop("epoch")])
+    names = [name for name in (TRAINING, VALIDATION) if name in table.columns]
     return table[names] if len(names) == 2 else table
 
 
-def _ways(calls: Sequence[_Call], parts: Iterable[Sequence[int]]) -> dict[str, list[float]]:
+def _ways(calls: Sequence[Call], parts: Iterable[Sequence[int]]) -> dict[str, list[float]]:
     """Return the loss of each epoch, taken in several ways, the right one first."""
     epochs = [[calls[i] for i in part] for part in parts]
+    ways = _ways_of_errors([[call.errors for call in epoch] for epoch in epochs])
+    squared = _ways_of_errors([[call.squares for call in epoch] for epoch in epochs])
+    return ways | {f"{words}, of the squared error": way for words, way in squared.items()}
 
-    def of_each(way: Any) -> list[float]:
-        return [float(way(epoch)) for epoch in epochs]
 
-    def all_of(epoch: Sequence[_Call], what: str = "errors") -> Tensor:
-        return torch.cat([getattr(call, what) for call in epoch])
-
-    def batches(epoch: Sequence[_Call]) -> Tensor:
-        return torch.stack([call.errors.mean() for call in epoch])
-
-    sums = torch.tensor(of_each(lambda epoch: all_of(epoch).sum()))
-    sizes = torch.tensor(of_each(lambda epoch: len(all_of(epoch))))
-    batch_sums = torch.tensor(of_each(lambda epoch: batches(epoch).sum()))
-    n_batches = torch.tensor(of_each(len))
-    return {
-        "the mean over the subjects": (sums / sizes).tolist(),
-        "the mean of the means of the batches": (batch_sums / n_batches).tolist(),
-        "the loss of the last batch": of_each(lambda epoch: batches(epoch)[-1]),
-        "the loss of the first batch": of_each(lambda epoch: batches(epoch)[0]),
-        "the sum over the batches": batch_sums.tolist(),
-        "the sum over the subjects": sums.tolist(),
-        "the sum over the batches, divided by the number of subjects": (
-            batch_sums / sizes
-        ).tolist(),
-        "the sum over the subjects, divided by the number of batches": (sums / n_batches).tolist(),
-        "a sum that goes on from epoch to epoch": (sums.cumsum(0) / sizes).tolist(),
-        "a mean over all epochs so far": (sums.cumsum(0) / sizes.cumsum(0)).tolist(),
-        "the mean squared error": of_each(lambda epoch: all_of(epoch, "squares").mean()),
+def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]]:
+    """Return the loss of each epoch, from the errors of the subjects in each of its batches."""
+    sums = torch.tensor([float(torch.cat(list(epoch)).sum()) for epoch in epochs])
+    sizes = torch.tensor([float(sum(map(len, epoch))) for epoch in epochs])
+    means = [torch.stack([batch.mean() for batch in epoch]) for epoch in epochs]
+    batch_sums = torch.tensor([float(epoch.sum()) for epoch in means])
+    n_batches = torch.tensor([float(len(epoch)) for epoch in means])
+    ways = {
+        "the mean over the subjects": sums / sizes,
+        "the mean of the means of the batches": batch_sums / n_batches,
+        "the loss of the last batch": torch.tensor([float(epoch[-1]) for epoch in means]),
+        "the loss of the first batch": torch.tensor([float(epoch[0]) for epoch in means]),
+        "the sum over the batches": batch_sums,
+        "the sum over the subjects": sums,
+        "the sum over the batches, divided by the number of subjects": batch_sums / sizes,
+        "the sum over the subjects, divided by the number of batches": sums / n_batches,
+        "a sum that goes on from epoch to epoch": sums.cumsum(0) / sizes,
+        "a mean over all epochs so far": sums.cumsum(0) / sizes.cumsum(0),
     }
+    if all(len(epoch) > 1 for epoch in epochs):
+        rest = torch.tensor([float(torch.cat(list(epoch[:-1])).mean()) for epoch in epochs])
+        ways["the mean over the subjects without the last batch"] = rest
+    return {words: way.tolist() for words, way in ways.items()}
 
 
 def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: float) -> str:
@@ -583,7 +458,15 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
             wanted = way[-len(seen) :] if seen is values else way
             if seen and len(seen) == len(wanted) and _close(seen, wanted, tolerance):
                 return words
-    return _SOMETHING_ELSE
+    for factor, why in _FACTORS.items():
+        for words, way in ways.items():
+            if len(values) == len(way) and _close(values, [x * factor for x in way], tolerance):
+                return f"{words}, times {factor:g}{why}"
+    (mean, right), *_ = ways.items()
+    for digits in range(1, 6):
+        if values == [round(loss, digits) for loss in right]:
+            return f"{mean}, rounded to {_count(digits, 'digit')}"
+    return f"{_listed(values)}, where {mean} is {_listed(right)}"
 
 
 def _close(values: Sequence[float], expected: Sequence[float], tolerance: float) -> bool:
@@ -592,6 +475,60 @@ def _close(values: Sequence[float], expected: Sequence[float], tolerance: float)
 
 
 # --- In words ------------------------------------------------------------------------------------
+
+
+def _layout(returned: Any) -> str:
+    """Return in words what was returned in place of a history, or as one."""
+    if isinstance(returned, pd.DataFrame):
+        columns = [str(column) for column in returned.columns]
+        if sorted(columns) == [TRAINING, VALIDATION]:
+            columns = [TRAINING, VALIDATION]  # in any order
+        return f"a DataFrame with the {_named('column', columns)}"
+    if returned is None:
+        return "nothing (None)"
+    if isinstance(returned, nn.Module):
+        return "a network"
+    if isinstance(returned, Mapping):
+        return f"a dictionary with the {_named('key', [str(key) for key in returned])}"
+    if isinstance(returned, (list, tuple)):
+        kinds = list(dict.fromkeys(map(_kind, returned)))
+        return f"a {type(returned).__name__} of {' and '.join(kinds) or 'nothing'}"
+    return f"an object of the type {type(returned).__name__}"
+
+
+def _kind(value: Any) -> str:
+    """Return the kind of a value, in the plural."""
+    if isinstance(value, Tensor):
+        return "tensors that hang on a graph" if value.requires_grad else "tensors"
+    kinds = {
+        (bool,): "truth values", (Real,): "numbers", (str,): "texts", (Mapping,): "dictionaries",
+        (list, tuple): "lists", (pd.DataFrame,): "DataFrames", (nn.Module,): "networks",
+    }  # fmt: skip
+    found = (words for types, words in kinds.items() if isinstance(value, types))
+    return next(found, f"objects of the type {type(value).__name__}")
+
+
+def _kind_of(cells: Iterable[Any]) -> str:
+    """Return what the cells of a table are, the first kind that is not a number if there is one."""
+    kinds = list(map(_kind, cells))
+    return next((kind for kind in kinds if kind != "numbers"), "numbers")
+
+
+def _named(noun: str, names: Sequence[str]) -> str:
+    *most, last = [name[:30] for name in names[:6]] or ["(none)"]
+    return f"{noun}{'s' if most else ''} {', '.join(most)}{' and ' * bool(most)}{last}"
+
+
+def _counted(index: list[Any]) -> str:
+    """Return in words how the rows of a table are counted."""
+    first = index[0]
+    if isinstance(first, Real) and index == [first + k for k in range(len(index))]:
+        return f"counted from {first:g}"
+    return f"with the index {', '.join(map(str, index[:5]))}"
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:.3g}" for number in numbers[:4])
 
 
 def _count(n: int, noun: str) -> str:

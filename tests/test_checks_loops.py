@@ -1,0 +1,122 @@
+"""What a report says of a training loop: each aspect by itself, in words that hold."""
+
+import pytest
+from checking import judge, load, solutions
+
+STEP = "loss = generator_step(generator, optimizer, criterion, real_t1, real_t2)"
+INLINE = "loss = criterion(generator(real_t1), real_t2)"
+FRAME = 'pd.DataFrame(rows, index=pd.RangeIndex(1, num_epoch + 1, name="epoch"))'
+TRAINED = "loss.item() * len(real_t1)\n            n_subjects += len(real_t1)\n        training"
+
+#: Changes of the solution -> what the report says it got, by item.
+SLIPS = {
+    "gradients kept, another learning rate": (
+        [(STEP, f"{INLINE}; loss.backward(); optimizer.step()"), ("lr=lr", "lr=0.001")],
+        {
+            "updates": "as Adam does with gradients of earlier batches added, "
+            "with the learning rate 0.001"
+        },
+    ),
+    "gradients cleared once in an epoch": (
+        [
+            (STEP, f"{INLINE}; loss.backward(); optimizer.step()"),
+            ("generator.train()", "generator.train(); optimizer.zero_grad()"),
+        ],
+        {"updates": "as Adam does with gradients of earlier batches of the epoch added"},
+    ),
+    "gradients clipped, which is no new optimizer": (
+        [
+            (
+                STEP,
+                f"optimizer.zero_grad(); {INLINE}; loss.backward(); "
+                "nn.utils.clip_grad_value_(generator.parameters(), 1e-6); optimizer.step()",
+            )
+        ],
+        {"updates": "otherwise, from step 1 on"},
+    ),
+    "gradients cleared before the step": (
+        [(STEP, f"{INLINE}; loss.backward(); optimizer.zero_grad(); optimizer.step()")],
+        {
+            "steps": "3 epochs, 0 steps in each, all training subjects; the optimizer makes steps, "
+            "with gradients that are zero or missing"
+        },
+    ),
+    "errors that are summed": (
+        [("nn.L1Loss()", 'nn.L1Loss(reduction="sum")')],
+        {
+            "updates": "as Adam does with errors that are summed over the batch",
+            "training-loss": ", where the mean over the subjects is ",
+            "validation-loss": ", where the mean over the subjects is ",
+        },
+    ),
+    "T2-w slices measured": (
+        [("generator(real_t1), real_t2)", "generator(real_t2), real_t1)")],
+        {"validation": "the generator is shown their T2-w slices"},
+    ),
+    "one epoch too few, in training mode": (
+        [
+            ("range(num_epoch)", "range(num_epoch - 1)"),
+            ("num_epoch + 1", "num_epoch"),
+            ("generator.eval()", "pass"),
+        ],
+        {
+            "steps": "2 epochs, 3 steps in each, all training subjects",
+            "rows": "2 rows for 2 epochs, counted from 1",
+            "evaluation-mode": "in training mode",
+        },
+    ),
+    "means of means of squared errors, in a dictionary": (
+        [
+            (TRAINED, "loss.item()\n            n_subjects += 1\n        training"),
+            ("nn.L1Loss()", "nn.MSELoss()"),
+            (FRAME, "{name: [row[name] for row in rows] for name in rows[0]}"),
+        ],
+        {
+            "updates": "as Adam does with the squared error",
+            "training-loss": "the mean of the means of the batches, of the squared error",
+            "validation-loss": "the mean over the subjects, of the squared error",
+            "layout": "a dictionary with the keys training and validation",
+        },
+    ),
+    "an epoch as a column, texts": (
+        [(FRAME, f"{FRAME}.reset_index().astype(str)")],
+        {
+            "layout": "a DataFrame with the columns epoch, training and validation",
+            "plain-numbers": "texts",
+        },
+    ),
+    "another thing beside the history": (
+        [(FRAME, f"generator, {FRAME}")],
+        {"layout": "a tuple of networks and DataFrames"},
+    ),
+    "other rows": (
+        [(FRAME, "pd.DataFrame(rows, index=[7] * num_epoch)")],
+        {"rows": "3 rows for 3 epochs, with the index 7, 7, 7"},
+    ),
+    "a rounded loss": (
+        [("training = total / n_subjects", "training = round(total / n_subjects, 2)")],
+        {"training-loss": "the mean over the subjects, rounded to 2 digits"},
+    ),
+    "a loss of something else": (
+        [("training = total / n_subjects", "training = total / n_subjects + 1")],
+        {"training-loss": "where the mean over the subjects is"},
+    ),
+    "no training": (
+        [("for batch in train_loader:", "for batch in []:"), ("total / n_subjects", "1.0")],
+        {"steps": "no training subjects"},
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_each_aspect_is_told_by_itself(slip: str) -> None:
+    changes, words = SLIPS[slip]
+    source = solutions()["train-generator"].source
+    for old, new in changes:
+        assert old in source
+        source = source.replace(old, new)
+    report = judge("train-generator", load("train-generator", source))
+    got = {item.name: dict(item.details)["got"] for item in report.items if item.details}
+    assert got.keys() == words.keys()
+    for name, text in words.items():
+        assert text in got[name]
