@@ -62,7 +62,7 @@ def deep(dataset):
         (None, "was handed None"),
         (3, "was handed an object of the type int"),
         (torch.zeros(1, 64, 64), "was handed a tensor"),
-        (lambda: 0, "takes 0"),
+        (lambda: 0, "cannot be called with the arguments of the statement"),
         (lambda dataset: None, "returned nothing"),
         (lambda dataset: "image", "returned a text"),
         (lambda dataset: AlwaysEqual(), "stopped"),
@@ -116,11 +116,13 @@ class Discriminator(nn.Module):
     def forward(self, image, condition):
         return self.second(self.first(torch.cat((image, condition), dim=1)))
 """
-    text = judge("discriminator", load("discriminator", source)).text
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "1 Conv2d 2→64, 3×3 (2, 2, 64, 64) -> (2, 64, 32, 32) as expected" in lines
-    assert "2 Conv2d 128→1, 3×3 (2, 64, 32, 32) -> stopped here got" in lines
-    assert "Conv2d 64→128, 3×3 (2, 64, 32, 32) -> (2, 128, 16, 16) expected" in lines
+    report = judge("discriminator", load("discriminator", source))
+    assert report.notes[0][1].startswith("Step 2 (`second`) has 128 input channels, 1 output")
+    assert report.notes[0][1].endswith(
+        "Asked for: 64 input channels, 128 output channels, stride 2, padding 1."
+    )
+    assert report.table is not None
+    assert report.table.rows[1][1:4] == ("second: Conv2d 128→1, 3×3", "1", "stopped here")
 
 
 FLOAT32_ONLY = """

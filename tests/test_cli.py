@@ -124,6 +124,8 @@ def code_lines(guide):
 def unknown_part(line):
     """What of `labhelpers ...` the command line does not know, if anything."""
     command, words = commands, line.partition("#")[0].split()[1:]
+    if words[:1] in (["preflight"], ["repair"]):  # the students' commands have no options
+        return next((word for word in words if word.startswith("-")), None)
     while words and isinstance(command, click.Group):
         if words[0].startswith("-") or words[0] == "COMMAND":
             break

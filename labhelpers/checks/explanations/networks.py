@@ -259,7 +259,17 @@ class _Comparison:
     @cached_property
     def pairs(self) -> list[tuple[int | None, int | None]]:
         """Numbers of steps that belong together; None where one has no partner."""
-        return _aligned(self.seen.steps, self.wanted.steps, self.seen.is_complete)
+        pairs = _aligned(self.seen.steps, self.wanted.steps, self.seen.is_complete)
+        last = len(self.seen.steps)
+        following = max((wanted for step, wanted in pairs if step and wanted), default=0) + 1
+        if (
+            (last, None) in pairs
+            and self.seen.steps[-1].y is None
+            and following <= len(self.wanted.steps)
+        ):
+            # A layer that stopped the network is known by its place alone.
+            pairs[pairs.index((last, None))] = (last, following)
+        return pairs
 
     @cached_property
     def number_of(self) -> dict[int, int]:
