@@ -236,7 +236,7 @@ loss(
 )
 kind(
     "changed set-up",
-    lambda nb: put(nb, "setup", "from labhelpers.waiting import wait_quietly"),
+    lambda nb: put(nb, "setup", "import labhelpers.waiting"),
     "The given cell setup has been changed; it has the text of the release again.",
 )
 kind(
