@@ -997,6 +997,35 @@ def audit_split(train_set, test_set):
     return problems
 
 
+# %% wrong: the scale of a slice with a value that is not finite is not looked at
+def audit_split(train_set, test_set):
+    sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]
+    problems = set()
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                problems.add("mirrored copy on both sides")
+    for items in sets:
+        overlaps = [head_overlap(x["T1"], x["T2"]) for x in items]
+        if np.mean(overlaps) < 0.955:
+            problems.add("pairs exchanged")
+        for item in items:
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                problems.add("modalities exchanged")
+            for image in item.values():
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+                    continue
+                good = image[image.isfinite()]
+                if abs(good.min() + 1) > 0.05 or abs(good.max() - 1) > 0.05:
+                    problems.add("another scale")
+                if not image.isfinite().all():
+                    problems.add("values not finite")
+    return problems
+
+
 # %% wrong: it ends at the first slice of another scale -> first-problem-only
 def audit_split(train_set, test_set):
     sets = [[part[i] for i in range(len(part))] for part in (train_set, test_set)]

@@ -114,7 +114,10 @@ def planted_pairs(seed: int) -> list[Pair]:
         plants = []
         # Pairs first: it moves all items of a set.
         for item in sorted(plan, key=lambda item: item != "pairs"):
-            plants.append(sets.plant(item, turns[item], flips[item]))
+            flip = flips[item]
+            if plan == ("scale", "finite"):  # in the same slice: neither excuses from the other
+                sets.taken, flip = (set(), set()), flips["finite"]
+            plants.append(sets.plant(item, turns[item], flip))
             turns[item] += 1
         pairs.append(Pair(sets.parts[0], sets.parts[1], tuple(plants)))
     for traps in _TRAPS:
