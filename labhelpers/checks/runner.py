@@ -96,7 +96,8 @@ def _explanation(
     """Return what is wrong with an answer; None if nothing is, or if trying it anew fails."""
     runs = record["runs"]
     kinds = {error["kind"] for run in runs for error in run["errors"].values()}
-    if "too long" in kinds or _share(record) == 1:
+    worth = _share(record)
+    if "too long" in kinds or worth == 1:
         return None
     found: list[Explanation | None] = []
 
@@ -105,7 +106,7 @@ def _explanation(
 
     def act() -> None:
         with plain_layers(), _replaced(answer, exercise.losses):
-            slip = slips.explain(exercise, answer, share)
+            slip = slips.explain(exercise, answer, worth, share)
             if slip or "not written" in kinds:
                 found.append(slip)
             else:

@@ -6,10 +6,19 @@ import ast
 import functools
 import inspect
 import linecache
+from collections.abc import Iterator
 from types import CodeType
 from typing import Any
 
-__all__ = ["bound", "code_of", "definition", "names_read", "namespace_of", "returns_of"]
+__all__ = [
+    "bound",
+    "code_of",
+    "code_within",
+    "definition",
+    "names_read",
+    "namespace_of",
+    "returns_of",
+]
 
 
 def namespace_of(answer: Any) -> dict[str, Any]:
@@ -19,13 +28,16 @@ def namespace_of(answer: Any) -> dict[str, Any]:
 
 def names_read(answer: Any) -> set[str]:
     """Return the names of globals and attributes in a function, and in what is defined in it."""
-    left = [code for code in [code_of(answer)] if code]
-    names: set[str] = set()
-    while left:
-        code = left.pop()
-        names |= {*code.co_names}
-        left += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return names
+    code = code_of(answer)
+    return {name for part in code_within(code) for name in part.co_names} if code else set()
+
+
+def code_within(code: CodeType) -> Iterator[CodeType]:
+    """Yield the code of a function, and of what is defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from code_within(constant)
 
 
 def function_of(answer: Any) -> Any:

@@ -32,6 +32,7 @@ from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.explanations.functions import (
     bound,
     code_of,
+    code_within,
     definition,
     namespace_of,
     returns_of,
@@ -84,13 +85,14 @@ class _Call:
 
 
 def explain(
-    exercise: Exercise, answer: Any, share: Callable[[object], float]
+    exercise: Exercise, answer: Any, worth: float, share: Callable[[object], float]
 ) -> Explanation | None:
     """Return the one thing that is the whole trouble with a wrong answer, None if there is none.
 
     Args:
         exercise: What was to be written.
         answer: What the student handed in.
+        worth: The share of the points that it is worth on the visible cases.
         share: Returns the share of the points that another answer would be worth.
     """
     found = _not_the_answer(exercise, answer)
@@ -99,7 +101,7 @@ def explain(
         found = (
             _stub_left(answer, calls)
             or _other_arguments(calls)
-            or _global_read(answer, calls, share)
+            or _global_read(answer, calls, worth, share)
             or _failed_name(calls)
             or _wrong_kind(exercise, calls)
         )
@@ -406,7 +408,9 @@ def _about(name: str, known: set[str]) -> str:
 # --- A variable of the notebook in the place of an argument ---------------------------------------
 
 
-def _global_read(answer: Any, calls: list[_Call], share: Callable[[object], float]) -> list[str]:
+def _global_read(
+    answer: Any, calls: list[_Call], worth: float, share: Callable[[object], float]
+) -> list[str]:
     """Return which variables of the notebook a function reads in the place of its arguments."""
     code = code_of(answer)
     if not calls or not code:
@@ -428,7 +432,7 @@ def _global_read(answer: Any, calls: list[_Call], share: Callable[[object], floa
         for variable, kind in data.items()
         if _kind(arguments[argument]) and kind in (_kind(arguments[argument]), None)
     ]
-    best, instead = share(answer) if pairs else 0.0, dict[str, str]()
+    best, instead = worth, dict[str, str]()
     for variable, argument in pairs[:_MOST_TRIES]:
         if variable not in instead:
             reached = share(_with_variables(answer, instead | {variable: argument}))
@@ -528,10 +532,8 @@ def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
 
 def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
     """Yield the instructions of a function, and of what is defined in it."""
-    yield from dis.get_instructions(code)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _instructions(constant)
+    for part in code_within(code):
+        yield from dis.get_instructions(part)
 
 
 def _arguments(names: list[str]) -> str:
