@@ -1,5 +1,6 @@
 """The clinic: its stored cases, how they are shown, and the programs that made them."""
 
+import itertools
 import json
 from collections.abc import Callable
 from functools import cache
@@ -18,7 +19,7 @@ from labhelpers.checks.probes.mends import FUNCTION_OF
 from labhelpers.checks.runner import run_cases
 from labhelpers.data import IXIDataset
 from labhelpers.instructor.experiments import small
-from labhelpers.instructor.experiments.clinic import PLANS, fault_of, faulty_part, write_case
+from labhelpers.instructor.experiments.clinic import PLANS, fault_of, faulty_part, marks, write_case
 from labhelpers.instructor.experiments.small import Plan
 
 NAMES = [
@@ -50,9 +51,32 @@ def test_a_case_is_shown_with_its_numbers_in_words(
     curves, slices = shown
     assert "ln 2" in curves.alt and "test error" in curves.alt
     assert ("healthy:" in curves.alt) == (not name.startswith("healthy"))
+    assert "A line marks mean slice" in curves.alt
+    unpaired = name in (*clinic.CASES["cyclegan"], "healthy cyclegan")
+    assert ("two people" in curves.alt) == ("without mean pair" in curves.alt) == unpaired
     assert "5 test subjects" in slices.alt and "CC BY-SA" in slices.alt
     for figure in shown:
         assert figure._repr_html_().startswith("<img alt=")
+    for axes in curves.figure.axes:
+        low, high = axes.get_ylim()
+        drawn = [line for line in axes.lines if len(line.get_xdata()) > 2]
+        assert drawn and all(low <= min(line.get_ydata()) for line in drawn)
+        assert all(max(line.get_ydata()) <= high for line in drawn)
+
+
+def test_the_lines_are_measured_on_the_subjects_of_the_program() -> None:
+    dataset = people(140)
+    found = marks("cyclegan", dataset)
+    between = [
+        (a - b).abs().mean()
+        for slices in (dataset.t1[:40], dataset.t2[40:80])
+        for a, b in itertools.combinations(slices, 2)
+    ]
+    assert found["two_people"] == pytest.approx(2 * float(torch.stack(between).mean()), abs=1e-3)
+    assert found["mean_pair_until"] == PLANS["cyclegan"].num_epoch // 2
+    error = (dataset.t2[80:104] - dataset.t2[40:80].mean(dim=0)).abs().mean()
+    assert found["mean_slice"] == pytest.approx(error.item(), abs=1e-4)
+    assert marks("cgan", dataset)["mean_slice"] == pytest.approx(error.item(), abs=0.02)
 
 
 def test_an_unknown_case_is_refused_with_the_names() -> None:

@@ -44,7 +44,8 @@ _ROWS = ("real_t1", "fake_t2", "real_t2")
 def show_case(name: str) -> None:
     """Show the curves and the sample slices of a training of the clinic.
 
-    The dotted curves are those of the same program without any fault.
+    The dotted curves are those of the same program without any fault. Horizontal lines mark what
+    the curves can be compared with, a vertical one the end of the mean pair.
 
     Args:
         name: The letter of a case, or `healthy cgan` or `healthy cyclegan`.
@@ -56,16 +57,7 @@ def show_case(name: str) -> None:
     history, slices = load_case(name)
     healthy = None if name.startswith("healthy") else load_case(f"healthy {method}")[0]
     title = f"Healthy {_NAMES[method]}" if healthy is None else f"Case {name}"
-    n_discriminators = 1 if method == "cgan" else 2
-    display(
-        plots.case_curves(
-            history,
-            healthy,
-            title,
-            reference=n_discriminators * math.log(2),
-            reference_label="ln 2" if n_discriminators == 1 else "2 ln 2",
-        )
-    )
+    display(plots.case_curves(history, healthy, title, _marks(method)))
     display(plots.case_samples(**slices, title=title))
 
 
@@ -99,6 +91,16 @@ def digest(letter: str, fault: str) -> str:
 def digest_of_case(letter: str) -> str:
     """Return what `digest` gives for the right diagnosis of a case."""
     return _read(letter)["fault"]
+
+
+def _marks(method: str) -> plots.CaseMarks:
+    marks = json.loads((_FOLDER / "marks.json").read_text(encoding="utf-8"))[method]
+    errors = {"mean slice": marks["mean_slice"]}
+    if method == "cgan":
+        return plots.CaseMarks({"ln 2": math.log(2)}, errors)
+    errors["two people"] = marks["two_people"]
+    change = marks["mean_pair_until"], "without mean pair"
+    return plots.CaseMarks({"2 ln 2": 2 * math.log(2)}, errors, change)
 
 
 def _read(name: str) -> dict[str, Any]:

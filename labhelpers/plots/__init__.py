@@ -1,6 +1,6 @@
 """Figures of the lesson, each with alternative text; grey-scale images share one window."""
 
-from labhelpers.plots.cases import case_curves, case_samples
+from labhelpers.plots.cases import CaseMarks, case_curves, case_samples
 from labhelpers.plots.charts import (
     bland_altman,
     contrast_bars,
@@ -32,6 +32,7 @@ from labhelpers.plots.slices import (
 
 __all__ = [
     "AccessibleFigure",
+    "CaseMarks",
     "SavedFigure",
     "bland_altman",
     "case_curves",

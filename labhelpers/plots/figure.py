@@ -215,7 +215,7 @@ class Scale(NamedTuple):
     high: float = 1.0
     colours: str = "gray"
     label: str = INTENSITY
-    extend: Literal["neither", "max"] = "neither"
+    extend: Literal["neither", "max", "both"] = "neither"
 
 
 MR_SCALE = Scale()
@@ -229,6 +229,7 @@ def draw_images(
     alt: str,
     scale: Scale = MR_SCALE,
     plain_columns: int = 0,
+    plain_rows: int = 0,
 ) -> AccessibleFigure:
     """Draw rows of slices as one picture, with a colour bar.
 
@@ -241,9 +242,10 @@ def draw_images(
         columns: The N column labels.
         title: Title of the figure.
         alt: Alternative text.
-        scale: Shared by all slices.
+        scale: Shared by all slices but the plain ones.
         plain_columns: How many of the first columns are MR images, which keep the grey scale of
             those and have no colour bar.
+        plain_rows: The same of the first rows.
     """
     mosaic = _mosaic(list(rows.values()))
     height, width = mosaic.shape
@@ -257,6 +259,7 @@ def draw_images(
     axes = figure.add_axes((0, 0, 1, 1))
     smooth = "nearest" if zoom == int(zoom) else "antialiased"
     plain = np.arange(width) < plain_columns * width / len(columns)
+    plain = plain | (np.arange(height)[:, None] < plain_rows * height / len(rows))
     for part, window in ((plain, MR_SCALE), (~plain, scale)):
         if part.any():
             picture = axes.imshow(

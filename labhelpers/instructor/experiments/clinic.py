@@ -15,11 +15,11 @@ from labhelpers.checks.probes.mends import FUNCTION_OF
 from labhelpers.clinic import CASES, digest
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
-from labhelpers.instructor.experiments.small import Plan, train_pairs, train_unpaired
+from labhelpers.instructor.experiments.small import Plan, split, train_pairs, train_unpaired
 from labhelpers.instructor.sources import read_solutions, run_source
 from labhelpers.session import seed_everything
 
-__all__ = ["PLANS", "fault_of", "faulty_part", "train_case", "write_all", "write_case"]
+__all__ = ["PLANS", "fault_of", "faulty_part", "marks", "train_case", "write_all", "write_case"]
 
 FOLDER = Path(__file__).parents[2] / "clinic"
 
@@ -116,9 +116,51 @@ def write_case(
     Image.fromarray(grey.numpy()).save(path.with_suffix(".png"), optimize=True)
 
 
+def marks(method: str, dataset: IXIDataset) -> dict[str, float]:
+    """Return what the curves of the cases of a method can be compared with.
+
+    Args:
+        method: `cgan` or `cyclegan`.
+        dataset: The training subjects of the lab.
+
+    Returns:
+        `mean_slice`: the mean absolute error of the mean T2-w slice of the training subjects, on
+        the test subjects. Of `cyclegan` also `two_people`: the mean absolute difference between
+        the T1-w slices of two training subjects, and between T2-w slices, added up; and
+        `mean_pair_until`: the last epoch with the mean pair.
+    """
+    plan = PLANS[method]
+    if method == "cgan":
+        train, test = split(list(range(plan.n_train + plan.n_test)), plan.n_test)
+        t2, test_t2 = dataset.t2[train], dataset.t2[test]
+    else:
+        t1, t2, test_t2 = (
+            slices[start : start + n]
+            for slices, start, n in (
+                (dataset.t1, 0, plan.n_train),
+                (dataset.t2, plan.n_train, plan.n_train),
+                (dataset.t2, 2 * plan.n_train, plan.n_test),
+            )
+        )
+    found = {"mean_slice": (test_t2 - t2.mean(dim=0)).abs().mean().item()}
+    if method == "cyclegan":
+        found["two_people"] = _between_people(t1) + _between_people(t2)
+        found["mean_pair_until"] = int(plan.mean_pair * plan.num_epoch)
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def _between_people(slices: Tensor) -> float:
+    """Return the mean absolute difference between the slices of two people."""
+    flat = slices.flatten(1)
+    n = len(flat)
+    return (torch.cdist(flat, flat, p=1).sum() / (n * (n - 1) * flat.shape[1])).item()
+
+
 def write_all(folder: Path = FOLDER) -> None:
     """Train all cases, and the two healthy trainings beside them, and write their files."""
     dataset = IXIDataset(Path(fetch_ixi()), "train")
+    found = {method: marks(method, dataset) for method in CASES}
+    (folder / "marks.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for method, letters in CASES.items():
         write_case(f"healthy {method}", method, *train_case(method, {}, dataset), folder)
         for letter in letters:
