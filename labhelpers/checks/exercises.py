@@ -11,7 +11,7 @@ from torch import Tensor
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
-from labhelpers.checks.explanations import data as explained_data
+from labhelpers.checks.explanations import loaders, lookup, mean_image
 from labhelpers.checks.explanations import losses as explained_losses
 from labhelpers.checks.explanations import networks as explained_networks
 from labhelpers.checks.explanations import steps as explained_steps
@@ -92,7 +92,7 @@ _IN_TEACHING_ORDER = [
         data.make_dataloaders,
         returns={"the training loader": object, "the test loader": object},
         read=data.read_dataloaders,
-        explain=explained_data.make_dataloaders,
+        explain=loaders.make_dataloaders,
         write_files=data.write_slices,
     ),
     Exercise(
@@ -108,14 +108,14 @@ _IN_TEACHING_ORDER = [
         "mean_t2_image",
         data.mean_image,
         returns={"the average slice, a tensor (1, 64, 64)": Tensor},
-        explain=explained_data.mean_image,
+        explain=mean_image.mean_image,
     ),
     Exercise(
         "intensity-lookup",
         "fit_intensity_lookup",
         data.intensity_lookup,
         returns={"the mean of each bin, a tensor (n_bins,)": Tensor},
-        explain=explained_data.intensity_lookup,
+        explain=lookup.intensity_lookup,
     ),
     # Notebook 2
     Exercise(

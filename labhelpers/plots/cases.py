@@ -118,8 +118,8 @@ def _in_words(name: str, values: pd.Series, healthy: pd.DataFrame | None) -> str
 
 
 def _legend(axes: Axes, colours_of_healthy: list[str]) -> None:
-    handles: list[Any]
-    handles, labels = axes.get_legend_handles_labels()
+    curves, labels = axes.get_legend_handles_labels()
+    handles: list[Any] = [*curves]
     if colours_of_healthy:
         handles.append(tuple(Line2D([], [], color=c, **_HEALTHY) for c in colours_of_healthy))
         labels.append("without the fault")

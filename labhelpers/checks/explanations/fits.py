@@ -1,0 +1,50 @@
+"""What the explanations of notebook 1 share: fits of images by slices, turned images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from labhelpers.checks.cases import Setting
+from labhelpers.checks.records import TOLERANCES, Explanation, Run
+
+__all__ = ["ORIENTATIONS", "VOXELS", "explanation", "fitted", "is_close", "setting_of"]
+
+VOXELS = (64, 64)
+ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda image: image,
+    "with its two image axes exchanged": lambda image: image.T,
+    "mirrored along its first axis": lambda image: image.flip(0),
+    "mirrored along its second axis": lambda image: image.flip(1),
+    "turned by half a turn": lambda image: image.flip(0, 1),
+}
+
+
+def explanation(sentences: Sequence[str], items: Sequence[str]) -> Explanation | None:
+    """Return the explanation that these sentences make, with the items that they explain."""
+    notes = [["wrong", sentence] for sentence in sentences]
+    if not notes:
+        return None
+    return Explanation(notes=notes, items=[*items], alone=False, table=None)
+
+
+def setting_of(runs: list[Run]) -> Setting:
+    """Return the setting of the visible check in the number type in which the answer works."""
+    is_single = runs[0]["tolerance"] == TOLERANCES[1]
+    return Setting(dtype=torch.float32 if is_single else torch.float64)
+
+
+def fitted(parts: Tensor, target: Tensor) -> Tensor | None:
+    """Return the weights with which the rows of `parts` add up to a target, None if they do not."""
+    weights = torch.linalg.lstsq(parts.T, target[:, None]).solution[:, 0]
+    return weights if is_close(weights @ parts, target) else None
+
+
+def is_close(one: Tensor, other: Tensor, tolerance: float = 2e-5) -> bool:
+    """Return True if two tensors are equal but for rounding, in float32 at worst."""
+    if one.shape != other.shape:
+        return False
+    size = max(1.0, float(other[other.isfinite()].abs().max())) if other.isfinite().any() else 1.0
+    return torch.allclose(one, other, rtol=0, atol=tolerance * size, equal_nan=True)

@@ -1,0 +1,511 @@
+"""Record what happens in a training step: calls, gradients and moves, in their order."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from labhelpers.checks import fixtures
+from labhelpers.checks.explanations.functions import names_read, namespace_of
+from labhelpers.checks.probes.steps import Players
+
+__all__ = [
+    "BEFORE",
+    "CUT",
+    "Content",
+    "Event",
+    "Loss",
+    "Made",
+    "Plan",
+    "Story",
+    "WatchedSGD",
+    "capitalised",
+    "is_first",
+    "is_number",
+]
+
+_CLOSE = 1e-6  # relative difference of numbers that are the same
+BEFORE = "the step before"
+CUT = ", cut off from its graph"
+_IMAGES = {
+    "what the generator makes of `real_t1`": "the generated T2",
+    "what the generator from T1 to T2 makes of `real_t1`": "the generated T2",
+    "what the generator from T2 to T1 makes of `real_t2`": "the generated T1",
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that a step is to compute.
+
+    Attributes:
+        function: What the answer calls.
+        name: What the loss is called in the report.
+        trains: Name of the optimizer whose weights it moves.
+        arguments: What each of its arguments should be, in the words of `Story.described`.
+    """
+
+    function: str
+    name: str
+    trains: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for in a step.
+
+    Attributes:
+        play: Makes the networks and optimizers.
+        losses: The losses, in their order.
+        fixtures: What takes the place of the loss functions, by name.
+        options: The weights that the step is called with.
+    """
+
+    play: Callable[..., Players]
+    losses: tuple[Loss, ...]
+    fixtures: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Made:
+    """A loss that was computed, or another value that was differentiated.
+
+    Attributes:
+        name: What it is called in the report.
+        asked: The loss that it is, None for a value of the answer's own.
+        value: Its value, None if computing it failed.
+        has_graph: Whether it can be differentiated.
+        with_gradients: Whether gradients were switched on.
+        wrong: What is wrong with its arguments.
+        after: The optimizers that had made a step before.
+    """
+
+    name: str
+    asked: Loss | None = None
+    value: Tensor | None = None
+    has_graph: bool = True
+    with_gradients: bool = True
+    wrong: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+
+#: How often each loss has been differentiated into a gradient, by the name of the loss.
+Content = dict[str, float]
+
+
+@dataclass
+class Event:
+    """Something that happened.
+
+    Attributes:
+        kind: What it was.
+        who: The loss or losses, or the optimizer.
+        of: How often a backward pass differentiated each loss.
+        content: What the gradients of each network held when it was moved.
+        changed: The networks whose gradients were changed by hand.
+    """
+
+    kind: str  # "loss", "clear", "backward", "step"
+    who: str
+    of: Content = field(default_factory=dict)
+    content: dict[str, Content] = field(default_factory=dict)
+    changed: list[str] = field(default_factory=list)
+
+
+class WatchedSGD(SGD):
+    """Plain SGD that tells a story when it clears gradients and when it makes a step."""
+
+    story: Story | None = None
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients, and tell."""
+        if self.story:
+            self.story.look()
+        super().zero_grad(set_to_none)
+        if self.story:
+            self.story.cleared(self)
+
+    def step(self, closure: Any = None) -> Any:
+        """Move the weights, and tell."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if self.story:
+            self.story.stepped(self)
+        super().step()
+        if self.story:
+            self.story.note_weights(self)
+        return loss
+
+
+class _WatchedCriterion(fixtures.Criterion):
+    """A criterion that tells a story what it is called with."""
+
+    def __init__(self, story: Story, criterion: fixtures.Criterion) -> None:
+        super().__init__(criterion.level)
+        self.watched = partial(story.computed, "criterion", criterion.forward)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return self.watched(input, target)
+
+
+class Story:
+    """What happens in calls of a step: losses, gradients and moves, in their order."""
+
+    def __init__(self, plan: Plan, players: Players) -> None:
+        arguments = tuple(
+            _WatchedCriterion(self, x) if isinstance(x, fixtures.Criterion) else x
+            for x in players.arguments
+        )
+        self.plan, self.players = plan, replace(players, arguments=arguments)
+        self.events: list[Event] = []
+        self.made: list[Made] = []
+        self.error: Exception | None = None
+        self.returned: Any = None
+        self.images: dict[str, Tensor] = {}
+        self.outputs: list[tuple[str, Tensor]] = []
+        self.bad_call = ""
+        self.wrong_roots: list[str] = []
+        self._held: dict[str, list[Content]] = {name: [] for name in players.networks}
+        self._changed: set[str] = set()
+        self._seen: dict[str, Tensor | None] = dict.fromkeys(players.networks)
+        self._touched: Content = {}
+        self._by_hand: Content | None = None
+        self._weights = {name: self._weights_of(name) for name in players.networks}
+        self.moved_by_hand: list[str] = []
+        self.rates = [optimizer.param_groups[0]["lr"] for optimizer, _ in self._optimizers()]
+        for optimizer, _ in players.optimizers.values():
+            optimizer.story = self  # type: ignore[attr-defined]
+        for name, network in players.networks.items():
+            network.register_forward_hook(partial(self._forwarded, name))
+
+    # --- Recording --------------------------------------------------------------------------------
+
+    def tell(self, answer: Any, batch: tuple[Tensor, Tensor]) -> None:
+        """Make one more step, and forget what was told of the one before."""
+        self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
+        self.names = names_read(answer)
+        self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
+        for name, held in self._held.items():
+            self._held[name] = [{BEFORE: 1.0}] if any(held) and self._gradient(name) else []
+        with self._recording(answer):
+            try:
+                self.returned = self.players.step(answer, batch)
+            except Exception as error:
+                self.error = error
+            self.look()
+
+    @contextmanager
+    def _recording(self, answer: Any) -> Iterator[None]:
+        namespace = namespace_of(answer)
+        before = {name: namespace[name] for name in self.plan.fixtures if name in namespace}
+        backward, grad = torch.autograd.backward, torch.autograd.grad
+
+        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+            self.look()
+            self._touched = {}
+            self._check_roots(roots)
+            try:
+                backward(tensors, *args, **kwargs)
+            except RuntimeError:
+                self._failed_again()
+                raise
+            self._differentiated()
+
+        def recorded_grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self.look()
+            self._touched = {}
+            result = grad(outputs, *args, **kwargs)
+            self._by_hand = self._touched or self._own_loss()
+            self.events.append(Event("backward", " + ".join(self._by_hand), self._by_hand))
+            return result
+
+        def foreign(optimizer: Optimizer, *_: Any) -> None:
+            if not any(optimizer is own for own, _ in self.players.optimizers.values()):
+                self.events.append(Event("step", ""))
+
+        hook = register_optimizer_step_pre_hook(foreign)
+        torch.autograd.backward, torch.autograd.grad = recorded_backward, recorded_grad
+        for name, fixture in self.plan.fixtures.items():
+            namespace[name] = partial(self.computed, name, fixture)
+        try:
+            yield
+        finally:
+            torch.autograd.backward, torch.autograd.grad = backward, grad
+            hook.remove()
+            namespace.update(before)
+
+    def computed(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Compute a loss, and note what it was given."""
+        self.look()
+        try:
+            given = dict(inspect.signature(function).bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            values = [*args, *kwargs.values()]
+            left_out = self._left_out(self._asked(name, dict(enumerate(values))), values)
+            reason = f"{left_out} is missing" if left_out else str(error)
+            count = f"{len(values)} argument{'' if len(values) == 1 else 's'}"
+            self.bad_call = f"`{name}` is called with {count}: {reason}."
+            raise
+        asked = self._asked(name, given)
+        steps = [event.who for event in self.events if event.kind == "step"]
+        made = Made(asked.name, asked, after=steps, with_gradients=torch.is_grad_enabled())
+        made.wrong = self._wrong_arguments(asked, given)
+        self.made.append(made)
+        self.events.append(Event("loss", asked.name))
+        result = function(*args, **kwargs)
+        loss = result[0] if isinstance(result, tuple) else result
+        made.value, made.has_graph = loss.detach().clone(), loss.requires_grad
+        if loss.requires_grad:
+            loss.register_hook(partial(self._touch, asked.name))
+        return result
+
+    def _touch(self, name: str, gradient: Tensor) -> None:
+        self._touched[name] = self._touched.get(name, 0.0) + float(gradient.sum())
+
+    def _forwarded(self, name: str, _: nn.Module, inputs: tuple, output: Tensor) -> None:
+        given = ", ".join(self.described(x) for x in inputs if isinstance(x, Tensor))
+        does = "answers" if name.startswith("disc") else f"makes of {given}"
+        self.outputs.append((f"what the {name} {does}", output))
+
+    def _left_out(self, asked: Loss, values: Iterable[Any]) -> str:
+        """Return the first thing that a loss should be given and is not, "" if there is none."""
+        words = [self.described(value).removesuffix(CUT) for value in values]
+        needed = [x for name, x in asked.arguments.items() if name not in self.plan.options]
+        return next((wanted for wanted in needed if wanted not in words), "")
+
+    def _asked(self, function: str, given: Mapping[Any, Any]) -> Loss:
+        """Return the loss that a call computes; of two alike, the one of the network given."""
+        losses = [loss for loss in self.plan.losses if loss.function == function]
+        words = {self.described(value) for value in given.values()}
+        return next(
+            (loss for loss in losses if loss.arguments.get("discriminator") in words), losses[0]
+        )
+
+    def _wrong_arguments(self, asked: Loss, given: Mapping[str, Any]) -> list[str]:
+        wrong = []
+        instead: dict[str, str] = {}
+        for name, wanted in asked.arguments.items():
+            is_option = name in self.plan.options
+            if name not in given:
+                if is_option:
+                    wrong.append(f"`{name}` is not handed on to `{asked.function}`.")
+                continue
+            got = self.described(given[name])
+            if got == wanted:
+                continue
+            place = f"`{asked.function}` gets {got} in the place of {wanted}"
+            if isinstance(given[name], (int, float)) and not is_option:
+                if left_out := self._left_out(asked, given.values()):
+                    return [f"`{asked.function}` is called without {left_out}."]
+                return [f"{place}: an argument before it is missing."]
+            if got == f"{wanted}{CUT}":
+                if is_first(asked):
+                    wrong.append(
+                        f"{wanted[0].upper()}{wanted[1:]} is cut off from the generator (detached, "
+                        f"or made without gradients) before it gets to `{asked.function}`."
+                    )
+                continue
+            follows = any(m.wrong for m in self.made if m.asked and is_first(m.asked))
+            if not (wanted.startswith("the generated") and follows):
+                instead[wanted] = got
+        for wanted, got in instead.items():
+            if instead.get(got) != wanted:
+                wrong.append(f"`{asked.function}` gets {got} in the place of {wanted}.")
+            elif list(instead).index(wanted) < list(instead).index(got):
+                wrong.append(f"`{asked.function}` gets {wanted} and {got} in the other order.")
+        return wrong
+
+    def described(self, value: Any) -> str:
+        """Return what a value is in a step: an image, an output, a network, a weight."""
+        for name, network in self.players.networks.items():
+            if value is network:
+                return f"the {name}"
+        if isinstance(value, (int, float)):
+            near = [k for k, v in self.plan.options.items() if abs(value - v) < _CLOSE]
+            return f"`{near[0]}`" if near else f"the number {value:g}"
+        if isinstance(value, tuple):
+            return f"the pair ({', '.join(map(self.described, value))})"
+        if not isinstance(value, Tensor):
+            return f"an object of the type {type(value).__name__}"
+        for name, image in self.images.items():
+            if value.shape == image.shape and torch.equal(value.detach(), image):
+                return f"`{name}`"
+        for name, output in reversed(self.outputs):
+            if value.shape == output.shape and torch.equal(value.detach(), output.detach()):
+                words = _IMAGES.get(name, name)
+                return words if value.requires_grad else f"{words}{CUT}"
+        known = [*self.images.items(), *((_IMAGES.get(k, k), v) for k, v in self.outputs)]
+        for name, whole in known:
+            is_part = 0 < len(value) < len(whole) if value.ndim == whole.ndim == 4 else False
+            if is_part and torch.equal(value.detach(), whole[: len(value)].detach()):
+                return f"a part of {f'`{name}`' if name in self.images else name}"
+        return f"another tensor of shape {tuple(value.shape)}"
+
+    def look(self) -> None:
+        """Note which gradients have been cleared or changed since the last event."""
+        for name in self.players.networks:
+            weights = self._weights_of(name)
+            if not torch.equal(weights, self._weights[name]) and name not in self.moved_by_hand:
+                self.moved_by_hand.append(name)
+            self._weights[name] = weights
+            now, before = self._gradient_of(name), self._seen[name]
+            if now is None and before is not None:
+                self._held[name] = []
+                self._changed.discard(name)
+                self._add_clear(name)
+            elif now is not None and (before is None or not torch.equal(now, before)):
+                if self._by_hand is not None:
+                    self._held[name] = [self._by_hand]
+                else:
+                    self._changed.add(name)
+            self._seen[name] = now
+
+    def _add_clear(self, name: str) -> None:
+        trained = next(key for key, (_, names) in self.players.optimizers.items() if name in names)
+        if not (self.events and (self.events[-1].kind, self.events[-1].who) == ("clear", trained)):
+            self.events.append(Event("clear", trained))
+
+    def cleared(self, optimizer: Optimizer) -> None:
+        """Note that an optimizer was asked to clear its gradients."""
+        trained, names = self._trained_by(optimizer)
+        for name in names:
+            self._held[name] = []
+            self._changed.discard(name)
+            self._seen[name] = self._gradient_of(name)
+        self.events.append(Event("clear", trained))
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """Note a step of an optimizer, and what the gradients hold that it uses."""
+        self.look()
+        trained, names = self._trained_by(optimizer)
+        content = {name: _sum(self._held[name]) for name in names}
+        self.events.append(Event("step", trained, {}, content, sorted(self._changed & {*names})))
+
+    def note_weights(self, optimizer: Optimizer) -> None:
+        """Note the weights after a step of their optimizer."""
+        for name in self._trained_by(optimizer)[1]:
+            self._weights[name] = self._weights_of(name)
+
+    def _optimizers(self) -> list[tuple[Optimizer, list[str]]]:
+        return list(self.players.optimizers.values())
+
+    def _weights_of(self, name: str) -> Tensor:
+        weights = [p.detach().flatten() for p in self.players.networks[name].parameters()]
+        return torch.cat(weights).clone()
+
+    def _differentiated(self) -> None:
+        touched = self._touched or self._own_loss()
+        self.events.append(Event("backward", " + ".join(touched), touched))
+        for name in self.players.networks:
+            now, before = self._gradient_of(name), self._seen[name]
+            if now is not None and (before is None or not torch.equal(now, before)):
+                self._held[name].append(
+                    {k: v for k, v in touched.items() if self._reaches(k, name)}
+                )
+            self._seen[name] = now
+
+    def _reaches(self, loss: str, network: str) -> bool:
+        """Return False for a discriminator's loss and another network, which it cannot reach."""
+        judges = [
+            x.arguments["discriminator"]
+            for x in self.plan.losses
+            if x.name == loss and not is_first(x)
+        ]
+        return not judges or judges == [f"the {network}"]
+
+    def _own_loss(self) -> Content:
+        name = f"loss {1 + sum(made.asked is None for made in self.made)} of its own"
+        self.made.append(Made(name))
+        return {name: 1.0}
+
+    def _failed_again(self) -> None:
+        """Note a backward pass that failed because there was one of the same loss before."""
+        for name in self._touched:
+            passes = sum(name in event.of for event in self.events)
+            computed = sum(made.name == name for made in self.made)
+            if passes and passes == computed:
+                self.wrong_roots.append(f"`backward` is called a second time on {name}.")
+            elif passes:
+                self.wrong_roots.append(
+                    f"{capitalised(name)} is computed twice from the same image, and the first "
+                    "backward pass has freed the graph of that image."
+                )
+
+    def _check_roots(self, roots: list[Any]) -> None:
+        for root in roots:
+            if not isinstance(root, Tensor):
+                continue
+            words = self.described(root)
+            if root.numel() > 1:
+                self.wrong_roots.append(f"`backward` is called on {words}, not on a loss.")
+            elif not root.requires_grad or root.is_leaf:
+                same = [
+                    m.name
+                    for m in self.made
+                    if m.has_graph and m.value is not None and is_number(m.value, root)
+                ]
+                if same:
+                    self.wrong_roots.append(
+                        f"{capitalised(same[0])} is cut off from its graph (detached) before "
+                        "`backward` is called on it."
+                    )
+
+    def _trained_by(self, optimizer: Optimizer) -> tuple[str, list[str]]:
+        return next(
+            (trained, names)
+            for trained, (own, names) in self.players.optimizers.items()
+            if own is optimizer
+        )
+
+    def _gradient(self, name: str) -> bool:
+        return self._gradient_of(name) is not None
+
+    def _gradient_of(self, name: str) -> Tensor | None:
+        """Return the gradient that a network holds, None if there is none or it is zero."""
+        parts = [p.grad.flatten() for p in self.players.networks[name].parameters()
+                 if p.grad is not None]  # fmt: skip
+        whole = torch.cat(parts).clone() if parts else None
+        return whole if whole is not None and whole.any() else None
+
+
+def _sum(contents: list[Content]) -> Content:
+    total: Content = {}
+    for content in contents:
+        for name, factor in content.items():
+            total[name] = total.get(name, 0.0) + factor
+    return total
+
+
+def is_first(loss: Loss) -> bool:
+    """Return True for the loss that trains generators: it comes first."""
+    return loss.trains.startswith("generator")
+
+
+def is_number(value: Any, other: Tensor) -> bool:
+    """Return True if a value returned is this number."""
+    if isinstance(value, Tensor):
+        if value.numel() != 1:
+            return False
+        value = float(value.detach())
+    return isinstance(value, (int, float)) and abs(value - float(other)) <= 1e-6 * max(
+        1e-3, abs(float(other))
+    )
+
+
+def capitalised(text: str) -> str:
+    """Return a sentence with a capital at its start."""
+    return text[:1].upper() + text[1:]
