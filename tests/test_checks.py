@@ -166,6 +166,10 @@ def test_a_report_can_be_read_on_every_background_and_without_styles_for_tables(
         assert sum("color" in style for style in styles) == 3
         for cell in re.findall("<t[dh] style='(.*?)'", html):
             assert "padding:0.15em 1em" in cell and "text-align:left" in cell
+        in_view, _, folded = html.partition("<details")
+        assert "[no]" in in_view
+        assert ("[ok]" in folded) == (status != "right")
+        assert ("Also looked at: 1 right, 1 judged once" in folded) == (status != "right")
 
 
 def luminance(colour: str) -> float:
@@ -207,14 +211,26 @@ def test_each_series_has_its_own_seeds_and_takes_the_options_in_turn() -> None:
 def test_a_known_mistake_gets_a_nudge_then_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(checks._recognised, "lesion-contrast", set())
+    name, mistake = next(iter(read_mistakes()["lesion-contrast"].items()))
+    answer = load("lesion-contrast", edited(solutions()["lesion-contrast"], [mistake]))
+    for key in ("nudge", "hint"):
+        assert checks.lesion_contrast(answer, points=3) < 3
+        said = " ".join(capsys.readouterr().out.split())
+        assert verdict.mistake_texts("lesion-contrast", name)[key] in said
+
+
+def test_what_an_explanation_says_is_not_asked_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(checks._recognised, "generator-step", set())
     step = wrong("generator-step", "gradients never cleared")
     said = []
     for _ in range(2):
         assert 0 < checks.generator_step(step, points=3) < 3
-        said.append(capsys.readouterr().out)
-    assert "left over from the first one?" in said[0]
-    assert "adds each new gradient" in " ".join(said[1].split())
+        said.append(" ".join(capsys.readouterr().out.split()))
+    assert "gradients of the step before" in said[0] and "hint" not in said[0]
+    assert "adds each new gradient" in said[1]
 
 
 @pytest.mark.parametrize("exercise", ["intensity-lookup", "cgan-generator-loss", "cgan-step"])

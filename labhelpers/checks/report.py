@@ -137,17 +137,15 @@ class Report:
         return self.text
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<div style='margin:0.3em 0'>{_sign(item.outcome)} "
-            f"{escape(item.checks)}{_definitions(item.details)}</div>"
-            for item in self.items
-        )
-        legend = any(item.outcome == "open" for item in self.items)
+        """Return the report with what is wrong in view, and the rest to be opened."""
+        is_folded = self.status != "right"
+        shown = [item for item in self.items if item.outcome == "wrong" or not is_folded]
+        rest = [item for item in self.items if item not in shown]
         return (
             f"<div style='border-left:0.4em solid {_COLOURS[self.status]};padding:0 0.8em'>"
             f"<div><b>{escape(self.headline)}</b></div>"
-            f"{_definitions(self.notes)}{rows}{_as_html(self.table)}"
-            f"{f'<i>{_LEGEND}</i>' if legend else ''}</div>"
+            f"{_definitions(self.notes)}{''.join(map(_item, shown))}{_as_html(self.table)}"
+            f"{_folded(rest)}</div>"
         )
 
     def as_record(self) -> dict[str, Any]:
@@ -174,6 +172,26 @@ def _entry(word: str, text: str, indent: str = _INDENT) -> list[str]:
             line, _WIDTH, initial_indent=first, subsequent_indent=" " * len(start)
         ) or [first.rstrip()]
     return lines
+
+
+def _item(item: Item) -> str:
+    return (
+        f"<div style='margin:0.3em 0'>{_sign(item.outcome)} "
+        f"{escape(item.checks)}{_definitions(item.details)}</div>"
+    )
+
+
+def _folded(items: list[Item]) -> str:
+    """Return items under one line that says how many they are, to be opened."""
+    if not items:
+        return ""
+    n_open = sum(item.outcome == "open" for item in items)
+    counts = [(len(items) - n_open, "right"), (n_open, "judged once the rest is right")]
+    line = ", ".join(f"{n} {words}" for n, words in counts if n)
+    return (
+        f"<details style='margin:0.3em 0'><summary>Also looked at: {line}</summary>"
+        f"{''.join(map(_item, items))}</details>"
+    )
 
 
 def _sign(outcome: str) -> str:

@@ -89,9 +89,12 @@ def judge(
         text = "What holds below counts once a number that the answer computes is right, too."
         notes.append(("points", text))
     if quotes_values:
+        # A question adds nothing to a sentence that says what is wrong.
+        is_told = explanation is not None and len(explanation["notes"]) >= len(mistakes)
         for name in mistakes:
             texts = mistake_texts(exercise, name)
-            notes.append(("hint", texts["hint" if name in seen else "nudge"]))
+            if name in seen or not is_told:
+                notes.append(("hint", texts["hint" if name in seen else "nudge"]))
         notes += _output_notes(record)
     else:
         notes += [("concept", concepts[name]) for name in mistakes if name in concepts]

@@ -82,8 +82,8 @@ def release(preset: str, student_only: bool) -> None:
     """Build the student version and the executed solution.
 
     Both come as a folder and a zip file: build/student and build/solution. The solution shows full
-    trainings, which take about half an hour on two CPU cores; with `--preset quick`, a rehearsal,
-    its figures are not those of the results page.
+    trainings, which take about a quarter of an hour on two CPU cores; with `--preset quick`, a
+    rehearsal, its figures are not those of the results page.
     """
     from labhelpers.instructor.course.release import build_solution, build_student
 
