@@ -25,6 +25,7 @@ __all__ = [
     "TISSUES",
     "Tissue",
     "gradient_echo_signal",
+    "inversion_recovery_signal",
     "signal_table",
     "spin_echo_signal",
 ]
@@ -101,6 +102,26 @@ def gradient_echo_signal(
     e1 = np.exp(-np.asarray(tr, dtype=float) / tissue.t1)
     steady = np.sin(alpha) * (1 - e1) / (1 - e1 * np.cos(alpha))
     return tissue.pd * steady * np.exp(-np.asarray(te, dtype=float) / tissue.t2_star)
+
+
+def inversion_recovery_signal(tissue: Tissue, tr: ArrayLike, te: ArrayLike, ti: ArrayLike) -> Array:
+    """Return the signal in an inversion-recovery sequence, which can silence one tissue.
+
+    PD · |1 − 2 exp(−TI / T1) + exp(−TR / T1)| · exp(−TE / T2): a pulse turns the magnetisation
+    over, and after the time TI it is read as by a spin echo. FLAIR reads it when CSF passes zero.
+
+    Args:
+        tissue: The tissue's constants.
+        tr: Repetition time in ms; a number or an array.
+        te: Echo time in ms, short beside TR; a number or an array.
+        ti: Inversion time in ms, at most TR; a number or an array.
+
+    Returns:
+        The signal in `[0, 1]`, of the broadcast shape of the three.
+    """
+    inverted = 2 * np.exp(-np.asarray(ti, dtype=float) / tissue.t1)
+    recovered = np.abs(1 - inverted + np.exp(-np.asarray(tr, dtype=float) / tissue.t1))
+    return tissue.pd * recovered * np.exp(-np.asarray(te, dtype=float) / tissue.t2)
 
 
 def signal_table() -> pd.DataFrame:

@@ -39,6 +39,7 @@ __all__ = [
     "simulated_subject",
     "slice_name",
     "split_subjects",
+    "subjects_of",
     "write_pair",
 ]
 
@@ -274,6 +275,15 @@ def limit_subjects(loader: DataLoader, n_subjects: int | None) -> DataLoader:
     subset = Subset(dataset, range(n_subjects))
     shuffled = isinstance(loader.sampler, RandomSampler)
     return DataLoader(subset, batch_size=loader.batch_size, shuffle=shuffled)
+
+
+def subjects_of(loader: DataLoader) -> list[str]:
+    """Return the names of the subjects of a loader, in the order of its dataset."""
+    dataset: Any = loader.dataset  # torch does not promise that a dataset has names
+    if isinstance(dataset, Subset):
+        names: Any = dataset.dataset
+        return [names.subjects[index] for index in dataset.indices]
+    return list(dataset.subjects)
 
 
 def _paired_subjects(root: Path) -> list[str]:

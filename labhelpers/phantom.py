@@ -39,7 +39,7 @@ from labhelpers.data import (
     write_pair,
 )
 
-__all__ = ["simulate_pair", "write_phantom"]
+__all__ = ["simulate_pair", "tissue_shares", "write_phantom"]
 
 Array = NDArray[np.float64]
 
@@ -263,6 +263,19 @@ def _acquire(rng: Generator, shares: Array, signals: Array, blur: float, coil: f
     image = np.hypot(image + real, imaginary)  # a magnitude: the noise is Rician
     image = (image - image.min()) / (image.max() - image.min())
     return torch.from_numpy(2 * image - 1)
+
+
+def tissue_shares(subject: int) -> Array:
+    """Return how much of each tissue is where in the head of one simulated person.
+
+    Args:
+        subject: The person, 0 or more, as for `simulate_pair`.
+
+    Returns:
+        Shares in [0, 1], `(6, 128, 128)` in the order of `TISSUES`, on twice as many points along
+        each axis as a slice has voxels; what is missing to 1 is air. The first axis of a map is x.
+    """
+    return _anatomy(np.random.default_rng([1, subject]))
 
 
 def simulate_pair(subject: int) -> tuple[Tensor, Tensor]:

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
-from labhelpers.data import MODALITIES, IXIDataset, simulated_data_opened
+from labhelpers.data import MODALITIES, IXIDataset, simulated_data_opened, subjects_of
 from labhelpers.lesions import paint_lesions
 from labhelpers.metrics import generate
 from labhelpers.recipes import RECIPES
@@ -307,11 +307,7 @@ def _with_lesions(test_loader: DataLoader, size: int) -> DataLoader:
 
 def _places_on_sheets(test_loader: DataLoader) -> list[int] | None:
     """Return where the subjects of a loader are on the stored sheets; None if they are not."""
-    dataset: Any = test_loader.dataset  # torch does not promise that a dataset has names
-    chosen: Any = slice(None)
-    if isinstance(dataset, Subset):
-        dataset, chosen = dataset.dataset, dataset.indices
-    names = pd.Series(dataset.subjects).iloc[chosen]
+    names = subjects_of(test_loader)
     place = {name: k for k, name in enumerate(SUBJECTS)}
     return [place[name] for name in names] if set(names) <= place.keys() else None
 

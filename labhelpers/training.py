@@ -27,6 +27,7 @@ from labhelpers.plots import AccessibleFigure
 from labhelpers.recipes import Recipe
 from labhelpers.session import is_graded, is_interactive, temporary_folder
 from labhelpers.waiting import NotThereYet
+from labhelpers.widgets import epoch_slider
 
 __all__ = [
     "NotTrainedYet",
@@ -264,7 +265,7 @@ def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | N
 
 
 def show_samples(name: str) -> None:
-    """Show the sample images of a run's first and last epoch, or print that there is none.
+    """Show the sample images of a run's epochs under a slider, or print that there is none.
 
     Args:
         name: Name of the run, such as `cgan`.
@@ -272,16 +273,16 @@ def show_samples(name: str) -> None:
     Raises:
         NotTrainedYet: If there is no run of that name in this folder yet.
     """
-    folder = _folder(name)
-    epochs = sorted(int(path.stem.removeprefix("epoch-")) for path in folder.glob("epoch-*.png"))
-    if not epochs:
+    images = {
+        int(path.stem.removeprefix("epoch-")): path for path in _folder(name).glob("epoch-*.png")
+    }
+    if images:
+        display(epoch_slider(images, name))
+    else:
         print(
             f"Run {name!r} ({describe_run(name)}): no epoch was finished, so there is no sample "
             "image."
         )
-    for epoch in sorted({*epochs[:1], *epochs[-1:]}):
-        alt = f"Run {name}: T1-w, generated and true T2-w slices after epoch {epoch}"
-        display(plots.SavedFigure(folder / f"epoch-{epoch}.png", alt))
 
 
 def to_device(slices: Tensor, device: torch.device) -> Tensor:

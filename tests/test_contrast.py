@@ -9,6 +9,7 @@ from labhelpers.contrast import (
     TISSUES,
     Tissue,
     gradient_echo_signal,
+    inversion_recovery_signal,
     signal_table,
     spin_echo_signal,
 )
@@ -24,6 +25,16 @@ def test_signal_equations_give_values_worked_out_by_hand():
     half_life = 1000 * np.log(2)
     expected = 0.8 * np.sqrt(3) / 2 * 0.5 / 0.75
     assert gradient_echo_signal(tissue, half_life, 0, 60) == pytest.approx(expected)
+
+
+def test_inversion_recovery_silences_a_tissue_at_the_right_time():
+    tissue = Tissue(t1=1000, t2=100, t2_star=50, pd=0.8)
+    # Turned over and read at once, the magnetisation has its full size; after ln 2 of T1 it is 0.
+    assert inversion_recovery_signal(tissue, 1e6, 0, 0) == pytest.approx(0.8)
+    assert inversion_recovery_signal(tissue, 1e6, 0, 1000 * np.log(2)) == pytest.approx(0, abs=1e-9)
+    # 1 - 2 exp(-2) + exp(-3) after two T1 of three, and one T2 of decay.
+    expected = 0.8 * (1 - 2 * 0.1353353 + 0.0497871) * 0.3678794
+    assert inversion_recovery_signal(tissue, 3000, 100, 2000) == pytest.approx(expected)
 
 
 def test_signals_take_arrays_of_times():

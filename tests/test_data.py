@@ -16,11 +16,13 @@ from labhelpers.data import (
     DataError,
     IXIDataset,
     is_simulated,
+    limit_subjects,
     list_slices,
     parse_slice_name,
     replace_folder,
     simulated_data_opened,
     split_subjects,
+    subjects_of,
     write_pair,
 )
 
@@ -362,3 +364,10 @@ def test_way_out_of_a_damaged_phantom(tmp_path):
     folder = write_folder(tmp_path / "phantom", ["sub-SIM000", "sub-SIM001"])
     truncate(folder / "sub-SIM001 - T1.pt")
     assert "Delete this folder and call fetch_ixi() again" in message_of(folder)
+
+
+def test_a_loader_knows_its_subjects(tmp_path):
+    loader = DataLoader(IXIDataset(write_folder(tmp_path, NAMES_577[:10]), "train"), batch_size=3)
+    names = split_subjects(NAMES_577[:10])[0]
+    assert subjects_of(loader) == names
+    assert subjects_of(limit_subjects(loader, 5)) == names[:5]

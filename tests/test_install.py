@@ -37,7 +37,7 @@ def test_the_wheel_holds_the_lesson_and_the_visible_checks_only(wheel):
     packaged = {Path(name) for name in names if not Path(name).parts[0].endswith(".dist-info")}
     written = {
         path.relative_to(REPOSITORY)
-        for kind in ("py", "json", "png", "LICENSE")
+        for kind in ("py", "json", "png", "LICENSE", "js", "css")
         for path in PACKAGE.rglob(f"*{kind}")
     }
     assert packaged == {path for path in written if path.parts[1] != "instructor"}

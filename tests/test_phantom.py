@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from labhelpers import phantom
-from labhelpers.phantom import simulate_pair, write_phantom
+from labhelpers.contrast import T2_WEIGHTED, TISSUES, spin_echo_signal
+from labhelpers.phantom import simulate_pair, tissue_shares, write_phantom
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,16 @@ def test_subject_0_is_pinned():
         "the new figures here, and run `labhelpers validate --update` without network and without "
         "LABHELPERS_DATA to store the new outputs of the notebooks. Else undo the change."
     )
+
+
+def test_tissue_shares_are_those_of_the_pair():
+    shares = tissue_shares(7)
+    assert shares.shape == (len(TISSUES), 128, 128)
+    assert shares.min() >= 0 and shares.sum(axis=0).max() <= 1 + 1e-9
+    signals = [spin_echo_signal(tissue, **T2_WEIGHTED) for tissue in TISSUES.values()]
+    image = avg_pool2d(torch.from_numpy(np.einsum("k,kxy->xy", signals, shares))[None], 2)[0]
+    pair = torch.stack((image, simulate_pair(7)[1]))
+    assert torch.corrcoef(pair.flatten(1))[0, 1] > 0.95  # apart from blur, coil and noise
 
 
 def test_pairs_span_exactly_minus_one_to_one(population):

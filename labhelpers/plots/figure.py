@@ -30,6 +30,7 @@ __all__ = [
     "SavedFigure",
     "Scale",
     "canvas",
+    "credit",
     "draw_images",
     "finish",
     "listed",
@@ -195,15 +196,20 @@ def finish(figure: Figure, title: str, alt: str, vector: bool = True) -> Accessi
         vector: Whether it is shown as SVG; not if thousands of shapes are drawn in it.
     """
     figure.suptitle(title, **_TITLE)
-    note, look = _note(credit="")
+    note, look = _note(source="")
     figure.supxlabel(note, x=8 / _DPI / figure.get_figwidth(), ha="left", **look)
     return AccessibleFigure(figure, f"{alt} {note}." if note else alt, vector)
 
 
-def _note(credit: str) -> tuple[str, dict[str, Any]]:
-    """Return the note under a figure, on simulated data or else the credit, and how it looks."""
+def credit() -> str:
+    """Return what stands under slices: that they are simulated, or else whose they are."""
+    return _SIMULATED if simulated_data_opened() else _CREDIT
+
+
+def _note(source: str) -> tuple[str, dict[str, Any]]:
+    """Return the note under a figure, on simulated data or else the source, and how it looks."""
     if not simulated_data_opened():
-        return credit, {"fontsize": 8, "color": _GREY}
+        return source, {"fontsize": 8, "color": _GREY}
     box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": _VERMILLION}
     return _SIMULATED, {"fontsize": 9, "color": _VERMILLION, "fontweight": "bold", "bbox": box}
 
@@ -274,7 +280,7 @@ def draw_images(
     axes.set_xlabel("x (left\N{EN DASH}right)", fontsize=8, color=_GREY, labelpad=3)
     axes.set_title(title, pad=10, **_TITLE)
     _add_colour_bar(figure, axes, picture, scale)
-    note, look = _note(credit=_CREDIT)
+    note, look = _note(source=_CREDIT)
     look |= {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
     axes.annotate(note, (0, 0), (0, -20), **look)  # below the lower left corner
     _add_scale_bar(axes, width, len(columns))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labhelpers.data import IXIDataset
 
 __all__ = [
+    "ERROR_SCALE",
     "compare_methods",
     "error_maps",
     "extreme_subjects",
@@ -35,7 +36,7 @@ __all__ = [
 _MAX_COLUMNS = 10
 
 # Always the same, so that the maps of different notebooks can be compared; larger errors are few.
-_ERROR_SCALE = Scale(0.0, 0.5, "cividis", "absolute error (no unit)", extend="max")
+ERROR_SCALE = Scale(0.0, 0.5, "cividis", "absolute error (no unit)", extend="max")
 _SENSITIVITY_SCALE = Scale(0.0, 1.0, "magma", "sensitivity (1 = the largest of its map)")
 
 
@@ -210,7 +211,7 @@ def error_maps(real_t2: torch.Tensor, predictions: Mapping[str, torch.Tensor]) -
     )
     rows = {f"{name}\nmean {means[name]}": error for name, error in errors.items()}
     title = "Absolute error |true \N{MINUS SIGN} generated| of each voxel"
-    return draw_images(rows, _numbers(true), title, alt, _ERROR_SCALE)
+    return draw_images(rows, _numbers(true), title, alt, ERROR_SCALE)
 
 
 def sensitivity_maps(

@@ -1,0 +1,38 @@
+// Watch it learn: the sample image of each epoch, laid over that of the last one.
+
+const PAUSE = 500; // ms between two epochs when they are played
+
+start("epochs", async ({ epochs, frames, name }, stills) => {
+  const base = element("img", { src: stills.at(-1).src, alt: "" });
+  const frame = element("img", {});
+  const place = slider("epoch", (k) => `${epochs[k]} of ${epochs.at(-1)}`, () => { stop(); draw(); },
+    { min: 0, max: epochs.length - 1, step: 1, value: epochs.length - 1 });
+  const draw = () => {
+    frame.src = frames[place.value];
+    frame.alt = `Run ${name}: T1-w, generated and true T2-w slices after epoch ${epochs[place.value]}`;
+  };
+
+  let timer = null;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "Play";
+  };
+  const play = button("Play", () => {
+    if (timer) return stop();
+    if (place.value === epochs.length - 1) place.set({ value: 0 });
+    draw();
+    play.textContent = "Pause";
+    timer = setInterval(() => {
+      place.set({ value: place.value + 1 });
+      draw();
+      if (place.value === epochs.length - 1 || !play.isConnected) stop();
+    }, PAUSE);
+  });
+
+  draw();
+  return [
+    element("div", { class: "row" }, place, play),
+    element("div", { class: "stack" }, base, frame),
+  ];
+});
