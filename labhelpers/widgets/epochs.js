@@ -3,14 +3,20 @@
 const PAUSE = 500; // ms between two epochs when they are played
 
 start("epochs", async ({ epochs, frames, name }, stills) => {
+  const last = epochs.length - 1;
   const base = element("img", { src: stills.at(-1).src, alt: "" });
-  const frame = element("img", {});
-  const place = slider("epoch", (k) => `${epochs[k]} of ${epochs.at(-1)}`, () => { stop(); draw(); },
-    { min: 0, max: epochs.length - 1, step: 1, value: epochs.length - 1 });
+  const frame = element("img");
   const draw = () => {
+    const epoch = epochs[place.value];
     frame.src = frames[place.value];
-    frame.alt = `Run ${name}: T1-w, generated and true T2-w slices after epoch ${epochs[place.value]}`;
+    frame.alt = `Run ${name}: T1-w, generated and true T2-w slices after epoch ${epoch}`;
   };
+  const words = (k) => `${epochs[k]} of ${epochs[last]}`;
+  const moved = () => {
+    stop();
+    draw();
+  };
+  const place = slider("epoch", words, moved, { min: 0, max: last, step: 1, value: last });
 
   let timer = null;
   const stop = () => {
@@ -20,13 +26,13 @@ start("epochs", async ({ epochs, frames, name }, stills) => {
   };
   const play = button("Play", () => {
     if (timer) return stop();
-    if (place.value === epochs.length - 1) place.set({ value: 0 });
+    if (place.value === last) place.set({ value: 0 });
     draw();
     play.textContent = "Pause";
     timer = setInterval(() => {
       place.set({ value: place.value + 1 });
       draw();
-      if (place.value === epochs.length - 1 || !play.isConnected) stop();
+      if (place.value === last || !play.isConnected) stop();
     }, PAUSE);
   });
 

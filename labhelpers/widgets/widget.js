@@ -24,7 +24,7 @@ const shape = (name, attributes = {}, ...children) => {
  * called when the student moves it. Returns the label with `value`, and `set({value, min, max,
  * step})`, which changes it without calling `moved`.
  */
-const slider = (name, words, moved, limits) => {
+const slider = (name, words, moved, limits = {}) => {
   const input = element("input", { type: "range" });
   const shown = element("span");
   const label = element("label", {}, `${name}: `, shown, input);
@@ -33,11 +33,16 @@ const slider = (name, words, moved, limits) => {
     input.setAttribute("aria-valuetext", shown.textContent);
   };
   label.set = (changes) => {
-    for (const key of ["min", "max", "step", "value"]) if (key in changes) input[key] = changes[key];
+    for (const key of ["min", "max", "step", "value"]) {
+      if (key in changes) input[key] = changes[key];
+    }
     say();
   };
   Object.defineProperty(label, "value", { get: () => input.valueAsNumber });
-  input.addEventListener("input", () => { say(); moved(); });
+  input.addEventListener("input", () => {
+    say();
+    moved();
+  });
   label.set(limits);
   return label;
 };
@@ -48,7 +53,9 @@ const choice = (name, options, chosen) => {
   const label = element("label", {}, name, select);
   Object.defineProperty(label, "value", {
     get: () => select.value,
-    set: (value) => { select.value = value; },
+    set: (value) => {
+      select.value = value;
+    },
   });
   select.addEventListener("change", chosen);
   return label;
@@ -80,7 +87,9 @@ const greyValues = async (url) => {
 const paint = (canvas, colour) => {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
-  for (let k = 0; k < canvas.width * canvas.height; k += 1) image.data.set([...colour(k), 255], 4 * k);
+  for (let k = 0; k < canvas.width * canvas.height; k += 1) {
+    image.data.set([...colour(k), 255], 4 * k);
+  }
   context.putImageData(image, 0, 0);
 };
 
@@ -89,56 +98,61 @@ const paint = (canvas, colour) => {
  *
  * title: what it shows, above it. x, y: {low, high, ticks, label}. lines: [{points: [[x, y], ...],
  * name, colour, dash, width}], each named at its right end if it has a name. marker: x of an
- * upright line. cloud: points as small squares. dots: [{x, y, name, left, below}].
+ * upright line. cloud: points as small squares. dots: [{x, y, name, left, below}]. width, height:
+ * its shape; it fills the element that it is put into.
  */
-const chart = ({ title, x, y, lines = [], marker, cloud = [], dots = [], width = 300, height = 220 }) => {
+const chart = ({ title, x, y, lines = [], marker, cloud = [], dots = [], ...shapeOf }) => {
+  const { width = 300, height = 220 } = shapeOf;
   const named = lines.filter((line) => line.name);
-  const [left, right, top, bottom] = [34, named.length ? 82 : 10, 24, 36];
-  const toX = (value) => left + ((value - x.low) / (x.high - x.low)) * (width - left - right);
-  const toY = (value) => height - bottom - ((value - y.low) / (y.high - y.low)) * (height - top - bottom);
-  const line = (from, to, more) =>
-    shape("line", { x1: from[0], y1: from[1], x2: to[0], y2: to[1], stroke: "currentColor", ...more });
-  const text = (words, at, more) => shape("text", { x: at[0], y: at[1], ...more }, words);
+  const [left, right, top, bottom] = [34, width - (named.length ? 88 : 14), 24, height - 36];
+  const toX = (value) => left + ((value - x.low) / (x.high - x.low)) * (right - left);
+  const toY = (value) => bottom - ((value - y.low) / (y.high - y.low)) * (bottom - top);
+  const path = (points) =>
+    points.map(([a, b]) => `${toX(a).toFixed(1)},${toY(b).toFixed(1)}`).join(" ");
+  const line = ([x1, y1], [x2, y2], more = {}) =>
+    shape("line", { x1, y1, x2, y2, stroke: "currentColor", ...more });
+  const text = (words, [x, y], anchor = "start", more = {}) =>
+    shape("text", { x, y, "text-anchor": anchor, ...more }, `${words}`);
 
-  const drawing = shape("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title });
-  drawing.append(text(title, [0, 12], { "font-weight": "bold" }));
-  for (const value of x.ticks) {
-    drawing.append(text(`${value}`, [toX(value), height - bottom + 15], { "text-anchor": "middle" }));
-  }
-  for (const value of y.ticks) {
-    drawing.append(text(`${value}`, [left - 5, toY(value) + 4], { "text-anchor": "end" }));
-    drawing.append(line([left, toY(value)], [width - right, toY(value)], { opacity: 0.2 }));
-  }
+  const drawing = shape("svg", {
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    "aria-label": title,
+  });
   drawing.append(
-    text(x.label, [(left + width - right) / 2, height - 4], { "text-anchor": "middle" }),
-    line([left, toY(y.low)], [width - right, toY(y.low)]),
+    text(title, [0, 12], "start", { "font-weight": "bold" }),
+    ...x.ticks.map((value) => text(value, [toX(value), bottom + 15], "middle")),
+    ...y.ticks.map((value) => text(value, [left - 5, toY(value) + 4], "end")),
+    ...y.ticks.map((value) => line([left, toY(value)], [right, toY(value)], { opacity: 0.2 })),
+    line([left, bottom], [right, bottom]),
+    text(x.label, [(left + right) / 2, height - 4], "middle"),
     shape("path", {
-      d: cloud.map(([a, b]) => `M${toX(a).toFixed(1)} ${toY(b).toFixed(1)}h1.5v1.5h-1.5z`).join(""),
-      fill: COLOURS[0], opacity: 0.7,
+      d: cloud.map((point) => `M${path([point])}h1.5v1.5h-1.5z`).join(""),
+      fill: COLOURS[0],
+      opacity: 0.7,
     }),
   );
   if (marker !== undefined) {
-    drawing.append(line([toX(marker), top], [toX(marker), toY(y.low)], { "stroke-dasharray": "3 3" }));
+    drawing.append(line([toX(marker), top], [toX(marker), bottom], { "stroke-dasharray": "3 3" }));
   }
   for (const { points, colour = "currentColor", dash = "", width: thickness = 2 } of lines) {
-    drawing.append(shape("polyline", {
-      points: points.map(([a, b]) => `${toX(a).toFixed(1)},${toY(b).toFixed(1)}`).join(" "),
-      fill: "none", stroke: colour, "stroke-width": thickness, "stroke-dasharray": dash,
-    }));
+    const look = { stroke: colour, "stroke-width": thickness, "stroke-dasharray": dash };
+    drawing.append(shape("polyline", { points: path(points), fill: "none", ...look }));
   }
   // Names at the right ends, from the lowest to the highest, each a line of text above the other.
   let place = Infinity;
   const ends = named.map(({ name, points }) => [toY(points.at(-1)[1]), name]);
   for (const [end, name] of ends.sort(([a], [b]) => b - a)) {
     place = Math.min(end + 4, place - 13);
-    drawing.append(text(name, [width - right + 5, place]));
+    drawing.append(text(name, [right + 5, place]));
   }
   for (const dot of dots) {
+    const [cx, cy] = [toX(dot.x), toY(dot.y)];
     drawing.append(
-      shape("circle", { cx: toX(dot.x), cy: toY(dot.y), r: 4, fill: COLOURS[1], stroke: "currentColor" }),
-      text(dot.name, [toX(dot.x) + (dot.left ? -8 : 8), toY(dot.y) + (dot.below ? 16 : 4)], {
-        "text-anchor": dot.left ? "end" : "start",
-      }),
+      shape("circle", { cx, cy, r: 4, fill: COLOURS[1], stroke: "currentColor" }),
+      dot.left
+        ? text(dot.name, [cx - 8, cy + 4], "end")
+        : text(dot.name, [cx + 8, cy + (dot.below ? 16 : 4)]),
     );
   }
   return drawing;
