@@ -174,6 +174,15 @@ class RunningAverage:
         if self._others:
             torch._foreach_copy_(self._others, list(network.buffers()))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the average as it is, for `load_state_dict`."""
+        return {"module": self.module.state_dict(), "n_steps": self._n_steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from an average as `state_dict` returned it."""
+        self.module.load_state_dict(state["module"])
+        self._n_steps = state["n_steps"]
+
 
 _SCHEDULES: dict[str, Callable[[Optimizer, int], LRScheduler]] = {
     "constant": lambda optimizer, num_step: ConstantLR(optimizer, factor=1.0),

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from labhelpers.data import MODALITIES, IXIDataset, simulated_data_opened, subjects_of
+from labhelpers.folders import shared_folder
 from labhelpers.lesions import paint_lesions
 from labhelpers.metrics import generate
 from labhelpers.recipes import RECIPES
-from labhelpers.session import is_graded, temporary_folder
+from labhelpers.runs import describe_run, load_record
+from labhelpers.session import is_graded
 from labhelpers.stored import SUBJECTS, VALUES, read_sheet
-from labhelpers.training import describe_run, load_record
 
 __all__ = [
     "ABLATION_COLUMNS",
@@ -258,7 +259,10 @@ def _known_recipes(method: Method) -> list[str]:
     if method.kind == "baseline":
         return [""]
     known = [*RECIPES[method.id], *method.stored_recipes]
-    found = [_read_saved(path).get("recipe") for path in _folder().glob(f"{method.id}-*.csv")]
+    found = [
+        _read_saved(path).get("recipe")
+        for path in shared_folder("results").glob(f"{method.id}-*.csv")
+    ]
     return list(dict.fromkeys([*known, *sorted(recipe for recipe in found if recipe)]))
 
 
@@ -315,17 +319,4 @@ def _places_on_sheets(test_loader: DataLoader) -> list[int] | None:
 def _path(method: str, recipe: str, suffix: str) -> Path:
     """Return the file of a method and recipe."""
     name = f"{method}-{recipe}" if recipe else method
-    return _folder() / f"{re.sub(r'[^a-z0-9.-]+', '-', name.lower())[:100]}.{suffix}"
-
-
-def _folder() -> Path:
-    """Return the folder `results` that the four notebooks share.
-
-    It stands beside the notebooks: in their own folder, or above it where each has a folder of
-    its name, as nbgrader gives them out. Grading and validation get one of their own.
-    """
-    if is_graded():
-        return temporary_folder()
-    here = Path.cwd()
-    has_own_folder = here.name in {method.notebook for method in METHODS.values()}
-    return (here.parent if has_own_folder else here) / "results"
+    return shared_folder("results") / f"{re.sub(r'[^a-z0-9.-]+', '-', name.lower())[:100]}.{suffix}"

@@ -143,11 +143,36 @@ def test_stop_in_the_first_epoch_leaves_nothing_of_an_earlier_run(
     assert images_of(tmp_path / "images" / "demo") == []
     assert describe_run("demo") == "reference, stopped in epoch 1 of 20"
     capsys.readouterr()
-    assert show_losses("demo", "generator", title="Losses") is None
+    figure = show_losses("demo", "generator", title="Losses")
     show_samples("demo")
     printed = capsys.readouterr()
-    assert printed.out.count("'demo' (reference, stopped in epoch 1 of 20)") == 2
+    said = "'demo' (reference, stopped in epoch 1 of 20)"
+    if losses == ["stop"]:
+        assert figure is None
+        assert printed.out.count(said) == 2
+    else:  # two of three batches
+        assert "generator: 1.500 at epoch 0.666667" in figure.alt
+        assert printed.out.count(said) == 1
     assert printed.err == ""
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_stop_in_the_first_epoch_leaves_a_network_an_image_and_a_figure(before, loaders, capsys):
+    if before:
+        train(loaders, num_epoch=2)
+    generator = nn.Conv2d(1, 1, 1)
+    with TrainingRun("demo", *loaders, 5, "cpu", GeneratorRecipe()) as run:
+        run.keep(generator)
+        for _ in run.epochs():
+            for number, _ in enumerate(run.batches()):
+                run.log(generator=1.0)
+                if number == 1:
+                    raise KeyboardInterrupt
+    assert run.interrupted
+    assert show_losses("demo").alt.endswith("generator: 1.000 at epoch 0.333333.")
+    capsys.readouterr()
+    show_samples("demo")
+    assert "slices when it was stopped" in capsys.readouterr().out
 
 
 def test_losses_and_samples_are_shown(loaders, capsys):

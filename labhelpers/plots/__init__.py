@@ -10,6 +10,7 @@ from labhelpers.plots.charts import (
     perception_distortion,
     probability_histograms,
     training_curves,
+    training_progress,
 )
 from labhelpers.plots.diagrams import (
     cycle_diagram,
@@ -56,5 +57,6 @@ __all__ = [
     "show_pairs",
     "three_methods",
     "training_curves",
+    "training_progress",
     "unet_diagram",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ __all__ = [
     "perception_distortion",
     "probability_histograms",
     "training_curves",
+    "training_progress",
 ]
 
 _BINS = 100
@@ -43,7 +45,7 @@ _BINS = 100
 # Colours of Okabe and Ito, which the colour-blind can tell apart; dashes and markers differ, too.
 _BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _GREY, _ORANGE = "#BBBBBB", "#E69F00"
-_LINES = (
+_LINES: tuple[dict[str, Any], ...] = (
     {"color": _BLUE, "linestyle": "-", "marker": "o"},
     {"color": _VERMILLION, "linestyle": "--", "marker": "s"},
     {"color": _GREEN, "linestyle": "-.", "marker": "^"},
@@ -171,6 +173,94 @@ def training_curves(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend_above(axes)
     return finish(figure, title, alt)
+
+
+@styled
+def training_progress(
+    epochs: pd.DataFrame,
+    parts: pd.DataFrame,
+    samples: pd.DataFrame,
+    num_epoch: int,
+    title: str = "Training",
+) -> AccessibleFigure:
+    """Draw a training that is under way: losses, the discriminators' game, error on some slices.
+
+    A loss whose name begins with `discriminator` has a panel of its own, with the line of one that
+    cannot tell (ln 2, or twice that for two discriminators together).
+
+    Args:
+        epochs: Mean losses of the finished epochs, at most 4 columns; the index is the epoch.
+        parts: Mean losses of some batches; the index tells where, counted in epochs from 0.
+        samples: By finished epoch: `PSNR` (dB) on the sample slices, and the probabilities `true`
+            and `generated` that a discriminator gives to them, as far as there are any.
+        num_epoch: Epochs in all.
+        title: Title of the figure.
+    """
+    names = list(dict.fromkeys([*epochs.columns, *parts.columns]))[: len(_LINES)]
+    judges = [name for name in names if str(name).startswith("discriminator")]
+    learners = [name for name in names if name not in judges]
+    panels = [bool(learners), bool(judges), "PSNR" in samples]
+    figure, axes_left = new_chart(9.4, 3.7 if judges else 3.2, max(1, sum(panels)))
+    alt = [f"{title}, {len(epochs)} of {num_epoch} epochs."]
+    if learners:
+        axes = axes_left.pop(0)
+        alt += _draw_losses(axes, epochs, parts, learners)
+        axes.set(ylabel="loss (no unit)")
+        _from_zero(axes)
+    if judges:
+        axes = axes_left.pop(0)
+        alt += _draw_losses(axes, epochs, parts, judges, first_line=1)
+        for name, line in zip(("true", "generated"), _LINES[2:], strict=False):
+            if name in samples:
+                label = f"P(true), {name} slices"
+                axes.plot(samples.index, samples[name], label=label, markersize=3, **line)
+                alt.append(f"{label}: {samples[name].iloc[-1]:.2f}.")
+        chance, label = math.log(2), "ln 2"
+        if judges[0] != "discriminator":
+            chance, label = 2 * chance, "2 ln 2"
+        axes.axhline(chance, color="black", linewidth=1, linestyle=(0, (1, 2)))
+        axes.lines[-1].set_label(f"{label}: cannot tell")
+        axes.set(ylabel="loss, probability (no unit)")
+        _from_zero(axes, least=1.0)
+    if panels[-1]:
+        axes = axes_left.pop(0)
+        axes.plot(samples.index, samples["PSNR"], color="#333333", marker="o", markersize=3)
+        axes.set(ylabel="PSNR, slices below (dB)")
+        alt.append(f"PSNR of the sample slices: {samples['PSNR'].iloc[-1]:.2f} dB.")
+    for axes in figure.axes:
+        axes.set(xlabel="epoch", xlim=(0, num_epoch + 0.02 * num_epoch))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
+    return finish(figure, title, " ".join(alt))
+
+
+def _draw_losses(
+    axes: Axes, epochs: pd.DataFrame, parts: pd.DataFrame, names: Sequence[str], first_line: int = 0
+) -> list[str]:
+    """Draw losses by batches, thin, and by epochs; return what each is now, for the alt text."""
+    texts = []
+    for name, line in zip(names, _LINES[first_line:], strict=False):
+        label = f"{name}"
+        if name in parts:
+            some = parts[name].dropna()
+            dots = {"marker": ".", "markersize": 4} if len(some) < 20 else {}
+            axes.plot(some.index, some, color=line["color"], linewidth=0.8, alpha=0.6, **dots)
+        if name in epochs:
+            some = epochs[name].dropna()
+            axes.plot(some.index, some, label=label, markersize=3, **line)
+        else:
+            axes.lines[-1].set_label(label)
+        if len(some):
+            texts.append(f"{name}: {some.iloc[-1]:.3f} at {some.index[-1]:.3g} epochs.")
+    return texts
+
+
+def _from_zero(axes: Axes, least: float = 0.0) -> None:
+    """Start an axis at 0, if nothing is below: else a loss that hardly moves would look steep."""
+    low, high = axes.dataLim.intervaly
+    if low >= 0 and max(high, least) > 0:
+        axes.set_ylim(0, 1.08 * max(high, least))
 
 
 @styled

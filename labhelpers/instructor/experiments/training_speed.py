@@ -30,6 +30,7 @@ from labhelpers.instructor.experiments.measure import (
 )
 from labhelpers.instructor.experiments.published import FilesDataset, Step, plain_step
 from labhelpers.instructor.experiments.trials import training_loader, working_folder
+from labhelpers.instructor.experiments.variants import keep_nothing
 from labhelpers.instructor.sources import (
     TRAINING_FUNCTIONS,
     TRAINING_NOTEBOOKS,
@@ -116,6 +117,7 @@ def _step_with_batch(
 ) -> Callable[[], None]:
     """Return a function that takes the next batch and makes one step on it."""
     names = run_source(given_source(TRAINING_NOTEBOOKS[method]))
+    keep_nothing(names)
     dataset: Any = IXIDataset(root)
     recipe = find_recipe(method, recipe_name)
     n_batches = len(dataset) // recipe.batch_size

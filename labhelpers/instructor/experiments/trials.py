@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.measure import device_name
-from labhelpers.instructor.experiments.variants import VARIANTS
+from labhelpers.instructor.experiments.variants import VARIANTS, keep_nothing
 from labhelpers.instructor.sources import (
     TRAINING_FUNCTIONS,
     TRAINING_NOTEBOOKS,
@@ -203,6 +203,7 @@ def run_trial(
         keep: Where the weights of the T1-w to T2-w generator go.
     """
     names = run_source(given_source(TRAINING_NOTEBOOKS[trial.method]), name=trial.name)
+    keep_nothing(names)
     if trial.variant:
         VARIANTS[trial.variant](names)
     train_loader = training_loader(trial.method, names, train_set, trial.recipe)

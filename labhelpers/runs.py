@@ -1,0 +1,98 @@
+"""What is recorded of a training: recipe, epochs, losses, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labhelpers.folders import images_folder
+from labhelpers.waiting import NotThereYet
+
+__all__ = [
+    "NotTrainedYet",
+    "describe_run",
+    "load_history",
+    "load_record",
+    "run_folder",
+    "save_record",
+]
+
+_RECORD = "run.json"  # in the folder of a run
+
+
+class NotTrainedYet(NotThereYet):
+    """There is no run of a name, or none that came to an end."""
+
+
+def run_folder(name: str) -> Path:
+    """Return the folder of a run's images and record; it may not exist."""
+    return images_folder() / name
+
+
+def save_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record of a run into its folder."""
+    (folder / _RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def load_record(name: str) -> dict[str, Any]:
+    """Return what was recorded of a run: recipe, epochs, losses and the epoch in which it failed.
+
+    Of a run on a GPU also which steps it could not repeat, with the reason.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        NotTrainedYet: If there is no run of that name in this folder yet.
+    """
+    path = run_folder(name) / _RECORD
+    if not path.exists():
+        raise NotTrainedYet(
+            f"The training {name!r} is not there yet: {path.parent.as_posix()} was not made."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def load_history(name: str, unfinished: bool = False) -> pd.DataFrame:
+    """Return the mean losses of a run, one row per finished epoch; without any, an empty table.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+        unfinished: Whether the epoch in which the run was stopped has a row, too. Its index tells
+            how far it came: 2.5 in the middle of epoch 3.
+
+    Raises:
+        NotTrainedYet: If there is no run of that name in this folder yet.
+    """
+    record = load_record(name)
+    rows = record["losses"]
+    if unfinished and "unfinished" in record:
+        rows = [*rows, record["unfinished"]]
+    return pd.DataFrame(rows, columns=None if rows else ["epoch"]).set_index("epoch")
+
+
+def describe_run(name: str) -> str:
+    """Return how a run was trained, such as `reference, 20 epochs`, to show beside its results.
+
+    A run that did not come to its end says so: `reference, stopped in epoch 3 of 20`.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        NotTrainedYet: If there is no run of that name in this folder yet, or the last one failed,
+            so that there is no network to describe.
+    """
+    record = load_record(name)
+    finished, num_epoch = len(record["losses"]), record["num_epoch"]
+    if epoch := record["failed_in_epoch"]:
+        raise NotTrainedYet(
+            f"The last run of {name!r} failed in epoch {epoch} of {num_epoch}: it left no network. "
+            "Mend what its error names and train again."
+        )
+    if finished < num_epoch:
+        return f"{record['recipe']}, stopped in epoch {finished + 1} of {num_epoch}"
+    return f"{record['recipe']}, {num_epoch} epoch{'s' * (num_epoch > 1)}"
