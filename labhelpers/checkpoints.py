@@ -90,6 +90,15 @@ class Checkpoint:
         return self._is_on and self.path.exists()
 
     @property
+    def place(self) -> str:
+        """The file as it is seen from the notebook, such as `checkpoints/generator.pt`."""
+        try:
+            seen = os.path.relpath(self.path)
+        except ValueError:  # another drive of Windows
+            return str(self.path)
+        return str(self.path) if seen.startswith(os.path.join("..", "..")) else seen
+
+    @property
     def size(self) -> str:
         """The size of the file, such as `109 MB`."""
         return f"{max(1, round(self.path.stat().st_size / 1e6))} MB"
@@ -190,7 +199,7 @@ class Checkpoint:
 
     def _say_damaged(self) -> None:
         print(
-            f"{self.path} is damaged and cannot be read: the training starts anew and takes its "
+            f"{self.place} is damaged and cannot be read: the training starts anew and takes its "
             "place."
         )
 

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -196,7 +196,8 @@ class _Writer:
         ):
             self.add(dict(getattr(value, "__dict__", {})))
         elif callable(getattr(value, "state_dict", None)):  # an optimizer, a schedule, an average
-            self.add(dict(value.state_dict()))
+            state = value.state_dict()
+            self.add(dict(state) if isinstance(state, Mapping) else type(state))
 
     def _write(self, *texts: Any) -> None:
         for text in texts:

@@ -50,7 +50,7 @@ class LiveView:
         self._image: Path | None = None
         self._lines: list[str] = []
         self._start = time.perf_counter()
-        self._first = 0  # batches that were done before
+        self._first: int | None = None  # batches that were done before
         self._text_due = self._point_due = self._picture_due = 0.0
         self._text: Any = None  # what IPython calls a display handle
         self._picture: Any = None
@@ -80,7 +80,7 @@ class LiveView:
         for name, loss in losses.items():
             self._unread.setdefault(name, []).append(loss)
         done = (epoch - 1) * self._n_batches + number
-        self._first = self._first or done - 1
+        self._first = done - 1 if self._first is None else self._first
         now = time.perf_counter()
         if now >= self._point_due:
             self._point_due = now + _LEAST
@@ -153,7 +153,8 @@ class LiveView:
         if self._image is not None and self._image.is_file():
             alt = f"Run {self._name}: T1-w, generated and true T2-w slices, {self._image.stem}"
             image = plots.SavedFigure(self._image, alt)
-            pictures, texts = f"{pictures}<br>{image._repr_html_()}", f"{texts}\n{alt}"
+            pictures = f"<div>{pictures}</div><div>{image._repr_html_()}</div>"
+            texts = f"{texts}\n{alt}"
         if self._picture is not None:
             self._picture.update({"text/plain": texts, "text/html": pictures}, raw=True)
         now = time.perf_counter()

@@ -310,18 +310,18 @@ class TrainingRun:
         }
         self._batches.restore(progress["batches"])
         assert self._checkpoint
-        path, self._is_loaded = self._checkpoint.path, kept.is_finished
+        place, self._is_loaded = self._checkpoint.place, kept.is_finished
         anew = f"To start anew, run labhelpers.training.forget_run({self._name!r}) before."
         if self._is_loaded:
             print(
                 f"{self._name!r} was trained before, with the same code, recipe, data and first "
-                f"weights: loaded from {path} ({self._checkpoint.size}). {anew}"
+                f"weights: loaded from {place} ({self._checkpoint.size}). {anew}"
             )
             return
         where = f"after epoch {self._epoch - 1}" if self._epoch > 1 else "in epoch 1"
         if n_done := self._batches.n_done:
             where = f"in epoch {self._epoch}, after batch {n_done},"
-        print(f"{self._name!r} goes on {where} of {self._num_epoch}, from {path}. {anew}")
+        print(f"{self._name!r} goes on {where} of {self._num_epoch}, from {place}. {anew}")
 
     def _stopped(self) -> str:
         """Keep a training that was stopped, and return what to say of it."""
@@ -350,7 +350,7 @@ class TrainingRun:
         if self._checkpoint and self._epoch > self._num_epoch:
             self._checkpoint.write(self._progress(), is_finished=True)
             if self._checkpoint.is_kept:
-                said += f" Kept in {self._checkpoint.path} ({self._checkpoint.size})."
+                said += f" Kept in {self._checkpoint.place} ({self._checkpoint.size})."
         return said
 
     def _last_image(self) -> Path | None:

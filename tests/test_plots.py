@@ -52,6 +52,13 @@ def signals():
     return pd.DataFrame({"T1-w": [0.2, 0.6], "T2-w": [1.0, 0.3]}, index=["CSF", "white matter"])
 
 
+def progress():
+    """Two finished epochs of a GAN, and some batches, the last ones of the third."""
+    parts = history(3).set_axis(pd.Index([0.5, 1.5, 2.5], name="place"))
+    samples = {"PSNR": [12.0, 15.0], "true": [0.6, 0.7], "generated": [0.4, 0.3]}
+    return history(2)[["generator", "discriminator"]], parts, pd.DataFrame(samples, index=[1, 2])
+
+
 def history(epochs=3):
     return pd.DataFrame(
         {"generator": np.linspace(0.9, 0.3, epochs), "discriminator": math.log(2)},
@@ -89,6 +96,7 @@ CHARTS = {
     "histograms": lambda: plots.intensity_histograms(dataset()),
     "joint": lambda: plots.joint_histogram(dataset()),
     "joint-lookup": lambda: plots.joint_histogram(dataset(), torch.linspace(-1, 1, 7)),
+    "progress": lambda: plots.training_progress(*progress(), 5),
     "curves": lambda: plots.training_curves(history(), "Losses", math.log(2), "chance"),
     "metrics": lambda: plots.metric_bars(metrics()),
     "contrast": lambda: plots.contrast_bars(signals()),
@@ -348,6 +356,33 @@ def test_lookup_is_drawn_as_equal_steps_over_the_range():
     assert values.tolist() == lookup.tolist()
     assert edges.tolist() == [-1, -0.5, 0, 0.5, 1]
     assert len(plots.joint_histogram(dataset()).figure.axes[0].patches) == 0
+
+
+def test_a_training_under_way_has_a_panel_for_each_question():
+    shown = plots.training_progress(*progress(), 5, "Training of 'cgan'")
+    losses, judges, error = shown.figure.axes
+    assert [axes.get_ylabel() for axes in (losses, judges, error)] == [
+        "loss (no unit)",
+        "loss, probability (no unit)",
+        "PSNR, slices below (dB)",
+    ]
+    assert all(axes.get_xlim() == (0, 5.1) for axes in shown.figure.axes)
+    labels = [text.get_text() for text in judges.get_legend().get_texts()]
+    assert labels[-1] == "ln 2: cannot tell" and labels[1] == "P(true), true slices"
+    assert "Training of 'cgan', 2 of 5 epochs." in shown.alt
+    assert "P(true), generated slices: 0.30." in shown.alt
+    assert "PSNR of the sample slices: 15.00 dB." in shown.alt
+
+
+def test_a_training_that_has_just_begun_is_drawn_by_its_batches():
+    epochs, parts, samples = progress()
+    epochs, parts = (
+        one.rename(columns={"discriminator": "discriminators"}) for one in (epochs[:0], parts[:1])
+    )
+    shown = plots.training_progress(epochs, parts, samples[:0], 5)
+    assert len(shown.figure.axes) == 2
+    assert "2 ln 2: cannot tell" in shown.figure.axes[1].get_legend_handles_labels()[1]
+    assert "0 of 5 epochs. generator: 0.900 at 0.5 epochs." in shown.alt
 
 
 def test_training_curves_differ_by_more_than_colour():

@@ -199,7 +199,7 @@ def training_progress(
     names = list(dict.fromkeys([*epochs.columns, *parts.columns]))[: len(_LINES)]
     judges = [name for name in names if str(name).startswith("discriminator")]
     learners = [name for name in names if name not in judges]
-    panels = [bool(learners), bool(judges), "PSNR" in samples]
+    panels = [bool(learners), bool(judges), "PSNR" in samples and len(samples) > 0]
     figure, axes_left = new_chart(9.4, 3.7 if judges else 3.2, max(1, sum(panels)))
     alt = [f"{title}, {len(epochs)} of {num_epoch} epochs."]
     if learners:
@@ -211,7 +211,7 @@ def training_progress(
         axes = axes_left.pop(0)
         alt += _draw_losses(axes, epochs, parts, judges, first_line=1)
         for name, line in zip(("true", "generated"), _LINES[2:], strict=False):
-            if name in samples:
+            if name in samples and len(samples):
                 label = f"P(true), {name} slices"
                 axes.plot(samples.index, samples[name], label=label, markersize=3, **line)
                 alt.append(f"{label}: {samples[name].iloc[-1]:.2f}.")
@@ -241,18 +241,19 @@ def _draw_losses(
     """Draw losses by batches, thin, and by epochs; return what each is now, for the alt text."""
     texts = []
     for name, line in zip(names, _LINES[first_line:], strict=False):
-        label = f"{name}"
-        if name in parts:
-            some = parts[name].dropna()
-            dots = {"marker": ".", "markersize": 4} if len(some) < 20 else {}
-            axes.plot(some.index, some, color=line["color"], linewidth=0.8, alpha=0.6, **dots)
-        if name in epochs:
-            some = epochs[name].dropna()
-            axes.plot(some.index, some, label=label, markersize=3, **line)
-        else:
-            axes.lines[-1].set_label(label)
-        if len(some):
-            texts.append(f"{name}: {some.iloc[-1]:.3f} at {some.index[-1]:.3g} epochs.")
+        by_part, by_epoch = (
+            table[name].dropna() if name in table else pd.Series(dtype=float)
+            for table in (parts, epochs)
+        )
+        marker, colour = "." if len(by_part) < 20 else "", line["color"]
+        thin = axes.plot(
+            by_part.index, by_part, color=colour, linewidth=0.8, alpha=0.6, marker=marker
+        )
+        thick = axes.plot(by_epoch.index, by_epoch, markersize=3, **line)
+        drawn, values = (thick, by_epoch) if len(by_epoch) else (thin, by_part)
+        drawn[0].set_label(name)
+        if len(values):
+            texts.append(f"{name}: {values.iloc[-1]:.3f} at {values.index[-1]:.3g} epochs.")
     return texts
 
 

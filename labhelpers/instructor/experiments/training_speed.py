@@ -117,7 +117,6 @@ def _step_with_batch(
 ) -> Callable[[], None]:
     """Return a function that takes the next batch and makes one step on it."""
     names = run_source(given_source(TRAINING_NOTEBOOKS[method]))
-    keep_nothing(names)
     dataset: Any = IXIDataset(root)
     recipe = find_recipe(method, recipe_name)
     n_batches = len(dataset) // recipe.batch_size
@@ -163,6 +162,7 @@ def _lab_step(
         working_folder(Path(folder)),
         redirect_stdout(StringIO()),
     ):
+        keep_nothing(names)
         names[TRAINING_FUNCTIONS[method]](loader, loader, num_epoch=1)
     (*trained, _, _), options = first_step.call_args  # the last two are the slices
     return lambda t1, t2: own_step(*trained, t1, t2, **options)
