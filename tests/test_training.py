@@ -172,7 +172,7 @@ def test_stop_in_the_first_epoch_leaves_a_network_an_image_and_a_figure(before, 
     assert show_losses("demo").alt.endswith("generator: 1.000 at epoch 0.333333.")
     capsys.readouterr()
     show_samples("demo")
-    assert "slices when it was stopped" in capsys.readouterr().out
+    assert "T1-w, generated and true T2-w slices" in capsys.readouterr().out
 
 
 def test_losses_and_samples_are_shown(loaders, capsys):
