@@ -40,9 +40,10 @@ install: $(INSTALLED) ## create the environment in .venv
 lab: $(INSTALLED) ## build, run and grade everything on the real data, print one table
 	@$(LABHELPERS) lab
 
-# What the tests of grading need beside Python, installed by apt where there is apt.
+# What the tests need beside Python, installed by apt where there is apt.
 PACKAGES := $(if $(shell command -v bwrap),,bubblewrap) \
-  $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql)
+  $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),,postgresql) \
+  $(if $(shell command -v chromium chromium-browser google-chrome),,chromium)
 APT := $(if $(filter 0,$(shell id -u)),,sudo) apt-get
 
 system:

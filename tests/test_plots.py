@@ -1,6 +1,7 @@
 """Tests of `labhelpers.plots`: what each figure says, shows, leaves behind and refuses."""
 
 import base64
+import io
 import math
 from html.parser import HTMLParser
 
@@ -173,6 +174,10 @@ def test_alternative_text_reaches_the_notebook(draw):
     kind = "svg+xml;base64,PD94" if shown.vector else "png;base64,iVBORw0KGgo"
     assert attributes["src"].startswith(f"data:image/{kind}")
     assert len(attributes["src"]) < 500_000
+    if not shown.vector:
+        picture = base64.b64decode(attributes["src"].partition(",")[2])
+        pixels = matplotlib.image.imread(io.BytesIO(picture)).shape[1]
+        assert abs(pixels - 2 * int(attributes["width"])) <= 2, "sharp on a dense screen"
 
 
 def test_a_saved_figure_is_shown_with_alternative_text(tmp_path):

@@ -92,9 +92,18 @@ def test_student_version_keeps_every_cell(course, name):
     ]
 
 
+def test_notebooks_that_train_ask_colab_for_a_gpu_and_report_it_at_once(course, name):
+    notebook = student(course, name)
+    setup, imports, third, *_ = (cell.source for cell in code_cells(notebook))
+    trains = "TrainingRun" in imports
+    assert notebook.metadata.get("accelerator") == ("GPU" if trains else None)
+    assert notebook.metadata.get("colab") == ({"gpuType": "T4"} if trains else None)
+    assert ("choose_device();" in third) == trains
+
+
 def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
     setup = code_cells(student(course, name))[0]
-    assert is_locked(setup) and len(setup.source.splitlines()) < 36
+    assert is_locked(setup) and len(setup.source.splitlines()) < 39
     wheel, _ = student_wheel()
     assert f'NEEDED, WHEEL = "{wheel.split("-")[1]}", "{wheel}"' in setup.source
     assert 'else "./" + WHEEL' in setup.source

@@ -65,8 +65,10 @@ if found != NEEDED and not keep and "NBGRADER_EXECUTION" not in os.environ:
             f"in that folder, and run this cell again with a network connection. ({reason})"
         )
 
+import labhelpers.printing
 import labhelpers.waiting
 
+labhelpers.printing.print_in_full()
 labhelpers.waiting.wait_quietly()  # a cell that needs an answer says so in one line
 print(f"labhelpers {labhelpers.__version__}")"""
 
