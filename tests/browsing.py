@@ -90,6 +90,7 @@ class Lab:
             "LABHELPERS_PRESET": "quick",
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
+        self.course = course
         self._log = scratch / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -148,9 +149,17 @@ def set_theme(page: Page, theme: str) -> None:
     page.wait_for_function("theme => document.body.dataset.jpThemeName == theme", arg=theme)
 
 
-def cell(panel: Locator, start: str) -> Locator:
-    """Return the cell whose source holds a text."""
-    return panel.locator(".jp-Cell", has=panel.page.locator(".jp-InputArea", has_text=start)).first
+def cell(panel: Locator, source: str) -> Locator:
+    """Return the first cell whose source holds a text now, whatever it will hold later."""
+    cells = panel.locator(".jp-Cell")
+    place = cells.evaluate_all(
+        """(cells, text) => cells.findIndex(
+            cell => cell.querySelector('.jp-InputArea').textContent.includes(text)
+        )""",
+        source,
+    )
+    assert place >= 0, source
+    return cells.nth(place)
 
 
 def type_and_run(target: Locator, source: str | None = None) -> None:

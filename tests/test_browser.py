@@ -5,10 +5,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
-from nbgrader.api import Gradebook
-from playwright.sync_api import Browser, Page
-
 from browsing import (
     Lab,
     cell,
@@ -19,9 +17,13 @@ from browsing import (
     set_theme,
     type_and_run,
 )
+from nbconvert import HTMLExporter
+from nbgrader.api import Gradebook
+from playwright.sync_api import Browser, Page
+from submissions import ASSIGNMENT, MEAN, grade
+
 from labhelpers.instructor.course.nbgrader import open_course
 from labhelpers.instructor.course.samples import hand_in
-from submissions import ASSIGNMENT, MEAN, grade
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -51,6 +53,20 @@ SURVEY = """panel => {
             .filter(e => e.scrollWidth > e.clientWidth + 1).map(start),
     }
 }"""
+
+SIMULATOR = """\
+from labhelpers.widgets import contrast_simulator
+
+contrast_simulator()"""
+
+PIXELS = "canvas => canvas.toDataURL()"
+
+#: What is wider than its place: a printer would cut it.
+CUT = """() => [...document.querySelectorAll('pre, img, table, .jp-Editor')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1
+        || e.getBoundingClientRect().right > document.documentElement.clientWidth)
+    .map(e => e.textContent.trim().slice(0, 80))"""
+A4 = {"width": 718, "height": 1047}  # in pixels of 1/96 inch, between margins of 1 cm
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +106,20 @@ def test_a_new_student_runs_all_and_sees_nothing_broken(page, lab, name):
     assert seen["errors"] == []
     assert "Waits for" in seen["text"] or "waits for" in seen["text"]
     assert not re.search(r"model not found|Loading widget|Traceback|\$\$", seen["text"])
-    assert len(seen["images"]) > 3 and all(len(alt) > 20 for alt in seen["images"])
+    assert len(seen["images"]) >= 3 and all(len(alt) > 20 for alt in seen["images"])
     assert seen["broken"] == []
     assert seen["formulas"] > 0 and seen["wrong_formulas"] == []
     assert seen["wide"] == []
+
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    notebook = nbformat.read(lab.course / "student" / f"{name}.ipynb", as_version=4)
+    html, _ = HTMLExporter().from_notebook_node(notebook)
+    page.emulate_media(media="print")
+    page.set_viewport_size(A4)
+    page.set_content(html)
+    assert page.evaluate(CUT) == []
+    hints = page.locator("details > :not(summary)")
+    assert hints.count() > 5 and all(hint.is_visible() for hint in hints.all())
 
 
 def test_a_student_reads_a_failing_check_and_then_a_passing_one(page, lab):
@@ -119,6 +145,26 @@ def test_a_student_reads_a_failing_check_and_then_a_passing_one(page, lab):
         set_theme(page, theme)
         ratio, text = lowest_contrast(report)
         assert ratio >= 4.5, (theme, text)
+
+
+def test_a_student_moves_a_widget(page, lab):
+    panel = open_notebook(page, lab, SMALL)
+    target = cell(panel, "def mean_t2_image")
+    type_and_run(target, SIMULATOR)
+    picture, slider = target.locator("canvas").first, target.locator("input[type=range]").first
+    slider.scroll_into_view_if_needed()
+    cells = panel.locator(".jp-Cell").count()
+    seen = {picture.evaluate(PIXELS)}
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    seen.add(picture.evaluate(PIXELS))
+    place = slider.bounding_box()
+    page.mouse.click(place["x"] + 0.5 * place["width"], place["y"] + place["height"] / 2)
+    seen.add(picture.evaluate(PIXELS))
+    page.keyboard.press("ArrowLeft")  # the mouse leaves the focus on the slider
+    seen.add(picture.evaluate(PIXELS))
+    assert len(seen) == 4, "each of these moves changes the picture"
+    assert panel.locator(".jp-Cell").count() == cells, "no key was taken for a command"
 
 
 def test_a_student_validates(page, lab):
