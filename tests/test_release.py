@@ -94,11 +94,11 @@ def test_student_version_keeps_every_cell(course, name):
 
 def test_notebooks_that_train_ask_colab_for_a_gpu_and_report_it_at_once(course, name):
     notebook = student(course, name)
-    _, imports, third, *_ = (cell.source for cell in code_cells(notebook))
+    _, imports, *_ = (cell.source for cell in code_cells(notebook))
     trains = "TrainingRun" in imports
     assert notebook.metadata.get("accelerator") == ("GPU" if trains else None)
     assert notebook.metadata.get("colab") == ({"gpuType": "T4"} if trains else None)
-    assert ("choose_device();" in third) == trains
+    assert ("choose_device();" in imports) == trains
 
 
 def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
