@@ -205,3 +205,19 @@ def test_another_answer_in_the_place_of_the_function() -> None:
 def test_points_that_are_none_are_told(points: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert checks.mean_image(load("mean-image"), points=points) == 0
     assert capsys.readouterr().out.startswith("points is a number, such as points=2")
+
+
+@pytest.mark.parametrize("exercise_one", ["not run", "not written"])
+def test_a_network_of_its_own_is_told_whatever_became_of_its_exercise(exercise_one: str) -> None:
+    source = solutions()["generator-step"].source.replace(
+        "    optimizer.zero_grad()", "    generator = GeneratorUNet()\n    optimizer.zero_grad()"
+    )
+    answer = load("generator-step", source)
+    del answer.__globals__["GeneratorUNet"]
+    if exercise_one == "not written":
+        stub = "class GeneratorUNet:\n    def __init__(self):\n"
+        stub += '        raise NotImplementedError("not written yet")\n'
+        exec(compile(stub, "<another cell>", "exec"), answer.__globals__)
+    text = " ".join(text for _, text in judge("generator-step", answer).notes)
+    assert "never reads its argument `generator`" in text
+    assert "Run that cell first" not in text and "still raises the error" not in text

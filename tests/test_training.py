@@ -183,9 +183,9 @@ def test_losses_and_samples_are_shown(loaders, capsys):
     assert "size" in show_losses("demo").alt
     show_samples("demo")
     shown = capsys.readouterr().out
-    assert "after epoch 1" in shown
-    assert "after epoch 3" in shown
-    assert "after epoch 2" not in shown
+    assert "in epoch 1" in shown
+    assert "in epoch 3" in shown
+    assert "in epoch 2" not in shown
 
 
 def test_losses_that_begin_later_are_drawn_from_there(loaders):
@@ -217,7 +217,7 @@ def test_folder_that_cannot_be_written_is_said_and_training_goes_on(loaders, tmp
     assert "Images and losses cannot be kept in" in capsys.readouterr().out
     assert len(load_history("demo")) == 1
     show_samples("demo")
-    assert "after epoch 1" in capsys.readouterr().out
+    assert "in epoch 1" in capsys.readouterr().out
 
 
 def test_loss_that_is_no_number_stops_with_advice(loaders):

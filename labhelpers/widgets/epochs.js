@@ -9,7 +9,7 @@ start("epochs", async ({ epochs, frames, name }, stills) => {
   const draw = () => {
     const epoch = epochs[place.value];
     frame.src = frames[place.value];
-    frame.alt = `Run ${name}: T1-w, generated and true T2-w slices after epoch ${epoch}`;
+    frame.alt = `Run ${name}: T1-w, generated and true T2-w slices in epoch ${epoch}`;
   };
   const words = (k) => `${epochs[k]} of ${epochs[last]}`;
   const moved = () => {

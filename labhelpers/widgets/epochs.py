@@ -27,7 +27,7 @@ def epoch_slider(images: dict[int, Path], name: str) -> Widget:
     epochs = [epochs[place] for place in places]
     stills = [
         SavedFigure(
-            images[epoch], f"Run {name}: T1-w, generated and true T2-w slices after epoch {epoch}"
+            images[epoch], f"Run {name}: T1-w, generated and true T2-w slices in epoch {epoch}"
         )
         for epoch in sorted({epochs[0], epochs[-1]})
     ]

@@ -102,7 +102,7 @@ def explain(
             _stub_left(answer, calls)
             or _other_arguments(calls)
             or _global_read(answer, calls, worth, share)
-            or _failed_name(calls)
+            or _failed_name(answer, calls)
             or _wrong_kind(exercise, calls)
         )
     if not found:
@@ -200,13 +200,22 @@ def _stub_left(answer: Any, calls: list[_Call]) -> list[str]:
             frames = sandbox.own_frames(call.error)
             if tree is None or not frames or not _is_begun(tree):
                 return []
+            if not _is_in(answer, tree, frames[-1]):  # another exercise that the answer calls
+                return []
             return [
                 f"Line {frames[-1].lineno} still raises the error that stood in the place of your "
                 "code.",
-                "Write the part that is missing there, or delete the line if yours stands above "
-                "it.",
+                "Write the part that is missing there, or delete the line if yours is written.",
             ]
     return []
+
+
+def _is_in(answer: Any, tree: ast.AST, frame: traceback.FrameSummary) -> bool:
+    """Return True if a line that was run belongs to an answer."""
+    code = code_of(answer)
+    file = code.co_filename if code else frame.filename
+    lines = {node.lineno for node in ast.walk(tree) if isinstance(node, (ast.stmt, ast.expr))}
+    return frame.filename == file and frame.lineno in lines
 
 
 def _is_begun(tree: ast.AST) -> bool:
@@ -359,7 +368,7 @@ def _source_line(call: _Call) -> str:
 # --- A name that has no value ---------------------------------------------------------------------
 
 
-def _failed_name(calls: list[_Call]) -> list[str]:
+def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
     """Return which name has no value, or which object lacks an attribute, and what is like it."""
     for call in calls:
         error = call.error
@@ -377,6 +386,10 @@ def _failed_name(calls: list[_Call]) -> list[str]:
         if isinstance(error, NameError):
             (frame, _) = [*traceback.walk_tb(error.__traceback__)][-1]
             known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
+            ignored = unused_arguments(answer)
+            if ignored and name in {exercise.name for exercise in EXERCISES.values()}:
+                never = f"never reads its {_arguments(ignored)}"
+                return [f"Your function makes a `{name}` of its own ({where}) and {never}."]
             return [f"There is nothing of the name `{name}` ({where}).", _about(name, known)]
         if isinstance(error, AttributeError) and getattr(error, "obj", None) is not None:
             near = difflib.get_close_matches(name, dir(error.obj), 1, _LIKE)
@@ -424,7 +437,7 @@ def _global_read(
         if type(call.error) is NameError and (name := str(call.error.name)) not in _IMPORTS
         if not difflib.get_close_matches(name, arguments, 1, _LIKE)
     }
-    data = {name: _kind(namespace[name]) for name in read if name in namespace}
+    data = {name: _kind(namespace[name]) for name in sorted(read) if name in namespace}
     data = {name: kind for name, kind in data.items() if kind} | dict.fromkeys(missing & read)
     pairs = [
         (variable, argument)
