@@ -28,6 +28,7 @@ _COLOURS = {
 _SIGNS = {"right": "[ok]", "wrong": "[no]", "open": "[--]"}
 # The style of every cell: outside of JupyterLab, tables have no padding.
 _CELL = "text-align:left;vertical-align:top;padding:0.15em 1em 0.15em 0"
+_SUMMARY = "display:list-item;cursor:pointer"  # the formgrader's style hides the arrow to open it
 _LEGEND = "[--] is judged once the rest is right"
 _WIDTH = 92
 _INDENT = " " * 6
@@ -189,7 +190,8 @@ def _folded(items: list[Item]) -> str:
     counts = [(len(items) - n_open, "right"), (n_open, "judged once the rest is right")]
     line = ", ".join(f"{n} {words}" for n, words in counts if n)
     return (
-        f"<details style='margin:0.3em 0'><summary>Also looked at: {line}</summary>"
+        f"<details style='margin:0.3em 0'>"
+        f"<summary style='{_SUMMARY}'>Also looked at: {line}</summary>"
         f"{''.join(map(_item, items))}</details>"
     )
 
