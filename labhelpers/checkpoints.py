@@ -81,13 +81,13 @@ class Checkpoint:
         self.path = checkpoint_file(name)
         self._name, self._parts, self._same = name, list(parts), dict(same)
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
-        self._is_on = False
+        self._is_on = self._is_ours = False
         self._seconds, self._written = 0.0, -float("inf")  # what writing took, and when it was
 
     @property
     def is_kept(self) -> bool:
         """Whether the file holds this training as it is now, or a little earlier."""
-        return self._is_on and self.path.exists()
+        return self._is_on and self._is_ours
 
     @property
     def place(self) -> str:
@@ -157,6 +157,7 @@ class Checkpoint:
             _require_room(self.path.parent, states)
             torch.save(kept, new)
             os.replace(new, self.path)  # complete, or not at all
+            self._is_ours = True
         except (OSError, RuntimeError) as error:  # a RuntimeError of torch if the disk is full
             self._give_up(error)
         finally:
@@ -192,6 +193,7 @@ class Checkpoint:
             _load(self._parts, before)
             self._say_damaged()
             return None
+        self._is_ours = True
         return found
 
     def _is_other(self, kept: dict[str, Any], what: str) -> bool:

@@ -1,4 +1,4 @@
-"""What is recorded of a training: recipe, epochs, losses, and how it ended."""
+"""What is recorded of a training, and shown of it later: losses, samples, how it ended."""
 
 from __future__ import annotations
 
@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from IPython.display import display
 
+from labhelpers import plots
 from labhelpers.folders import images_folder
+from labhelpers.plots import AccessibleFigure
 from labhelpers.waiting import NotThereYet
+from labhelpers.widgets import epoch_slider
 
 __all__ = [
     "NotTrainedYet",
     "describe_run",
+    "epoch_of",
     "load_history",
     "load_record",
     "run_folder",
     "save_record",
+    "show_losses",
+    "show_samples",
 ]
 
 _RECORD = "run.json"  # in the folder of a run
@@ -96,3 +103,46 @@ def describe_run(name: str) -> str:
     if finished < num_epoch:
         return f"{record['recipe']}, stopped in epoch {finished + 1} of {num_epoch}"
     return f"{record['recipe']}, {num_epoch} epoch{'s' * (num_epoch > 1)}"
+
+
+def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | None:
+    """Return the chart of some losses of a run, or print that no epoch of it has them.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+        losses: The losses to draw, by the names that they were logged with; all without any.
+        options: Passed on to `plots.training_curves`.
+
+    Raises:
+        NotTrainedYet: If there is no run of that name in this folder yet.
+    """
+    history = load_history(name, unfinished=True)
+    history = history.reindex(columns=losses or history.columns).dropna()
+    if history.empty:
+        print(f"Run {name!r} ({describe_run(name)}): no epoch has these losses.")
+        return None
+    return plots.training_curves(history, **options)
+
+
+def show_samples(name: str) -> None:
+    """Show the sample images of a run's epochs under a slider, or print that there is none.
+
+    Args:
+        name: Name of the run, such as `cgan`.
+
+    Raises:
+        NotTrainedYet: If there is no run of that name in this folder yet.
+    """
+    images = {epoch_of(path): path for path in run_folder(name).glob("epoch-*.png")}
+    if images:
+        display(epoch_slider(images, name))
+    else:
+        print(
+            f"Run {name!r} ({describe_run(name)}): no epoch was finished, so there is no sample "
+            "image."
+        )
+
+
+def epoch_of(image: Path) -> int:
+    """Return the epoch in the name of a sample image, `epoch-7.png`."""
+    return int(image.stem.removeprefix("epoch-"))

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from IPython.display import display
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -24,19 +23,20 @@ from labhelpers.doctor import doctor
 from labhelpers.folders import unwritable_images
 from labhelpers.live import LiveView, duration
 from labhelpers.metrics import evaluating, peak_signal_to_noise_ratio
-from labhelpers.plots import AccessibleFigure
 from labhelpers.recipes import Recipe, RunningAverage
 from labhelpers.runs import (
     NotTrainedYet,
     describe_run,
+    epoch_of,
     load_history,
     load_record,
     run_folder,
     save_record,
+    show_losses,
+    show_samples,
 )
 from labhelpers.session import is_graded
 from labhelpers.stopping import PoliteStop
-from labhelpers.widgets import epoch_slider
 
 __all__ = [
     "NotTrainedYet",
@@ -123,6 +123,7 @@ class TrainingRun:
         self._checkpoint: Checkpoint | None = None
         self._generator: nn.Module | None = None  # the one that `keep` was given
         self._is_between_steps = self._is_loaded = False
+        self._since = ""  # where this call went on
 
     def keep(self, *parts: Any) -> None:
         """Keep these parts on disk, so that a stopped training goes on and a finished is loaded.
@@ -137,17 +138,18 @@ class TrainingRun:
             return
         frame = sys._getframe(1)
         names = frame.f_locals if frame.f_code.co_name != "<module>" else {}  # a cell has too many
-        self._checkpoint = Checkpoint(
-            self._name,
-            parts,
-            {
+        try:
+            same = {
                 "code": code_digest(frame),
                 "recipe": digest(self._recipe, self._num_epoch),
                 "data": digest(self._train_loader, self._samples),
                 "machine": digest(self._device.type, str(torch.__version__), package_digest()),
                 "start": digest(dict(names), parts, self._batches.state()),
-            },
-        )
+            }
+        except Exception as error:  # a student may have written anything
+            print(f"{self._name!r} is not kept: it cannot be told from other trainings ({error}).")
+            return
+        self._checkpoint = Checkpoint(self._name, parts, same)
         averages = [part.module for part in parts if isinstance(part, RunningAverage)]
         networks = [part for part in parts if isinstance(part, nn.Module)]
         self._generator = next(iter([*averages, *networks]), None)
@@ -162,7 +164,7 @@ class TrainingRun:
         if self._checkpoint and (kept := self._checkpoint.open()):
             self._go_on(kept)
         for image in self.folder.glob("epoch-*.png"):
-            if _epoch_of(image) >= self._epoch:
+            if epoch_of(image) >= self._epoch:
                 image.unlink()  # else those of an earlier, longer run would be taken for this one's
         self._save_record()
         self._view.begin(self._rows, self._measures)
@@ -321,6 +323,7 @@ class TrainingRun:
         where = f"after epoch {self._epoch - 1}" if self._epoch > 1 else "in epoch 1"
         if n_done := self._batches.n_done:
             where = f"in epoch {self._epoch}, after batch {n_done},"
+        self._since = " since it went on"
         print(f"{self._name!r} goes on {where} of {self._num_epoch}, from {place}. {anew}")
 
     def _stopped(self) -> str:
@@ -346,7 +349,7 @@ class TrainingRun:
             if self._generator is not None and not self._last_image():
                 self.save_samples(self._generator)
             return f"Trained before: {n_epochs}."
-        said = f"Trained: {n_epochs} in {duration(self._view.seconds)}."
+        said = f"Trained: {n_epochs}, in {duration(self._view.seconds)}{self._since}."
         if self._checkpoint and self._epoch > self._num_epoch:
             self._checkpoint.write(self._progress(), is_finished=True)
             if self._checkpoint.is_kept:
@@ -354,7 +357,7 @@ class TrainingRun:
         return said
 
     def _last_image(self) -> Path | None:
-        return max(self.folder.glob("epoch-*.png"), key=_epoch_of, default=None)
+        return max(self.folder.glob("epoch-*.png"), key=epoch_of, default=None)
 
     def _save_record(self, failed: bool = False) -> None:
         # Written at the start and after every epoch: whatever ends the run, this is what it was.
@@ -369,45 +372,3 @@ class TrainingRun:
             done = self._epoch - 1 + self._batches.n_done / len(self._train_loader)
             record["unfinished"] = {"epoch": done, **self._means()}
         save_record(self.folder, record)
-
-
-def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | None:
-    """Return the chart of some losses of a run, or print that no epoch of it has them.
-
-    Args:
-        name: Name of the run, such as `cgan`.
-        losses: The losses to draw, by the names that they were logged with; all without any.
-        options: Passed on to `plots.training_curves`.
-
-    Raises:
-        NotTrainedYet: If there is no run of that name in this folder yet.
-    """
-    history = load_history(name, unfinished=True)
-    history = history.reindex(columns=losses or history.columns).dropna()
-    if history.empty:
-        print(f"Run {name!r} ({describe_run(name)}): no epoch has these losses.")
-        return None
-    return plots.training_curves(history, **options)
-
-
-def show_samples(name: str) -> None:
-    """Show the sample images of a run's epochs under a slider, or print that there is none.
-
-    Args:
-        name: Name of the run, such as `cgan`.
-
-    Raises:
-        NotTrainedYet: If there is no run of that name in this folder yet.
-    """
-    images = {_epoch_of(path): path for path in run_folder(name).glob("epoch-*.png")}
-    if images:
-        display(epoch_slider(images, name))
-    else:
-        print(
-            f"Run {name!r} ({describe_run(name)}): no epoch was finished, so there is no sample "
-            "image."
-        )
-
-
-def _epoch_of(image: Path) -> int:
-    return int(image.stem.removeprefix("epoch-"))

@@ -163,7 +163,7 @@ def test_an_error_goes_on_from_the_epoch_before(whole, capsys):
 def test_a_finished_training_is_loaded(whole, capsys):
     train()
     said = capsys.readouterr().out
-    assert "Trained: 6 epochs in" in said and "demo.pt (1 MB)" in said
+    assert "Trained: 6 epochs, in" in said and "demo.pt (1 MB)" in said
 
     image = Path("images/demo/epoch-6.png")
     before = image.stat().st_mtime_ns
@@ -290,6 +290,26 @@ def test_two_notebooks_at_once(whole, capsys):
     assert not checkpoint_file("demo").exists()
     assert_is_whole(train(), whole)
     assert checkpoint_file("demo").exists()
+
+
+def test_a_stop_within_the_first_step_promises_nothing(capsys):
+    """Python ends the step where it is: there is nothing that a training could go on from."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    train(num_epoch=2)
+    with disturbed((1, 2), stop):
+        train()
+    printed = capsys.readouterr().out
+    assert "the network trained so far is kept." in printed
+    assert "Run this cell again" not in printed
+
+
+def test_what_has_no_digest_is_said_and_trained(whole, monkeypatch, capsys):
+    monkeypatch.setattr(Unpaired, "odd", torch.ones(3, device="meta"), raising=False)
+    assert_is_whole(train(), whole)
+    assert capsys.readouterr().out.count("'demo' is not kept: it cannot be told from") == 1
 
 
 def test_nothing_is_kept_while_nbgrader_grades(monkeypatch):

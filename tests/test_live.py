@@ -192,7 +192,7 @@ def test_a_run_shows_its_samples_and_the_answers_of_its_discriminator(
                 run.log(generator=1.0, discriminator=0.7)
             run.save_samples(nn.Conv2d(1, 1, 1), Judge(), conditional=True)
     text, picture = notebook.places
-    assert text["text/plain"].splitlines()[-1].startswith("Trained: 2 epochs in ")
+    assert text["text/plain"].splitlines()[-1].startswith("Trained: 2 epochs, in ")
     assert picture["text/html"].count("<img alt=") == 2
     assert "T1-w, generated and true T2-w slices, epoch-2" in picture["text/html"]
     assert "P(true), true slices:" in picture["text/plain"]

@@ -409,6 +409,26 @@ def benchmark(repeats: int) -> None:
 
 
 @experiments.command()
+@click.option("--method", default="generator", show_default=True)
+@click.option("--epochs", type=int, default=20, show_default=True)
+@click.option("--subjects", type=int, default=80, show_default=True)
+@click.option("--repeats", type=int, default=3, show_default=True, help="Trainings of each way.")
+def watching(method: str, epochs: int, subjects: int, repeats: int) -> None:
+    """Measure what it costs to watch a training and to keep it (minutes).
+
+    Trains the same network plainly, watched in a notebook, and watched and kept on disk, in turns,
+    and prints the times and how many times as long they are.
+    """
+    from labhelpers.data import IXIDataset
+    from labhelpers.download import fetch_ixi
+    from labhelpers.instructor.experiments.watching import cost_of_watching
+
+    everybody = IXIDataset(fetch_ixi())
+    few = IXIDataset.from_tensors(everybody.t1[:subjects], everybody.t2[:subjects])
+    click.echo(cost_of_watching(method, few, epochs, repeats).round(3).to_string())
+
+
+@experiments.command()
 @click.option("--trials", type=_EXISTING, help="Take in trainings: build/trials.jsonl, say.")
 @click.option("--speed", type=_EXISTING, help="Take in a benchmark: build/benchmark.json, say.")
 @click.option("--notebooks", type=_EXISTING, help="Take in times: build/validate/seconds.json.")
