@@ -121,7 +121,7 @@ class Checkpoint:
         except NotImplementedError:
             pass  # a disk that knows no locks
         except OSError as error:
-            self._give_up(error)
+            self._give_up(str(error))
             return None
         self._is_on = True
         for leftover in self.path.parent.glob(f"{self.path.name}.*.new"):
@@ -158,8 +158,10 @@ class Checkpoint:
             torch.save(kept, new)
             os.replace(new, self.path)  # complete, or not at all
             self._is_ours = True
-        except (OSError, RuntimeError) as error:  # a RuntimeError of torch if the disk is full
-            self._give_up(error)
+        except OSError as error:
+            self._give_up(str(error))
+        except RuntimeError:  # of torch, and it says where in its code
+            self._give_up("writing failed: is the disk full?")
         finally:
             if new.exists():
                 new.unlink()
@@ -205,11 +207,11 @@ class Checkpoint:
             "place."
         )
 
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, reason: str) -> None:
         self._is_on = False
         print(
             f"The training cannot be kept in {self.path.parent.absolute()} "
-            f"({str(error).splitlines()[0]}): it goes on, and could not be resumed after a stop. "
+            f"({reason}): it goes on, and could not be resumed after a stop. "
             "Make room or allow writing there, and run this cell again."
         )
 

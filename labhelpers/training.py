@@ -317,14 +317,14 @@ class TrainingRun:
         if self._is_loaded:
             print(
                 f"{self._name!r} was trained before, with the same code, recipe, data and first "
-                f"weights: loaded from {place} ({self._checkpoint.size}). {anew}"
+                f"weights: loaded from {place} ({self._checkpoint.size}).\n{anew}"
             )
             return
         where = f"after epoch {self._epoch - 1}" if self._epoch > 1 else "in epoch 1"
         if n_done := self._batches.n_done:
             where = f"in epoch {self._epoch}, after batch {n_done},"
         self._since = " since it went on"
-        print(f"{self._name!r} goes on {where} of {self._num_epoch}, from {place}. {anew}")
+        print(f"{self._name!r} goes on {where} of {self._num_epoch}, from {place}.\n{anew}")
 
     def _stopped(self) -> str:
         """Keep a training that was stopped, and return what to say of it."""

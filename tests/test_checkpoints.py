@@ -271,7 +271,7 @@ def test_a_disk_that_fills_up_while_writing(folder, whole, monkeypatch, capsys):
 
     monkeypatch.setattr(checkpoints.torch, "save", fail)
     assert_is_whole(train(), whole)
-    assert capsys.readouterr().out.count("(PytorchStreamWriter failed writing file)") == 1
+    assert capsys.readouterr().out.count("(writing failed: is the disk full?)") == 1
     assert list((folder / "checkpoints").glob("demo.pt*.new")) == []
 
 

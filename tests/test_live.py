@@ -1,7 +1,11 @@
 """What is seen of a training: in a notebook a picture in its place, elsewhere a line per epoch."""
 
+import textwrap
+
+import nbformat
 import pytest
 import torch
+from nbclient import NotebookClient
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -204,3 +208,36 @@ def test_a_run_shows_its_samples_and_the_answers_of_its_discriminator(
 )
 def test_times_as_people_say_them(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.slow
+def test_in_a_kernel_without_a_front_end_the_last_picture_stays(tmp_path):
+    """As nbclient leaves it: one text, one picture, no widget, nothing on stderr."""
+    code = """
+        import torch
+        from torch import nn
+        from labhelpers.data import IXIDataset
+        from labhelpers.recipes import GeneratorRecipe
+        from labhelpers.training import TrainingRun
+
+        images = torch.linspace(-1, 1, 10 * 16 * 16).reshape(10, 1, 16, 16)
+        dataset = IXIDataset.from_tensors(images, -images)
+        recipe = GeneratorRecipe(batch_size=4)
+        network = nn.Conv2d(1, 1, 1)
+        loader = recipe.loader(dataset)
+        with TrainingRun("demo", loader, loader, 2, "cpu", recipe) as run:
+            for _ in run.epochs():
+                for _ in run.batches():
+                    run.log(generator=1.0)
+                run.save_samples(network)
+    """
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(textwrap.dedent(code))])
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    text, picture = notebook.cells[0].outputs
+    assert text.data["text/plain"].splitlines()[:2] == [
+        "Epoch 1/2: generator loss 1.0000",
+        "Epoch 2/2: generator loss 1.0000",
+    ]
+    assert "Trained: 2 epochs, in" in text.data["text/html"]
+    assert picture.data["text/html"].count('<img alt="') == 2
+    assert picture.data.keys() == {"text/plain", "text/html"}
