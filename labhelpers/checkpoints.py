@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import shutil
 import time
@@ -20,6 +21,8 @@ __all__ = ["Checkpoint", "Kept", "checkpoint_file", "forget_run"]
 
 _COST = 30  # times as long as writing took, a training goes on before it is written again
 _SPARE = 50e6  # bytes that are left free on the disk
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}  # of some network disks
 
 _DIFFERENCES = {
     "code": "other code",
@@ -121,12 +124,14 @@ class Checkpoint:
         except NotImplementedError:
             pass  # a disk that knows no locks
         except OSError as error:
-            self._give_up(str(error))
-            return None
-        self._is_on = True
-        for leftover in self.path.parent.glob(f"{self.path.name}.*.new"):
-            leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
-        return self._read() if self.path.exists() else None
+            if error.errno not in _NO_LOCKS:
+                self._give_up(str(error))
+                return None
+        try:
+            return self._found()
+        except BaseException:  # the stop button, too: an error that is shown would keep the lock
+            self.close()
+            raise
 
     def write(self, progress: dict[str, Any], is_finished: bool = False, now: bool = False) -> None:
         """Write the training, unless it was written a short while ago for the time that takes.
@@ -172,6 +177,12 @@ class Checkpoint:
         """Let others use the file."""
         self._is_on = False
         self._lock.release()
+
+    def _found(self) -> Kept | None:
+        self._is_on = True
+        for leftover in self.path.parent.glob(f"{self.path.name}.*.new"):
+            leftover.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        return self._read() if self.path.exists() else None
 
     def _read(self) -> Kept | None:
         try:

@@ -1,5 +1,6 @@
 """A training that was stopped or killed goes on as if it had not been; a finished one is loaded."""
 
+import errno
 import os
 import random
 import signal
@@ -310,6 +311,15 @@ def test_what_has_no_digest_is_said_and_trained(whole, monkeypatch, capsys):
     monkeypatch.setattr(Unpaired, "odd", torch.ones(3, device="meta"), raising=False)
     assert_is_whole(train(), whole)
     assert capsys.readouterr().out.count("'demo' is not kept: it cannot be told from") == 1
+
+
+def test_a_disk_that_knows_no_locks_keeps_trainings_all_the_same(monkeypatch, capsys):
+    def refuse(lock):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(checkpoints.FileLock, "acquire", refuse)
+    train(num_epoch=1)
+    assert "Kept in checkpoints/demo.pt" in capsys.readouterr().out
 
 
 def test_nothing_is_kept_while_nbgrader_grades(monkeypatch):
