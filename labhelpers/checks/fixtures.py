@@ -135,16 +135,24 @@ _DISCRIMINATOR_GAIN = 3 * math.sqrt(3)
 
 
 class SmallGenerator(nn.Module):
-    """One convolution and a tanh: maps `(N, 1, H, W)` to `(N, 1, H, W)` in [-1, 1]."""
+    """One convolution and a tanh: maps `(N, 1, H, W)` to `(N, 1, H, W)`.
 
-    def __init__(self, seed: int, dtype: torch.dtype) -> None:
+    Args:
+        seed: Another one gives other weights.
+        dtype: Type of the weights.
+        largest: The images lie between its negative and it. Beyond 1, a prediction that is cut to
+            the range of the slices shows.
+    """
+
+    def __init__(self, seed: int, dtype: torch.dtype, largest: float = 1.0) -> None:
         super().__init__()
+        self.largest = largest
         self.layer = nn.Conv2d(1, 1, kernel_size=3, padding=1, dtype=dtype)
         fill(self.parameters(), seed)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image made from `x`."""
-        return torch.tanh(self.layer(x))
+        return self.largest * torch.tanh(self.layer(x))
 
 
 class _SmallDiscriminator(nn.Module):
@@ -198,16 +206,17 @@ class Criterion(nn.Module):
 
     Args:
         level: What is added to its value.
+        scale: What it is multiplied by before.
     """
 
-    def __init__(self, level: float = 0.0) -> None:
+    def __init__(self, level: float = 0.0, scale: float = 1.0) -> None:
         super().__init__()
-        self.level = level
+        self.level, self.scale = level, scale
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss, a tensor without dimensions."""
         error = 30 * (3 * (input - 0.4 * target).square() + input.pow(3) * target).mean()
-        return error + self.level
+        return self.scale * error + self.level
 
 
 # Losses that take the place of the students' own while a step is checked: a wrong loss then costs

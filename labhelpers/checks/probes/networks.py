@@ -18,7 +18,10 @@ from labhelpers.checks.cases import TRACE, Case, Log, Setting
 from labhelpers.checks.fingerprint import fill, hashed
 from labhelpers.checks.trace import LayerTrace, output_entry
 
-__all__ = ["discriminator", "generator_unet", "inputs"]
+__all__ = ["LARGE", "discriminator", "generator_unet", "inputs", "last_layer"]
+
+#: What the last layer of a discriminator is multiplied by: the logits are about ±1 without.
+LARGE = 100.0
 
 
 def generator_unet(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -66,9 +69,10 @@ def _try(
         channels: Number of channels of each input.
         setting: Seeds and number type.
         log: Takes what is observed.
-        brief: Take one image, and leave out repetition and evaluation mode, for a large network.
-        negated: Change the sign of the last layer before evaluation mode: the few logits may all be
-            positive, and now the first one is seen with either sign.
+        brief: Take one image, and leave out repetition, for a large network.
+        negated: Make the last layer large, so that logits that are cut short show, and change its
+            sign before evaluation mode: the few logits may all be positive, and now the first one
+            is seen with either sign.
     """
     if not isinstance(network, nn.Module):
         raise TypeError(f"Expected a network (an nn.Module), got a {type(network).__name__}.")
@@ -87,6 +91,9 @@ def _try(
     log("registered", _belonging(len(used_ids & own_ids), len(used_ids)))
     unused = [parameter for parameter in own if id(parameter) not in used_ids]
     fill([p for p in used if id(p) in own_ids] + unused, setting.seed(300))
+    with torch.no_grad():
+        for parameter in last_layer(used) if negated else ():
+            parameter.mul_(LARGE)
 
     given = [x.requires_grad_() for x in inputs(batch, channels, setting)]
     output, _ = _traced(network, given, log, numbers=True)
@@ -99,16 +106,15 @@ def _try(
     log("range", bool(output.detach().abs().max() <= 1))
     log("values", output.reshape(-1))
     _log_gradients(network, given, output, log)
-    if not brief:
-        with torch.no_grad():
-            network.eval()
-            one = [x[:1] for x in given] if negated else inputs(1, channels, setting)
-            for parameter in _last_layer(used) if negated else ():
-                parameter.neg_()
-            log("evaluation", network(*one).reshape(-1))
+    with torch.no_grad():
+        network.eval()
+        one = [x[:1] for x in given] if negated else inputs(1, channels, setting)
+        for parameter in last_layer(used) if negated else ():
+            parameter.neg_()
+        log("evaluation", network(*one).reshape(-1))
 
 
-def _last_layer(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+def last_layer(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
     """Return the last weight, and the bias that follows it, of parameters in the order of use."""
     weights = [place for place, parameter in enumerate(parameters) if parameter.ndim > 1]
     return parameters[weights[-1] :] if weights else []

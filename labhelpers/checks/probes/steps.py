@@ -1,4 +1,4 @@
-"""Probes of the training steps: which weights change, by how much, in two steps of plain SGD.
+"""Probes of the training steps: which weights change, by how much, in two steps of an optimizer.
 
 The steps of notebooks 3 and 4 call loss functions written in earlier cells. Fixtures take the place
 of these functions, see `exercises.Exercise.losses`.
@@ -40,6 +40,11 @@ __all__ = [
 ]
 
 
+# Nesterov's momentum: already the first step is another one than that of gradient descent, which an
+# answer could make without the optimizer.
+_Momentum = partial(SGD, momentum=0.9, nesterov=True)
+_LARGEST = 1.5  # of the generated images: a prediction that is cut to [-1, 1] shows
+
 #: What `left_by` says of a step that changes weights and gradients only.
 UNCHANGED = "all is as it was"
 _MOST_EVENTS = 20
@@ -67,7 +72,11 @@ class Players:
 
 
 def generator_players(
-    setting: Setting, lr: float = 0.02, level: float = 0.0, make: type[SGD] = SGD
+    setting: Setting,
+    lr: float = 0.02,
+    level: float = 0.0,
+    scale: float = 1.0,
+    make: Callable[..., SGD] = _Momentum,
 ) -> Players:
     """Return what the step of notebook 2 is called with.
 
@@ -75,14 +84,15 @@ def generator_players(
         setting: Seeds and number type.
         lr: Learning rate.
         level: What the criterion adds to its value.
+        scale: What the criterion multiplies its value by.
         make: Makes the optimizer.
     """
-    generator = SmallGenerator(setting.seed(70), setting.dtype)
+    generator = SmallGenerator(setting.seed(70), setting.dtype, _LARGEST)
     optimizer = make(generator.parameters(), lr=lr)
     return Players(
         {"generator": generator},
         {"generator": (optimizer, ["generator"])},
-        (generator, optimizer, Criterion(level)),
+        (generator, optimizer, Criterion(level, scale)),
     )
 
 
@@ -91,7 +101,7 @@ def cgan_players(
     lr: float,
     options: Mapping[str, float],
     logit: float = 0.0,
-    make: type[SGD] = SGD,
+    make: Callable[..., SGD] = _Momentum,
 ) -> Players:
     """Return what the step of notebook 3 is called with.
 
@@ -102,7 +112,7 @@ def cgan_players(
         logit: What the discriminator answers to real images, about; 0 for what its seed gives.
         make: Makes the optimizers.
     """
-    generator = SmallGenerator(setting.seed(80), setting.dtype)
+    generator = SmallGenerator(setting.seed(80), setting.dtype, _LARGEST)
     discriminator = PairDiscriminator(setting.seed(81), setting.dtype)
     if logit:
         t1, t2 = batch_of(1, setting)
@@ -125,10 +135,10 @@ def cyclegan_players(
     lr: float,
     options: Mapping[str, float],
     logit: float = 0.0,
-    make: type[SGD] = SGD,
+    make: Callable[..., SGD] = _Momentum,
 ) -> Players:
     """Return what the step of notebook 4 is called with; arguments as for `cgan_players`."""
-    generators = tuple(SmallGenerator(setting.seed(k), setting.dtype) for k in (90, 91))
+    generators = tuple(SmallGenerator(setting.seed(k), setting.dtype, _LARGEST) for k in (90, 91))
     discriminators = tuple(SingleDiscriminator(setting.seed(k), setting.dtype) for k in (92, 93))
     if logit:
         t1, t2 = batch_of(1, setting)
@@ -163,10 +173,13 @@ _LOGITS = ("a discriminator that is right", "a discriminator that is wrong")
 
 
 def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train a small generator for two steps, with two learning rates; then with other losses."""
+    """Train a small generator for two steps, with large losses and small ones; then with others.
 
-    def act(log: Log, lr: float) -> None:
-        players = generator_players(setting, lr)
+    The small losses are such that a rounded one shows; the learning rate is large then.
+    """
+
+    def act(log: Log, lr: float, scale: float) -> None:
+        players = generator_players(setting, lr, scale=scale)
         moved, events = _movement(players, "generator"), _events(players)
         batch = batch_of(1, setting)
         left = left_by(players, batch)
@@ -187,8 +200,11 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         loss = players.step(answer, batch_of(1, setting))
         log("any-loss", [value_of(loss), moved()])
 
-    for lr in setting.choose((0.02, 0.002), (0.01, 0.003)):
-        yield Case(f"learning rate {lr:g}", partial(act, lr=lr))
+    for (lr, scale), size in zip(
+        setting.choose(((0.02, 1), (20, 1e-4)), ((0.01, 1), (30, 1e-4))), ("", ", a small loss"),
+        strict=True,
+    ):  # fmt: skip
+        yield Case(f"learning rate {lr:g}{size}", partial(act, lr=lr, scale=scale))
     for label, level in zip(_LEVELS, setting.choose((-300.0, 500.0), (-400.0, 600.0)), strict=True):
         yield Case(label, partial(act_on_any, level=level))
 
