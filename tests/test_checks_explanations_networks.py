@@ -56,6 +56,28 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
             ],
         ),
         (
+            [
+                (
+                    "self.layers(torch.cat((image, condition), dim=1))",
+                    "self.layers(torch.cat((image, condition), dim=1)) > 0",
+                )
+            ],
+            ["After step 5 (`layers.4`): a comparison (>). Asked for: nothing."],
+        ),
+        (
+            [
+                (
+                    "self.layers(torch.cat((image, condition), dim=1))",
+                    "self.layers(torch.cat((image, condition), dim=1)).clamp(-5, 5)",
+                )
+            ],
+            ["After step 5 (`layers.4`): clamp. Asked for: nothing."],
+        ),
+        (
+            [(f"{LAST},", f"{LAST}, nn.LeakyReLU(0.2)")],
+            ["After step 5 (`layers.4`): leaky ReLU 0.2. Asked for: nothing."],
+        ),
+        (
             [("super().__init__()", "super().__init__(); self.extra = nn.Linear(2, 2)")],
             ["`extra` is made and never used."],
         ),
@@ -80,6 +102,26 @@ def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> 
             [
                 "Step 6 (`up1`) reads step 5 (`down5`), then step 4 (`down4`). "
                 "Asked for: step 5 (`down5`) alone."
+            ],
+        ),
+        (
+            [
+                (
+                    "64)\n        self.down2 = UNetDown(64, 128",
+                    "32)\n        self.down2 = UNetDown(32, 64",
+                ),
+                ("UNetDown(128, 256)", "UNetDown(64, 128)"),
+                ("UNetDown(256, 512)", "UNetDown(128, 256)"),
+                ("UNetDown(512, 512)", "UNetDown(256, 256)"),
+                ("UNetUp(512, 512)", "UNetUp(256, 256)"),
+                ("UNetUp(512, 128)", "UNetUp(256, 64)\n"),
+                ("UNetUp(256, 64)\n        self.final", "UNetUp(128, 32)\n        self.final"),
+                ("UNetUp(1024, 256)", "UNetUp(512, 128)"),
+                ("FinalLayer(128", "FinalLayer(64"),
+            ],
+            [
+                "Steps 1 to 9 have 0.5 times the output channels that are asked for: in the first "
+                "of them 32 output channels in place of 64 output channels."
             ],
         ),
         (

@@ -196,6 +196,27 @@ GENERATOR = {
         [("return loss.detach()", "return loss.detach() / len(real_t1)")],
         ["What is returned is the loss, divided by 3, the number of images."],
     ),
+    "a rounded loss": (
+        [("return loss.detach()", "return torch.round(loss.detach(), decimals=2)")],
+        ["What is returned is the loss, rounded to 2 decimals."],
+    ),
+    "a rounded loss in a list": (
+        [("return loss.detach()", "return torch.tensor([round(loss.item(), 3)])")],
+        ["What is returned has the shape (1,), like a list of one number. Asked for: a tensor "
+         "without dimensions, as the loss is by itself.",
+         "What is returned is the loss, rounded to 3 decimals."],
+    ),
+    "measured once more after the update": (
+        [("return loss.detach()",
+          "with torch.no_grad():\n        return criterion(generator(real_t1), real_t2)")],
+        ["What is returned is the loss, computed a second time after the update."],
+    ),
+    "gradient descent by hand": (
+        [("optimizer.step()", "torch._foreach_sub_([w.data for w in generator.parameters()], "
+          "[0.02 * w.grad for w in generator.parameters()])")],
+        ["The generator's optimizer makes no step.",
+         "Weights of the generator are changed by something else than the optimizer."],
+    ),
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
         ["The generator's optimizer makes a step for some values of the losses only, and none "

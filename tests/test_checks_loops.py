@@ -97,6 +97,42 @@ SLIPS = {
         [("training = total / n_subjects", "training = round(total / n_subjects, 2)")],
         {"training-loss": "the mean over the subjects, rounded to 2 digits"},
     ),
+    "a loss that is rounded a little": (
+        [("validation = total / n_subjects", "validation = round(total / n_subjects, 4)")],
+        {"validation-loss": "the mean over the subjects, rounded to 4 digits"},
+    ),
+    "weights of the first epoch given back": (
+        [
+            (
+                "rows.append(",
+                "kept = kept if rows else copy.deepcopy(generator.state_dict())\n"
+                "        rows.append(",
+            ),
+            (f"return {FRAME}", f"generator.load_state_dict(kept)\n    return {FRAME}"),
+        ],
+        {"in-place": "at the end it is given the weights that it had after epoch 1"},
+    ),
+    "measured after every batch": (
+        [
+            (STEP, f"{STEP}; measured = measure(generator, validation_loader)"),
+            ("        with torch.no_grad():", "        if True:"),
+            ("for batch in validation_loader:", "for _ in range(0):"),
+            ("validation = total / n_subjects", "validation = measured"),
+            (
+                "def train_generator(",
+                "@torch.no_grad()\n"
+                "def measure(generator, loader):\n"
+                "    generator.eval()\n"
+                "    errors = [\n"
+                "        (generator(b['T1']) - b['T2']).abs().mean(dim=(1, 2, 3)) for b in loader\n"
+                "    ]\n"
+                "    generator.train()\n"
+                "    return torch.cat(errors).mean().item()\n\n\n"
+                "def train_generator(",
+            ),
+        ],
+        {"validation": "all validation subjects, 9 times in 3 epochs"},
+    ),
     "a loss of something else": (
         [("training = total / n_subjects", "training = total / n_subjects + 1")],
         {"training-loss": "where the mean over the subjects is"},

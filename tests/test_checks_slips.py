@@ -159,6 +159,61 @@ def test_a_network_of_its_own_is_told() -> None:
     assert "makes a `GeneratorUNet` of its own and never reads its argument `generator`" in text
 
 
+@pytest.mark.parametrize(
+    ("exercise", "old", "new"),
+    [
+        ("generator-step", "generator(real_t1)", "generator(real_t1.to(device))"),
+        ("generator-step", "optimizer.zero_grad()", "optimizer.zero_grad(); generator.to(device)"),
+        ("train-generator", "generator(real_t1)", "generator(real_t1.to(device))"),
+        ("discriminator", "torch.cat((image,", "torch.cat((image.to(device),"),
+    ],
+)
+def test_a_device_that_there_is_not_stands_for_no_argument(
+    exercise: str, old: str, new: str
+) -> None:
+    text, report = told(exercise, solutions()[exercise].source.replace(old, new))
+    assert "There is nothing of the name `device` (line " in text
+    assert "Leave that out" in text
+    assert "in the place of" not in text
+    assert report.status in ("wrong", "partly")
+
+
+def test_a_name_without_a_value_stands_for_no_argument_that_is_read() -> None:
+    source = solutions()["train-generator"].source.replace('batch["T1"]', 'batch["T1"].to(where)')
+    text, _ = told("train-generator", source.replace("lr=lr", "lr=0.1 * lr"))
+    assert "There is nothing of the name `where`" in text
+    assert "in the place of" not in text
+
+
+@pytest.mark.parametrize(
+    ("exercise", "variable", "old", "new", "words"),
+    [
+        (
+            "generator-unet",
+            "features = torch.rand(2, 1, 64, 64)",
+            "self.down1(x)",
+            "self.down1(features)",
+            "`forward` reads `features`, a variable of the notebook, in the place of its argument "
+            "`x`. Read the argument there: the answer is right then.",
+        ),
+        (
+            "discriminator",
+            'batch = {"T1": torch.rand(2, 1, 64, 64)}',
+            "(image, condition)",
+            '(image, batch["T1"])',
+            "`forward` reads `batch`, a variable of the notebook, and never reads its argument "
+            "`condition`.",
+        ),
+    ],
+)
+def test_a_network_that_reads_a_variable_of_the_notebook(
+    exercise: str, variable: str, old: str, new: str, words: str
+) -> None:
+    source = f"{variable}\n\n{solutions()[exercise].source.replace(old, new)}"
+    text, _ = told(exercise, source)
+    assert words in text
+
+
 def test_other_arguments_are_told() -> None:
     text, _ = told("mean-image", "def mean_t2_image():\n    return torch.zeros(1, 64, 64)")
     assert "takes 0 positional arguments but 1 was given" in text

@@ -339,3 +339,33 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss.backward()
     optimizer.step()
     return loss.detach()
+
+
+# %% wrong: gradient descent by hand, with the optimizer's learning rate
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight -= group["lr"] * weight.grad
+    return loss.detach()
+
+
+# %% wrong: the prediction is cut to the range of the slices
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1).clamp(-1, 1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: the loss is rounded to three decimals
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return torch.round(loss.detach(), decimals=3)

@@ -573,3 +573,86 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
                 m += len(b["T1"])
         rows.append({"training": total / n, "validation": v / m})
     return pd.DataFrame(rows, index=range(1, num_epoch))
+
+
+# %% wrong: rounded to four digits
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for epoch in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for batch in train_loader:
+            loss = generator_step(generator, optimizer, criterion, batch["T1"], batch["T2"])
+            total += loss.item() * len(batch["T1"])
+            n += len(batch["T1"])
+        training = total / n
+
+        generator.eval()
+        total, n = 0.0, 0
+        with torch.no_grad():
+            for batch in validation_loader:
+                loss = criterion(generator(batch["T1"]), batch["T2"])
+                total += loss.item() * len(batch["T1"])
+                n += len(batch["T1"])
+        rows.append({"training": round(training, 4), "validation": round(total / n, 4)})
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: slices of 64 bits for a generator of 32
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    for epoch in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for batch in train_loader:
+            loss = generator_step(
+                generator, optimizer, criterion, batch["T1"].to(lr), batch["T2"].to(lr)
+            )
+            total += loss.item() * len(batch["T1"])
+            n += len(batch["T1"])
+        training = total / n
+
+        generator.eval()
+        total, n = 0.0, 0
+        with torch.no_grad():
+            for batch in validation_loader:
+                loss = criterion(generator(batch["T1"]), batch["T2"])
+                total += loss.item() * len(batch["T1"])
+                n += len(batch["T1"])
+        rows.append({"training": training, "validation": total / n})
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))
+
+
+# %% wrong: the weights of the best epoch are loaded back at the end
+def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
+    optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
+    criterion = nn.L1Loss()
+    rows = []
+    best = float("inf")
+    for epoch in range(num_epoch):
+        generator.train()
+        total, n = 0.0, 0
+        for batch in train_loader:
+            loss = generator_step(generator, optimizer, criterion, batch["T1"], batch["T2"])
+            total += loss.item() * len(batch["T1"])
+            n += len(batch["T1"])
+        training = total / n
+
+        generator.eval()
+        total, n = 0.0, 0
+        with torch.no_grad():
+            for batch in validation_loader:
+                loss = criterion(generator(batch["T1"]), batch["T2"])
+                total += loss.item() * len(batch["T1"])
+                n += len(batch["T1"])
+        validation = total / n
+        if validation < best:
+            best = validation
+            kept = {name: weight.clone() for name, weight in generator.state_dict().items()}
+        rows.append({"training": training, "validation": validation})
+    generator.load_state_dict(kept)
+    return pd.DataFrame(rows, index=range(1, num_epoch + 1))

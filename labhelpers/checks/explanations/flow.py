@@ -96,6 +96,11 @@ _WORDS = {
     "sub": "subtraction",
     "div": "division",
     "detach": "detach",
+    "gt": "a comparison (>)",
+    "ge": "a comparison (>=)",
+    "lt": "a comparison (<)",
+    "le": "a comparison (<=)",
+    "eq": "a comparison (==)",
 }
 # What changes no number.
 _SILENT = {"clone", "contiguous", "to", "double", "float", "type_as", "requires_grad_", "cpu"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,7 @@ from torch.nn import functional as F
 
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.flow import Flow, FlowTrace, Joined, Step
+from labhelpers.checks.fingerprint import fill
 from labhelpers.checks.probes import networks as probes
 from labhelpers.checks.records import Explanation, Run, TableRecord
 
@@ -167,9 +169,25 @@ class _Seen:
     entered: tuple[str, Flow] | None = None
 
 
-def _watch(network: nn.Module, channels: dict[str, int]) -> _Seen:
+def _watch(network: nn.Module, channels: dict[str, int], gain: float | None = None) -> _Seen:
+    """Run a network once and return what it did.
+
+    Args:
+        network: The network.
+        channels: The channels of each input by name.
+        gain: What its last layer is multiplied by, with fixed weights; None to leave the weights
+            as they are.
+    """
     setting = Setting()
     network.to(setting.dtype)
+    if gain is not None:
+        given = probes.inputs(1, [*channels.values()], setting)
+        with FlowTrace(network, {}) as trace, suppress(Exception):
+            network(*given)
+        fill(trace.parameters, setting.seed(300))
+        with torch.no_grad():
+            for parameter in probes.last_layer(trace.parameters):
+                parameter.mul_(gain)
     given = probes.inputs(1, [*channels.values()], setting)
     tensors = dict(zip(channels, given, strict=True))
     trace = FlowTrace(network, tensors)
@@ -420,7 +438,16 @@ class _Comparison:
         if yours:
             sentence = "{} has {yours}. Asked for: {asked}."
             remark = f"asked for: {other}"
-            self.differences.append(_Difference(sentence, (number,), yours, other, remark=remark))
+            several = ""
+            if keys == ["output channels"] and step.kind == wanted.kind:
+                factor = int(step.fields[keys[0]]) / int(wanted.fields[keys[0]])
+                several = (
+                    f"{{}} have {factor:.3g} times the output channels that are asked for: in the "
+                    "first of them {yours} in place of {asked}."
+                )
+            self.differences.append(
+                _Difference(sentence, (number,), yours, other, remark=remark, several=several)
+            )
         if not step.is_registered:
             sentence = "The weights of {} do not belong to the network: no optimizer trains them."
             remark = "weights not in the network"
@@ -469,6 +496,8 @@ def _aligned(
         is_complete: Whether all steps ran; if not, the last ones that are asked for are left out.
     """
     n, m = len(steps), len(wanted)
+    if n == m and all(map(_is_in_place, steps, wanted)):  # other widths
+        return [(number, number) for number in range(1, n + 1)]
     costs = [[float(i + j) for j in range(m + 1)] for i in range(n + 1)]
     for i in range(1, n + 1):
         for j in range(1, m + 1):
@@ -489,6 +518,14 @@ def _aligned(
     return pairs[::-1]
 
 
+def _is_in_place(step: Step, wanted: Step) -> bool:
+    """Return True for two layers that differ in their numbers of channels at most."""
+    keys = ("kernel", "stride")
+    return step.kind == wanted.kind and all(
+        step.fields.get(key) == wanted.fields.get(key) for key in keys
+    )
+
+
 def _unlike(step: Step, wanted: Step) -> float:
     """Return 0 for two layers of the same size, more for others."""
     keys = ("input channels", "output channels", "kernel", "stride")
@@ -497,7 +534,9 @@ def _unlike(step: Step, wanted: Step) -> float:
 
 
 def _close(x: Tensor, y: Tensor | None) -> bool:
-    return y is not None and x.shape == y.shape and torch.allclose(x, y, rtol=1e-4, atol=1e-6)
+    if y is None or x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    return torch.allclose(x, y, rtol=1e-4, atol=1e-6)
 
 
 def _roots(flow: Flow) -> set[int | str]:
@@ -576,8 +615,7 @@ def _explanation(
             continue
         if not isinstance(network, nn.Module):
             return None
-        comparison = _Comparison(_watch(network, channels), wanted)
-        differences = comparison.find()
+        comparison, differences = _compared(network, channels, wanted)
         new = [d for d in differences if d.kind not in known]
         known |= {d.kind for d in differences}
         sentences += [_after(words, text) for text in _sentences(new, comparison)]
@@ -589,6 +627,17 @@ def _explanation(
     if len(sentences) > _MOST:
         notes.append(["also", f"{len(sentences) - _MOST} more: see the table below."])
     return Explanation(notes=notes, items=_ITEMS, alone=False, table=table)
+
+
+def _compared(
+    network: nn.Module, channels: dict[str, int], wanted: _Wanted
+) -> tuple[_Comparison, list[_Difference]]:
+    """Return what differs: with the weights that a network has, else with large outputs."""
+    for gain in (None, probes.LARGE, -probes.LARGE):
+        comparison = _Comparison(_watch(network, channels, gain), wanted)
+        if differences := comparison.find():
+            break
+    return comparison, differences
 
 
 def _after(words: str, sentence: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
@@ -101,6 +102,7 @@ def explain(
         found = (
             _stub_left(answer, calls)
             or _other_arguments(calls)
+            or _device_read(answer, calls, worth, share)
             or _global_read(answer, calls, worth, share)
             or _failed_name(answer, calls)
             or _wrong_kind(exercise, calls)
@@ -119,8 +121,8 @@ def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | No
         for node in ast.walk(definition(answer) or ast.Module([], []))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
     ]
-    if unused := unused_arguments(answer):
-        facts.append(f"Your function never reads its {_arguments(unused)}.")
+    if unused := unused_arguments(_called(answer)):
+        facts.append(f"{_who(answer)} never reads its {_arguments(unused)}.")
     if not facts or (explanation and explanation["alone"]):
         return explanation
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
@@ -425,17 +427,16 @@ def _global_read(
     answer: Any, calls: list[_Call], worth: float, share: Callable[[object], float]
 ) -> list[str]:
     """Return which variables of the notebook a function reads in the place of its arguments."""
-    code = code_of(answer)
+    code = code_of(_called(answer))
     if not calls or not code:
         return []
-    arguments, namespace = calls[0].arguments or {}, namespace_of(answer)
-    ignored = [name for name in unused_arguments(answer) if name in arguments]
+    arguments, namespace = calls[0].arguments or {}, namespace_of(_called(answer))
+    ignored = [name for name in unused_arguments(_called(answer)) if name in arguments]
     read = _globals_read(code, namespace)
     missing = {
         name
-        for call in calls
-        if type(call.error) is NameError and (name := str(call.error.name)) not in _IMPORTS
-        if not difflib.get_close_matches(name, arguments, 1, _LIKE)
+        for name in _missing(calls)
+        if name not in _IMPORTS and not difflib.get_close_matches(name, arguments, 1, _LIKE)
     }
     data = {name: _kind(namespace[name]) for name in sorted(read) if name in namespace}
     data = {name: kind for name, kind in data.items() if kind} | dict.fromkeys(missing & read)
@@ -443,12 +444,15 @@ def _global_read(
         (variable, argument)
         for argument in dict.fromkeys([*ignored, *arguments])
         for variable, kind in data.items()
-        if _kind(arguments[argument]) and kind in (_kind(arguments[argument]), None)
+        # A name without a value fits in anywhere, where what is read of it is tolerated.
+        if (kind and kind == _kind(arguments[argument]))
+        or (kind is None and argument in ignored and _kind(arguments[argument]))
     ]
     best, instead = worth, dict[str, str]()
     for variable, argument in pairs[:_MOST_TRIES]:
         if variable not in instead:
-            reached = share(_with_variables(answer, instead | {variable: argument}))
+            places = instead | {variable: argument}
+            reached = share(_with_variables(answer, functools.partial(_values, places)))
             if reached > (best + _GAIN if argument in ignored else 1 - 1e-9):
                 best, instead = reached, instead | {variable: argument}
     never = f"never reads its {_arguments(ignored)}"
@@ -459,7 +463,7 @@ def _global_read(
             for variable, argument in instead.items()
         )
         rest = "the answer is right" if best > 1 - 1e-9 else "more of the answer is right"
-        return [f"Your function reads {proved}.", f"Read the argument there: {rest} then."]
+        return [f"{_who(answer)} reads {proved}.", f"Read the argument there: {rest} then."]
     classes = {
         name: kind
         for name in read
@@ -470,39 +474,96 @@ def _global_read(
     ]
     data_ignored = [name for name in ignored if _kind(arguments[name]) is not numbers.Real]
     if data_ignored and made:
-        return [f"Your function makes a `{made[0]}` of its own and {never}."]
+        return [f"{_who(answer)} makes a `{made[0]}` of its own and {never}."]
+    batches = [name for name in read if _holds_tensors(namespace.get(name))]
     data = {name: kind for name, kind in data.items() if name not in missing}
+    data |= dict.fromkeys(batches)
     if data_ignored and data:
         many = f"{_listed(data)}, {'variables' if len(data) > 1 else 'a variable'} of the notebook"
         return [
-            f"Your function reads {many}, and {never}.",
+            f"{_who(answer)} reads {many}, and {never}.",
             "Whoever calls it passes other data in: make all that it needs from its arguments.",
         ]
     return []
 
 
-def _with_variables(answer: Any, instead: Mapping[str, str]) -> Callable[..., Any]:
-    """Return an answer that finds arguments where it reads variables of the notebook."""
-    namespace = namespace_of(answer)
+def _values(places: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return variables by name, with the values of the arguments that stand for them."""
+    return {name: arguments.get(argument) for name, argument in places.items()}
 
-    @functools.wraps(answer)
+
+def _fixed(values: Mapping[str, Any], arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return variables by name, whatever the arguments are."""
+    return values
+
+
+def _device_read(
+    answer: Any, calls: list[_Call], worth: float, share: Callable[[object], float]
+) -> list[str]:
+    """Return that a name has no value if the answer is right once it is a device."""
+    for name in sorted(_missing(calls)):
+        place = _failed_name([call for call in calls if name == getattr(call.error, "name", "")])
+        on_cpu = functools.partial(_fixed, {name: torch.device("cpu")})
+        if place and share(_with_variables(answer, on_cpu)) > worth + _GAIN:
+            return [
+                place[0],
+                "Leave that out: networks and data come on one device, and stay there. In a "
+                "function of its own, `x.device` tells where a tensor `x` is.",
+            ]
+    return []
+
+
+def _missing(calls: list[_Call]) -> set[str]:
+    """Return the global names that had no value when they were read."""
+    return {str(call.error.name) for call in calls if type(call.error) is NameError}
+
+
+def _called(answer: Any) -> Any:
+    """Return the function that the data go through: an answer, or `forward` of a class."""
+    return getattr(answer, "forward", answer) if inspect.isclass(answer) else answer
+
+
+def _who(answer: Any) -> str:
+    return "`forward`" if inspect.isclass(answer) else "Your function"
+
+
+def _with_variables(
+    answer: Any, values: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Callable[..., Any]:
+    """Return an answer that finds other values where it reads variables of the notebook.
+
+    Args:
+        answer: A function, or a class with a `forward`.
+        values: Returns the variables with their values, given the arguments of a call by name.
+    """
+    function = _called(answer)
+    namespace = namespace_of(function)
+
+    @functools.wraps(function)
     def with_variables(*args: Any, **kwargs: Any) -> Any:
-        arguments = bound(answer, args, kwargs) or {}
-        before = {name: namespace[name] for name in instead if name in namespace}
-        namespace.update({name: arguments[argument] for name, argument in instead.items()})
+        own = values(bound(function, args, kwargs) or {})
+        before = {name: namespace[name] for name in own if name in namespace}
+        namespace.update(own)
         try:
-            return answer(*args, **kwargs)
+            return function(*args, **kwargs)
         finally:
-            for name in instead:
+            for name in own:
                 namespace.pop(name, None)
             namespace.update(before)
 
+    if inspect.isclass(answer):
+        return type(answer.__name__, (answer,), {"forward": with_variables})
     return with_variables
 
 
 def _kind(value: Any) -> Any:
     """Return the kind of data that a value is, None for anything else."""
     return next((kind for kind in _KINDS if isinstance(value, kind)), None)
+
+
+def _holds_tensors(value: Any) -> bool:
+    """Return True for a batch, or another dictionary of tensors."""
+    return isinstance(value, Mapping) and any(isinstance(x, Tensor) for x in value.values())
 
 
 def _kind_of_class(cls: type) -> Any:

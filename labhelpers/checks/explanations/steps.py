@@ -20,6 +20,7 @@ from labhelpers.checks.explanations.story import (
     Content,
     Event,
     Loss,
+    Made,
     Plan,
     Story,
     WatchedSGD,
@@ -43,6 +44,7 @@ __all__ = ["cgan_step", "cyclegan_step", "generator_step"]
 _CLOSE = 1e-6  # relative difference of numbers that are the same
 _MOST_SENTENCES = 5
 _MOST_ROWS = 40
+_MOST_DECIMALS = 6  # of a loss that is rounded
 _OWNERS = {
     "step": "an optimizer",
     "zero_grad": "an optimizer or a network",
@@ -66,9 +68,9 @@ class _ReadStory(Story):
             ]
         found = self._misnamed() or self._losses_missing()
         if not any("computed twice" in sentence for sentence in found):  # all else follows
-            found += [sentence for made in self.made for sentence in made.wrong]
+            found += [sentence for made in self._first_made for sentence in made.wrong]
             found += self.wrong_roots
-        if not any(made.wrong for made in self.made):
+        if not any(made.wrong for made in self._first_made):
             found += self._losses_without_graph()
         found += self._order()
         for trained in self.players.optimizers:
@@ -102,6 +104,17 @@ class _ReadStory(Story):
     @property
     def own_losses(self) -> list[str]:
         return [made.name for made in self.made if made.asked is None]
+
+    @property
+    def _first_made(self) -> list[Made]:
+        """The losses without those that are computed once more after their update."""
+        return [
+            made
+            for place, made in enumerate(self.made)
+            if made.asked is None
+            or made.asked.trains not in made.after
+            or not any(other.asked == made.asked for other in self.made[:place])
+        ]
 
     def _misnamed(self) -> list[str]:
         """Return which method was asked of an object that does not have it."""
@@ -137,7 +150,7 @@ class _ReadStory(Story):
 
     def _losses_without_graph(self) -> list[str]:
         found = []
-        for made in self.made:
+        for made in self._first_made:
             if made.asked and made.value is not None and not made.has_graph:
                 names = self.players.optimizers[made.asked.trains][1]
                 judge = made.asked.arguments.get("discriminator", "")
@@ -338,6 +351,11 @@ class _ReadStory(Story):
             )  # fmt: skip
             if isinstance(value, (int, float)):
                 found.append(f"{place} is a Python number, not a tensor.")
+            if isinstance(value, Tensor) and value.numel() == 1 and value.ndim:
+                found.append(
+                    f"{place} has the shape {tuple(value.shape)}, like a list of one number. Asked "
+                    "for: a tensor without dimensions, as the loss is by itself."
+                )
             if is_number(value, right):
                 continue
             found.append(f"{place} is {self._value_in_words(value, name, right, wanted)}.")
@@ -373,13 +391,33 @@ class _ReadStory(Story):
             if is_number(value, number):
                 late = ", computed a second time after the update" if other == name else ""
                 return f"{other}{late}, not {name}" if not late else f"{other}{late}"
+        digits = _digits_kept(value, float(right))
+        if digits is not None:
+            return f"{name}, rounded to {digits} decimal{'' if digits == 1 else 's'}"
         for factor in (1 / self._n_images, self._n_images, *_FACTORS):
             if is_number(value, right * factor):
                 return self._times(factor, name)
         if isinstance(value, Tensor) and value.numel() > 1:
             return f"{self.described(value).removesuffix(CUT)}, not {name}"
         got = float(value.detach()) if isinstance(value, Tensor) else value
-        return f"{got:.4g}, and {name} was {float(right):.4g}"
+        digits = next(n for n in (4, 6, 8, 17) if f"{got:.{n}g}" != f"{right:.{n}g}" or n == 17)
+        return f"{got:.{digits}g}, and {name} was {float(right):.{digits}g}"
+
+
+def _digits_kept(value: Any, right: float) -> int | None:
+    """Return to how many decimals a number was rounded, None if it is not a rounded one."""
+    if isinstance(value, Tensor):
+        value = float(value.detach()) if value.numel() == 1 else None
+    if not isinstance(value, (int, float)) or not value:
+        return None
+    return next(
+        (
+            digits
+            for digits in range(_MOST_DECIMALS + 1)
+            if abs(value - round(right, digits)) < 1e-3 * 10.0**-digits + _CLOSE * abs(value)
+        ),
+        None,
+    )
 
 
 def _owned(name: str) -> str:
@@ -417,6 +455,8 @@ def _explain(plan: Plan, answer: Any) -> Explanation | None:
     notes = [["wrong", sentence] for sentence in sentences[:_MOST_SENTENCES]]
     items = ["loss", "weights", "generator-loss", "discriminator-loss", "generator-weights",
              "discriminator-weights", "second-step", "left", "any-loss"]  # fmt: skip
+    if any("tensor" in sentence for sentence in sentences):
+        items.append("form")
     return Explanation(notes=notes, items=items, alone=False, table=table)
 
 
