@@ -11,7 +11,11 @@ from torch.nn.utils import parametrize
 
 from labhelpers.checks.trace import LayerTrace
 
-__all__ = ["Flow", "FlowTrace", "Joined", "Step"]
+__all__ = ["UNRECORDED", "Flow", "FlowTrace", "Joined", "Step"]
+
+
+#: What stands behind an operation while gradients are switched off.
+UNRECORDED = " without gradients"
 
 
 @dataclass(frozen=True)
@@ -227,7 +231,7 @@ class FlowTrace(LayerTrace):
             return Flow(Joined(how, tuple(flows)))
         word = _operation(name, args, kwargs)
         if word and not is_grad_enabled():
-            word += " without gradients"
+            word += UNRECORDED
         return Flow(flows[0].root, (*flows[0].operations, word)) if word else flows[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from labhelpers.checks.cases import Setting
-from labhelpers.checks.explanations.flow import Flow, FlowTrace, Joined, Step
+from labhelpers.checks.explanations.flow import UNRECORDED, Flow, FlowTrace, Joined, Step
 from labhelpers.checks.fingerprint import fill
 from labhelpers.checks.probes import networks as probes
 from labhelpers.checks.records import Explanation, Run, TableRecord
@@ -22,6 +22,8 @@ from labhelpers.checks.records import Explanation, Run, TableRecord
 __all__ = ["discriminator", "generator_unet"]
 
 _MOST = 3  # sentences; the table shows the rest
+_SETTING = Setting()
+_CONTAINERS = {"list": "nn.ModuleList", "tuple": "nn.ModuleList", "dict": "nn.ModuleDict"}
 _DOWN = ("instance normalisation", "leaky ReLU 0.2")
 _UP = ("instance normalisation", "ReLU")
 _JUDGE = ("leaky ReLU 0.2",)
@@ -159,6 +161,7 @@ class _Seen:
         unused: Names of its layers that did not run.
         entered: The block or operation that was to run next when an error came up, with where its
             inputs come from.
+        homes: Where the layers are kept that do not belong to the network, as a sentence.
     """
 
     steps: list[Step]
@@ -167,9 +170,15 @@ class _Seen:
     output: Flow | None = None
     unused: Sequence[str] = ()
     entered: tuple[str, Flow] | None = None
+    homes: str = ""
 
 
-def _watch(network: nn.Module, channels: dict[str, int], gain: float | None = None) -> _Seen:
+def _watch(
+    network: nn.Module,
+    channels: dict[str, int],
+    gain: float | None = None,
+    setting: Setting = _SETTING,
+) -> _Seen:
     """Run a network once and return what it did.
 
     Args:
@@ -177,24 +186,27 @@ def _watch(network: nn.Module, channels: dict[str, int], gain: float | None = No
         channels: The channels of each input by name.
         gain: What its last layer is multiplied by, with fixed weights; None to leave the weights
             as they are.
+        setting: Seeds and number type.
     """
-    setting = Setting()
     network.to(setting.dtype)
+    # Two images where weights are fixed: what mixes the images of a batch shows.
+    given = probes.inputs(1 if gain is None else 2, [*channels.values()], setting)
     if gain is not None:
-        given = probes.inputs(1, [*channels.values()], setting)
         with FlowTrace(network, {}) as trace, suppress(Exception):
             network(*given)
         fill(trace.parameters, setting.seed(300))
         with torch.no_grad():
             for parameter in probes.last_layer(trace.parameters):
                 parameter.mul_(gain)
-    given = probes.inputs(1, [*channels.values()], setting)
     tensors = dict(zip(channels, given, strict=True))
     trace = FlowTrace(network, tensors)
     try:
         with trace:
             output = network(*given)
     except Exception:
+        if trace.steps and not trace.steps[-1].is_registered and setting.dtype != torch.float32:
+            # Weights that are not the network's keep their own type.
+            return _watch(network, channels, gain, replace(setting, dtype=torch.float32))
         entered = _entered(trace)
         _shorten_names(trace.steps, network)
         return _Seen(trace.steps, tensors, entered=entered)
@@ -206,7 +218,46 @@ def _watch(network: nn.Module, channels: dict[str, int], gain: float | None = No
     unused = {name.split(".")[0] for name, parameter in parameters if id(parameter) not in used}
     unused -= {step.name.split(".")[0] for step in trace.steps}
     flow = trace.flow_of(output) or Flow("?")
-    return _Seen(trace.steps, tensors | {"output": output}, True, flow, sorted(unused))
+    homes = ""
+    if not all(step.is_registered for step in trace.steps):
+        homes = _homes(network, trace.parameters) or _made_anew(network, given, trace.parameters)
+    tensors |= {"output": output}
+    return _Seen(trace.steps, tensors, True, flow, sorted(unused), homes=homes)
+
+
+def _homes(network: nn.Module, used: list[nn.Parameter]) -> str:
+    """Return which plain lists or dictionaries of a network hold layers that it uses."""
+    own = {id(parameter) for parameter in network.parameters()}
+    foreign = {id(parameter) for parameter in used} - own
+    kinds: dict[str, list[str]] = {}
+    for name, value in vars(network).items():
+        if name.startswith("_") or not isinstance(value, (list, tuple, dict)):
+            continue
+        held = value.values() if isinstance(value, dict) else value
+        modules = [module for module in held if isinstance(module, nn.Module)]
+        if any(id(p) in foreign for module in modules for p in module.parameters()):
+            kinds.setdefault(type(value).__name__, []).append(f"`{name}`")
+    sentences = [
+        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} plain Python: a {kind} does "
+        f"not register the layers in it, and PyTorch's `{_CONTAINERS[kind]}` does."
+        for kind, names in kinds.items()
+        if kind in _CONTAINERS
+    ]
+    return " ".join(sentences)
+
+
+def _made_anew(network: nn.Module, given: list[Tensor], used: list[nn.Parameter]) -> str:
+    """Return that layers are made in every call, if another call uses others."""
+    with FlowTrace(network, {}) as trace, suppress(Exception):
+        network(*given)
+    kept = {id(parameter) for parameter in network.parameters()}
+    before = {id(parameter) for parameter in used} - kept
+    if before & {id(parameter) for parameter in trace.parameters}:
+        return ""
+    return (
+        "Layers are made inside `forward`, with new weights in every call: make them in "
+        "`__init__`, once."
+    )
 
 
 def _entered(trace: FlowTrace) -> tuple[str, Flow] | None:
@@ -335,9 +386,11 @@ class _Comparison:
         elif self.seen.entered and n_done < len(self.wanted.steps):
             name, flow = self.seen.entered
             following = self.wanted.steps[n_done]
-            where = f"step {self.after} (`{name or following.name}`)"
+            where = f"step {self.after} ({f'`{name}`' if name else following.name})"
             self._reads(self.after, flow, following.reads, None, {}, where)
         self._between(between)
+        if self.seen.homes:
+            add(_Difference(self.seen.homes.replace("{", "{{").replace("}", "}}")))
         for name in self.seen.unused:
             add(_Difference(f"`{name}` is made and never used."))
         return self.differences
@@ -372,6 +425,8 @@ class _Comparison:
         """
         assert asked is not None
         asked = self._in_steps(asked)
+        if got and all(s.fields["gradients"] == "switched off" for s in self.seen.steps):
+            got = _recorded(got)  # that is told of the steps
         added = {step for step, wanted in self.pairs if step and not wanted}
         if got is None or _roots(got) & {"?", *added} or 0 in _roots(asked):
             return True  # unknown, or what follows from another difference
@@ -476,6 +531,9 @@ class _Comparison:
         if not isinstance(flow.root, Joined):
             return f"{self.name(flow.root)} alone"
         how = flow.root.how
+        roots = _roots(flow)
+        if len(roots) == 1 and not how.startswith("axis"):
+            return f"{self.name(*roots)} joined with itself ({', '.join(_joints(flow))})"
         parts = [self._words(part, with_axis).removesuffix(" alone") for part in flow.root.parts]
         if not how.startswith("axis"):
             return f"the {how} of " + " and ".join(parts)
@@ -541,6 +599,21 @@ def _close(x: Tensor, y: Tensor | None) -> bool:
 
 def _roots(flow: Flow) -> set[int | str]:
     return {root for root, _ in flow.paths()}
+
+
+def _joints(flow: Flow) -> list[str]:
+    """Return how the tensors of a flow are joined, the first joint first."""
+    if not isinstance(flow.root, Joined):
+        return []
+    return [how for part in flow.root.parts for how in _joints(part)] + [flow.root.how]
+
+
+def _recorded(flow: Flow) -> Flow:
+    """Return a flow as if gradients had been recorded."""
+    root = flow.root
+    if isinstance(root, Joined):
+        root = Joined(root.how, tuple(map(_recorded, root.parts)))
+    return Flow(root, tuple(x.removesuffix(UNRECORDED) for x in flow.operations))
 
 
 def _operations(flow: Flow) -> set[str]:

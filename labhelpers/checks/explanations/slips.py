@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -96,7 +97,7 @@ def explain(
         worth: The share of the points that it is worth on the visible cases.
         share: Returns the share of the points that another answer would be worth.
     """
-    found = _not_the_answer(exercise, answer)
+    found = _not_the_answer(exercise, answer) or _without_forward(answer)
     if not found:
         calls = _calls(exercise, answer)
         found = (
@@ -121,6 +122,10 @@ def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | No
         for node in ast.walk(definition(answer) or ast.Module([], []))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
     ]
+    facts += [
+        f"Line {line} never runs: it stands below a `{word}` of the same block."
+        for line, word in _below_the_end(definition(answer))
+    ]
     if unused := unused_arguments(_called(answer)):
         facts.append(f"{_who(answer)} never reads its {_arguments(unused)}.")
     if not facts or (explanation and explanation["alone"]):
@@ -128,6 +133,19 @@ def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | No
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
     notes = [*explanation["notes"], *(["wrong", fact] for fact in facts)]
     return {**explanation, "notes": notes}
+
+
+def _below_the_end(tree: ast.AST | None) -> list[tuple[int, str]]:
+    """Return the first line of each block that cannot be reached, and what stands above it."""
+    ends = {ast.Return: "return", ast.Raise: "raise", ast.Break: "break", ast.Continue: "continue"}
+    return [
+        (after.lineno, ends[type(statement)])
+        for node in ast.walk(tree or ast.Module([], []))
+        for block in (getattr(node, "body", None), getattr(node, "orelse", None))
+        if isinstance(block, list)
+        for statement, after in pairwise(block)
+        if type(statement) in ends
+    ]
 
 
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
@@ -189,6 +207,25 @@ def _not_the_answer(exercise: Exercise, answer: Any) -> list[str]:
             f"another exercise, {others[name]}."
         ]
     return []
+
+
+def _without_forward(answer: Any) -> list[str]:
+    """Return what is wrong with a network that has no `forward` of its own."""
+    if not inspect.isclass(answer) or not issubclass(answer, nn.Module):
+        return []
+    if answer.forward is not nn.Module.forward:
+        return []
+    methods = [node for node in ast.walk(definition(answer) or ast.Module([], []))
+               if isinstance(node, ast.FunctionDef)]  # fmt: skip
+    inner = [node for node in methods if node.name == "forward"]
+    found = f"The class `{answer.__name__}` has no method `forward`"
+    if inner:
+        return [
+            f"{found}: the one in line {inner[0].lineno} stands inside of another function.",
+            "Move its lines to the left, so that its `def` stands under the `def` of `__init__`.",
+        ]
+    near = difflib.get_close_matches("forward", [node.name for node in methods], 1, _LIKE)
+    return [f"{found}." if not near else f"{found}. It has one of the name `{near[0]}`."]
 
 
 # --- The unwritten part ---------------------------------------------------------------------------

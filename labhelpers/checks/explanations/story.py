@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -157,8 +158,8 @@ class _WatchedCriterion(fixtures.Criterion):
         super().__init__(criterion.level)
         self.watched = partial(story.computed, "criterion", criterion.forward)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return self.watched(input, target)
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self.watched(*args, **kwargs)
 
 
 class Story:
@@ -259,6 +260,8 @@ class Story:
             reason = f"{left_out} is missing" if left_out else str(error)
             count = f"{len(values)} argument{'' if len(values) == 1 else 's'}"
             self.bad_call = f"`{name}` is called with {count}: {reason}."
+            if not values:
+                self.bad_call = f"`{name}` is called without arguments: {reason}."
             raise
         asked = self._asked(name, given)
         steps = [event.who for event in self.events if event.kind == "step"]
@@ -350,9 +353,11 @@ class Story:
                 return words if value.requires_grad else f"{words}{CUT}"
         known = [*self.images.items(), *((_IMAGES.get(k, k), v) for k, v in self.outputs)]
         for name, whole in known:
-            is_part = 0 < len(value) < len(whole) if value.ndim == whole.ndim == 4 else False
-            if is_part and torch.equal(value.detach(), whole[: len(value)].detach()):
-                return f"a part of {f'`{name}`' if name in self.images else name}"
+            words = f"`{name}`" if name in self.images else name
+            if _is_part(value.detach(), whole.detach()):
+                return f"a part of {words}"
+            if operation := _operation_on(value, whole):
+                return f"{words}, changed by `{operation}`"
         return f"another tensor of shape {tuple(value.shape)}"
 
     def look(self) -> None:
@@ -480,6 +485,21 @@ class Story:
                  if p.grad is not None]  # fmt: skip
         whole = torch.cat(parts).clone() if parts else None
         return whole if whole is not None and whole.any() else None
+
+
+def _is_part(value: Tensor, whole: Tensor) -> bool:
+    """Return True if some slices of a batch, one after the other, are a tensor."""
+    n = len(value) if value.ndim == whole.ndim == 4 else 0
+    places = range(len(whole) - n + 1) if 0 < n < len(whole) else ()
+    return any(torch.equal(value, whole[place : place + n]) for place in places)
+
+
+def _operation_on(value: Tensor, whole: Tensor) -> str:
+    """Return the one operation that made a tensor of another one, "" if it was none or more."""
+    made, before = value.grad_fn, whole.grad_fn
+    if made is None or before is None or [node for node, _ in made.next_functions] != [before]:
+        return ""
+    return re.sub(r"Backward\d*$", "", made.name()).lower()
 
 
 def _sum(contents: list[Content]) -> Content:

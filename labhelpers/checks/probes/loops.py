@@ -256,6 +256,12 @@ class _Story:
         right = ways[0][1]
         away = (moved - right).abs().amax(dim=1) > _MOVEMENT * float(right.abs().max())
         k = int(away.nonzero()[0])
+        # How many times the right length each step has, if it has the right direction.
+        factors = (moved * right).sum(dim=1) / right.square().sum(dim=1).clamp(min=1e-24)
+        if ((moved - factors[:, None] * right).abs().amax(dim=1) <= _MOVEMENT * self.lr).all() and (
+            factors > 0
+        ).all():
+            return f"as Adam does, with another learning rate from step {k + 1} on"
         return f"otherwise, from step {k + 1} on"
 
     def _ways_of_steps(self, steps: list[int], lr_seen: float) -> Iterator[tuple[str, Tensor]]:
@@ -271,6 +277,8 @@ class _Story:
             for words, criterion in errors.items()
         }
         sizes = torch.tensor([len(self.course.calls[i].subjects) for i in steps])
+        lengths = gradients[""].norm(dim=1, keepdim=True).clamp(min=1e-12)
+        gradients["with gradients that are cut to one length"] = gradients[""] / lengths
         gradients["with errors that are summed over the batch"] = gradients[""] * sizes[:, None]
         first = {epoch[0] for epoch in self.epochs}
         number = torch.tensor([i in first for i in steps]).cumsum(dim=0)  # of the epoch
@@ -284,8 +292,8 @@ class _Story:
         rates = {"": self.lr, f"with the learning rate {lr_seen:.3g}": lr_seen}
         lives = {
             "": None,
-            "made anew in every epoch": [i in first for i in steps],
-            "made anew in every step": [True] * len(steps),
+            "if it is made anew in every epoch": [i in first for i in steps],
+            "if it is made anew in every step": [True] * len(steps),
         }
         if len(self.course.makers) == 1:
             lives = {"": None}  # it was seen to be the same all the time
@@ -460,7 +468,11 @@ def _ways(calls: Sequence[Call], parts: Iterable[Sequence[int]]) -> dict[str, li
     epochs = [[calls[i] for i in part] for part in parts]
     ways = _ways_of_errors([[call.errors for call in epoch] for epoch in epochs])
     squared = _ways_of_errors([[call.squares for call in epoch] for epoch in epochs])
-    return ways | {f"{words}, of the squared error": way for words, way in squared.items()}
+    rooted = _ways_of_errors(
+        [[x.squares.mean().sqrt().expand_as(x.squares) for x in epoch] for epoch in epochs]
+    )
+    ways |= {f"{words}, of the squared error": way for words, way in squared.items()}
+    return ways | {f"{words}, of the root of the squared error": x for words, x in rooted.items()}
 
 
 def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]]:
@@ -479,6 +491,8 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
         "the sum over the subjects": sums,
         "the sum over the batches, divided by the number of subjects": batch_sums / sizes,
         "the sum over the subjects, divided by the number of batches": sums / n_batches,
+        "the sum over the subjects, divided by as many as full batches would hold": sums
+        / torch.tensor([float(len(epoch) * max(map(len, epoch))) for epoch in epochs]),
         "a sum that goes on from epoch to epoch": sums.cumsum(0) / sizes,
         "a mean over all epochs so far": sums.cumsum(0) / sizes.cumsum(0),
     }
