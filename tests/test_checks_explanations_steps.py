@@ -220,7 +220,7 @@ GENERATOR = {
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
         ["The generator's optimizer makes a step for some values of the losses only, and none "
-         "where the loss is -270."],
+         "where the loss is -239."],
     ),
     "the method of another object": (
         [("optimizer.step()", "generator.step()")],

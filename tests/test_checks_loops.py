@@ -105,7 +105,8 @@ SLIPS = {
         [
             (
                 "rows.append(",
-                "kept = kept if rows else copy.deepcopy(generator.state_dict())\n"
+                "state = {k: v.clone() for k, v in generator.state_dict().items()}\n"
+                "        kept = kept if rows else state\n"
                 "        rows.append(",
             ),
             (f"return {FRAME}", f"generator.load_state_dict(kept)\n    return {FRAME}"),
