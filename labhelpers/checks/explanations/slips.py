@@ -425,10 +425,10 @@ def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
         if isinstance(error, NameError):
             (frame, _) = [*traceback.walk_tb(error.__traceback__)][-1]
             known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
-            ignored = unused_arguments(answer)
+            ignored = unused_arguments(_called(answer))
             if ignored and name in {exercise.name for exercise in EXERCISES.values()}:
                 never = f"never reads its {_arguments(ignored)}"
-                return [f"Your function makes a `{name}` of its own ({where}) and {never}."]
+                return [f"{_who(answer)} makes a `{name}` of its own ({where}) and {never}."]
             return [f"There is nothing of the name `{name}` ({where}).", _about(name, known)]
         if isinstance(error, AttributeError) and getattr(error, "obj", None) is not None:
             near = difflib.get_close_matches(name, dir(error.obj), 1, _LIKE)
@@ -539,7 +539,8 @@ def _device_read(
 ) -> list[str]:
     """Return that a name has no value if the answer is right once it is a device."""
     for name in sorted(_missing(calls)):
-        place = _failed_name([call for call in calls if name == getattr(call.error, "name", "")])
+        where = [call for call in calls if name == getattr(call.error, "name", "")]
+        place = _failed_name(answer, where)
         on_cpu = functools.partial(_fixed, {name: torch.device("cpu")})
         if place and share(_with_variables(answer, on_cpu)) > worth + _GAIN:
             return [
