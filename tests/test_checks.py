@@ -193,6 +193,12 @@ def test_a_hidden_report_quotes_nothing_that_a_student_wrote() -> None:
     assert "secret" in judge("generator-step", talkative).text
 
 
+def test_an_error_that_comes_with_each_batch_is_told_once() -> None:
+    answer = solutions()["generator-unet"].source.replace("UNetUp(1024, 256)", "UNetUp(512, 256)")
+    notes = judge("generator-unet", load("generator-unet", answer)).notes
+    assert [word for word, _ in notes].count("stopped") == 1
+
+
 def test_an_activation_at_the_end_shows_where_all_logits_are_positive() -> None:
     mistake = read_mistakes()["discriminator"]["activation-at-the-end"]
     answer = load("discriminator", edited(solutions()["discriminator"], [mistake]))

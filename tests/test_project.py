@@ -208,6 +208,13 @@ def test_every_dependency_has_a_lowest_version_for_the_job_that_tests_it():
         assert re.fullmatch(r' {4}"[a-z]+>=[\d.]+",', line), line
 
 
+def test_colab_is_imported_in_one_place_only():
+    files = [path for path in project_files() if path.suffix in {".py", ".ipynb"}]
+    pattern = re.compile(r"^\W*(import|from) google", re.MULTILINE)
+    found = [path for path in files if pattern.search(path.read_text(encoding="utf-8"))]
+    assert [path.relative_to(REPOSITORY).as_posix() for path in found] == ["labhelpers/folders.py"]
+
+
 def test_nothing_generated_and_no_data_is_in_the_repository():
     for path in project_files():
         assert path.suffix not in {".pt", ".db", ".zip", ".whl", ".html"}, path

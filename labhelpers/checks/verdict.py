@@ -38,6 +38,7 @@ VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
 
 _MOST_LINES = 5  # of what an answer printed
 _LINE_LENGTH = 200
+_SHAPE = re.compile(r"\[[\d, ]+\]")  # of a tensor, in a message of PyTorch
 
 
 def judge(
@@ -200,8 +201,11 @@ def _first_layer_that_differs(best: Comparison, numbers: Numbers) -> Table | Non
 def _error_notes(best: Comparison, quotes_values: bool, explain: bool) -> list[tuple[str, str]]:
     """Return what stopped the code, each thing once, and what such an error usually means."""
     errors = best.run["errors"].values()
-    texts = dict.fromkeys(_error_text(error, quotes_values) for error in errors)
-    notes = [("stopped", text) for text in texts]
+    texts: dict[str, str] = {}
+    for error in errors:
+        text = _error_text(error, quotes_values)
+        texts.setdefault(_SHAPE.sub("", text), text)  # the same for another batch is the same
+    notes = [("stopped", text) for text in texts.values()]
     if explain:
         notes += [("meaning", text) for text in dict.fromkeys(map(_meaning, errors)) if text]
     return notes
