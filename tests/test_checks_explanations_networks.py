@@ -125,6 +125,30 @@ def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> 
             ],
         ),
         (
+            [("    def forward", "    @torch.no_grad()\n    def forward")],
+            ["Steps 1 to 10 have gradients switched off. Asked for: gradients recorded."],
+        ),
+        (
+            [
+                ("self.up1 =", "self.ups = [None];  self.ups[0] ="),
+                ("self.up1(", "self.ups[0].to(d5)("),
+            ],
+            [
+                "The weights of step 6 do not belong to the network: no optimizer trains them.",
+                "`ups` is plain Python: a list does not register the layers in it, and PyTorch's "
+                "`nn.ModuleList` does.",
+            ],
+        ),
+        (
+            [("self.final(u4, d1)", "FinalLayer(128, 1)(u4.float(), d1.float())")],
+            [
+                "The weights of step 10 do not belong to the network: no optimizer trains them.",
+                "Layers are made inside `forward`, with new weights in every call: make them in "
+                "`__init__`, once.",
+                "`final` is made and never used.",
+            ],
+        ),
+        (
             [("UNetUp(256, 64)", "UNetUp(192, 64)")],
             ["Step 9 (`up4`) has 192 input channels. Asked for: 256 input channels."],
         ),

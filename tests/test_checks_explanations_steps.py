@@ -211,6 +211,19 @@ GENERATOR = {
           "with torch.no_grad():\n        return criterion(generator(real_t1), real_t2)")],
         ["What is returned is the loss, computed a second time after the update."],
     ),
+    "the criterion is called twice": (
+        [("criterion(fake_t2", "criterion()(fake_t2")],
+        ["`criterion` is called without arguments: the generated T2 is missing."],
+    ),
+    "another prediction": (
+        [("criterion(fake_t2", "criterion(torch.tanh(fake_t2)")],
+        ["`criterion` gets the generated T2, changed by `tanh` in the place of the generated T2."],
+    ),
+    "a return above the step": (
+        [("    optimizer.step()\n", "    return loss.detach()\n    optimizer.step()\n")],
+        ["The generator's optimizer makes no step.",
+         "Line 21 never runs: it stands below a `return` of the same block."],
+    ),
     "gradient descent by hand": (
         [("optimizer.step()", "torch._foreach_sub_([w.data for w in generator.parameters()], "
           "[0.02 * w.grad for w in generator.parameters()])")],

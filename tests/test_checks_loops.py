@@ -113,6 +113,20 @@ SLIPS = {
         ],
         {"in-place": "at the end it is given the weights that it had after epoch 1"},
     ),
+    "a schedule": (
+        [
+            (
+                "    rows = []\n",
+                "    rows = []\n    halved = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)\n",
+            ),
+            ("        generator.eval()", "        halved.step()\n        generator.eval()"),
+        ],
+        {"updates": "as Adam does, with another learning rate from step 4 on"},
+    ),
+    "the root of the squared error": (
+        [(INLINE, "loss = nn.MSELoss()(generator(real_t1), real_t2).sqrt()")],
+        {"validation-loss": "the mean over the subjects, of the root of the squared error"},
+    ),
     "measured after every batch": (
         [
             (STEP, f"{STEP}; measured = measure(generator, validation_loader)"),

@@ -214,6 +214,14 @@ def test_a_network_that_reads_a_variable_of_the_notebook(
     assert words in text
 
 
+def test_a_forward_inside_of_the_constructor() -> None:
+    head, body = solutions()["generator-unet"].source.split("    def forward")
+    inner = "\n".join(f"    {line}" for line in f"    def forward{body}".splitlines())
+    text, _ = told("generator-unet", head + inner)
+    assert "has no method `forward`: the one in line" in text
+    assert "stands inside of another function" in text
+
+
 def test_other_arguments_are_told() -> None:
     text, _ = told("mean-image", "def mean_t2_image():\n    return torch.zeros(1, 64, 64)")
     assert "takes 0 positional arguments but 1 was given" in text
