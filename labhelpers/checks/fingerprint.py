@@ -163,12 +163,12 @@ def n_fractions(observation: Observation) -> int:
     return sum(map(n_fractions, observation)) if isinstance(observation, list) else 0
 
 
-def describe(observation: Observation) -> str:
-    """Return an observation in a few words, for a report."""
+def describe(observation: Observation, digits: int = 4) -> str:
+    """Return an observation in a few words, for a report, its numbers with so many digits."""
     if _is_numeric(observation):
-        numbers = [_short(x) for x in observation["numbers"]]
+        numbers = [_short(x, digits) for x in observation["numbers"]]
         if "range" in observation:
-            low, high = (_short(x) for x in observation["range"])
+            low, high = (_short(x, digits) for x in observation["range"])
             shape = tuple(observation["shape"])
             size = f"{shape[0]:,} numbers" if len(shape) == 1 else f"shape {shape}"
             if low == high:
@@ -178,7 +178,7 @@ def describe(observation: Observation) -> str:
         values = numbers[0] if shape == () else f"[{', '.join(numbers)}]"
         return values if len(shape) < 2 else f"{values} of shape {shape}"
     if isinstance(observation, list):
-        words = [describe(element) for element in observation[:_MOST_ELEMENTS]]
+        words = [describe(element, digits) for element in observation[:_MOST_ELEMENTS]]
         more = [f"… ({len(observation)} in all)"] if len(observation) > _MOST_ELEMENTS else []
         return "[" + ", ".join(words + more) + "]"
     if isinstance(observation, bool):
@@ -188,8 +188,8 @@ def describe(observation: Observation) -> str:
     return str(observation)
 
 
-def _short(x: float | str) -> str:
-    return str(x) if isinstance(x, str) else f"{x:.4g}"
+def _short(x: float | str, digits: int) -> str:
+    return str(x) if isinstance(x, str) else f"{x:.{digits}g}"
 
 
 def _is_numeric(observation: Observation) -> bool:

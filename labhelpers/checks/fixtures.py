@@ -142,13 +142,16 @@ class SmallGenerator(nn.Module):
         dtype: Type of the weights.
         largest: The images lie between its negative and it. Beyond 1, a prediction that is cut to
             the range of the slices shows.
+        gain: Size of the weights; a large one brings many voxels close to these ends.
     """
 
-    def __init__(self, seed: int, dtype: torch.dtype, largest: float = 1.0) -> None:
+    def __init__(
+        self, seed: int, dtype: torch.dtype, largest: float = 1.0, gain: float = 1.5
+    ) -> None:
         super().__init__()
         self.largest = largest
         self.layer = nn.Conv2d(1, 1, kernel_size=3, padding=1, dtype=dtype)
-        fill(self.parameters(), seed)
+        fill(self.parameters(), seed, gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the image made from `x`."""
@@ -168,6 +171,15 @@ class _SmallDiscriminator(nn.Module):
         super().__init__()
         self.layer = nn.Conv2d(channels, 1, kernel_size=64, dtype=dtype)
         fill(self.parameters(), seed, gain=_DISCRIMINATOR_GAIN)
+
+    @torch.no_grad()
+    def settle(self, *inputs: tuple[Tensor, ...], largest: float = 4.0) -> None:
+        """Give these inputs logits of mean 0, the largest of this size, whatever the images are."""
+        weight, bias = self.layer.parameters()
+        logits = torch.cat([self(*images).flatten() for images in inputs])
+        scale = largest / (logits - logits.mean()).abs().max()
+        bias.sub_(logits.mean()).mul_(scale)
+        weight.mul_(scale)
 
     @torch.no_grad()
     def learn(self, real: Tensor, fake: Tensor, logit: float) -> None:

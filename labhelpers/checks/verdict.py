@@ -176,10 +176,20 @@ def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone:
         expected, got = first_difference(
             best.expected[name][label], best.observed(name, label), best.run["tolerance"]
         )
-        details = [("tried", label), ("expected", describe(expected)), ("got", describe(got))]
+        details = [("tried", label), *_told_apart(expected, got)]
     if likely and "likely" in texts:
         details.append(("likely", texts["likely"]))
     return Item(name, texts["checks"], "wrong", details)
+
+
+def _told_apart(expected: Any, got: Any) -> list[tuple[str, str]]:
+    """Return both observations in words, with as many digits as show that they differ."""
+    texts: list[str] = []
+    for digits in (4, 5, 6):
+        texts = [describe(observation, digits) for observation in (expected, got)]
+        if texts[0] != texts[1]:
+            break
+    return list(zip(("expected", "got"), texts, strict=True))
 
 
 def _case_in_words(name: str, label: str, best: Comparison) -> str:

@@ -208,7 +208,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return loss
 
 
-# %% wrong: two mistakes, image and condition exchanged and the fake not detached -> fake-attached, condition-first
+# %% wrong: two mistakes, image and condition exchanged and the fake not detached -> condition-first, fake-attached
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     z_real = discriminator(real_t1, real_t2)
     z_fake = discriminator(real_t1, fake_t2)
@@ -306,3 +306,51 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     loss = 0.5 * (F.softplus(-z_real).mean() + F.softplus(-z_fake).mean())
     loss.backward()
     return loss
+
+
+# %% right: logarithm of a sigmoid with a tiny number in it
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    p_real = discriminator(real_t2, real_t1).sigmoid()
+    p_fake = discriminator(fake_t2.detach(), real_t1).sigmoid()
+    return -0.5 * (torch.log(p_real + 1e-8).mean() + torch.log(1 - p_fake + 1e-8).mean())
+
+
+# %% wrong: air set to 0 in both slices
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    real = torch.where(real_t2 == -1, 0, real_t2)
+    fake = torch.where(real_t2 == -1, 0, fake_t2.detach())
+    z_real, z_fake = discriminator(real, real_t1), discriminator(fake, real_t1)
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% wrong: the generated slice cut off a little
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    fake = fake_t2.detach().clamp(-0.99, 0.99)
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake, real_t1)
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% wrong: logits cut off
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real = discriminator(real_t2, real_t1).clamp(-10, 10)
+    z_fake = discriminator(fake_t2.detach(), real_t1).clamp(-10, 10)
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% wrong: the first subject only
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake_t2.detach(), real_t1)
+    return (F.softplus(-z_real[0]) + F.softplus(z_fake[0])).sum() / 2
+
+
+# %% wrong: probabilities averaged before the logarithm
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    p_real = torch.sigmoid(discriminator(real_t2, real_t1)).mean()
+    p_fake = torch.sigmoid(discriminator(fake_t2.detach(), real_t1)).mean()
+    return -0.5 * torch.log(p_real) - 0.5 * torch.log(1 - p_fake)
+
+
+# %% wrong: two mistakes, the half before one term and image and condition exchanged in the other
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(real_t1, fake_t2.detach())
+    return 0.5 * F.softplus(-z_real).mean() + F.softplus(z_fake).mean()

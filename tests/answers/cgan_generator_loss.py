@@ -280,3 +280,92 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     own = nn.Conv2d(2, 1, 64).to(real_t1)
     gan = F.softplus(-own(torch.cat((fake_t2, real_t1), dim=1))).mean()
     return lambda_gan * gan + lambda_pixel * F.mse_loss(fake_t2, real_t2)
+
+
+# %% right: logarithm of an exponential, larger of two differences
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = discriminator(fake_t2, real_t1).neg().exp().log1p().mean()
+    pixel = torch.maximum(fake_t2 - real_t2, real_t2 - fake_t2).mean()
+    return lambda_gan * gan + lambda_pixel * pixel
+
+
+# %% right: the generated slice kept in the range that it has
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    fake_t2 = fake_t2.clamp(-1, 1)
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: the error where the true slice is no air
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = (fake_t2 - real_t2).abs()[real_t2 > -1].mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: the error where T1 is no air
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = (fake_t2 - real_t2).abs()[real_t1 > -1].mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: air counts as no error
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = ((fake_t2 - real_t2).abs() * (real_t2 > -1)).mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: the generated slice cut off a little
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    fake = fake_t2.clamp(-0.99, 0.99)
+    gan = F.softplus(-discriminator(fake, real_t1)).mean()
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake, real_t2)
+
+
+# %% wrong: the generated slice cut off a little in the error
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = F.l1_loss(fake_t2.clamp(-0.99, 0.99), real_t2)
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: logits cut off
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1).clamp(-10, 10)).mean()
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: divided by the sum of the weights
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    loss = lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+    return loss / (lambda_gan + lambda_pixel)
+
+
+# %% wrong: the probability rounded
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    real = (discriminator(fake_t2, real_t1).sigmoid() > 0.5).to(fake_t2.dtype)
+    gan = F.binary_cross_entropy(real, torch.ones_like(real))
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: the border left out
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = (fake_t2 - real_t2)[..., 1:-1, 1:-1].abs().mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: large differences cut off
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    error = (fake_t2 - real_t2).clamp(-1.5, 1.5).abs().mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: the median
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+    return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).abs().median()

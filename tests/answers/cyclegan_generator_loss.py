@@ -405,7 +405,7 @@ def cyclegan_generator_loss(
     return lambda_gan * gan + 10 * cycle + 5 * identity, fake_t1, fake_t2
 
 
-# %% wrong: two mistakes, least squares for the GAN terms and squared error for the cycle -> squares-in-the-cycle, least-squares
+# %% wrong: two mistakes, least squares for the GAN terms and squared error for the cycle -> least-squares, squares-in-the-cycle
 def cyclegan_generator_loss(
     generator_t1_to_t2,
     generator_t2_to_t1,
@@ -590,3 +590,50 @@ def cyclegan_generator_loss(g, h, d1, d2, real_t1, real_t2, lambda_gan=1.0, lamb
     gan = F.softplus(-d2(fake_t2)).mean() + F.softplus(-d1(fake_t1)).mean()
     cycle = F.l1_loss(back_t1, real_t1) + F.l1_loss(back_t2, real_t2)
     return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: both errors where the true slice is no air
+def cyclegan_generator_loss(
+    g, h, discriminator_t1, discriminator_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0
+):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    gan = F.softplus(-discriminator_t2(fake_t2)).mean()
+    gan = gan + F.softplus(-discriminator_t1(fake_t1)).mean()
+    cycle = (h(fake_t2) - real_t1).abs()[real_t1 > -1].mean()
+    cycle = cycle + (g(fake_t1) - real_t2).abs()[real_t2 > -1].mean()
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: logits of one discriminator cut off
+def cyclegan_generator_loss(
+    g, h, discriminator_t1, discriminator_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0
+):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    gan = F.softplus(-discriminator_t2(fake_t2)).mean()
+    gan = gan + F.softplus(-discriminator_t1(fake_t1).clamp(-10, 10)).mean()
+    cycle = F.l1_loss(h(fake_t2), real_t1) + F.l1_loss(g(fake_t1), real_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: generated slices cut off a little
+def cyclegan_generator_loss(
+    g, h, discriminator_t1, discriminator_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0
+):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    fake_t2, fake_t1 = fake_t2.clamp(-0.99, 0.99), fake_t1.clamp(-0.99, 0.99)
+    gan = F.softplus(-discriminator_t2(fake_t2)).mean()
+    gan = gan + F.softplus(-discriminator_t1(fake_t1)).mean()
+    cycle = F.l1_loss(h(fake_t2), real_t1) + F.l1_loss(g(fake_t1), real_t2)
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2
+
+
+# %% wrong: divided by the sum of the weights
+def cyclegan_generator_loss(
+    g, h, discriminator_t1, discriminator_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0
+):
+    fake_t2, fake_t1 = g(real_t1), h(real_t2)
+    gan = F.softplus(-discriminator_t2(fake_t2)).mean()
+    gan = gan + F.softplus(-discriminator_t1(fake_t1)).mean()
+    cycle = F.l1_loss(h(fake_t2), real_t1) + F.l1_loss(g(fake_t1), real_t2)
+    loss = (lambda_gan * gan + lambda_cycle * cycle) / (lambda_gan + lambda_cycle)
+    return loss, fake_t1, fake_t2

@@ -32,6 +32,21 @@ __all__ = [
 
 _PARTS = {"first": slice(0, 1), "last": slice(-1, None)}
 _SIDE = 64  # of an image, in voxels
+# Rows of images that are air, or as bright as can be, and some that come close to that. No two
+# images have the same value there.
+_DARK, _BRIGHT = torch.linspace(-0.999, -0.4, _SIDE), torch.linspace(0.9, 0.9995, _SIDE)
+_EXTREMES: dict[str, tuple[tuple[slice, float | Tensor], ...]] = {
+    "real_t1": ((slice(0, 8), -1.0), (slice(10, 12), _DARK)),
+    "real_t2": ((slice(56, 64), -1.0), (slice(52, 54), _DARK), (slice(20, 22), 1.0)),
+    "fake_t2": (
+        (slice(30, 32), -1.0),
+        (slice(34, 36), 1.0),
+        (slice(20, 22), -0.95),
+        (slice(40, 42), _BRIGHT),
+        (slice(44, 46), -_BRIGHT),
+        (slice(48, 50), _DARK),
+    ),
+}
 _DIRECTION = hashed((_SIDE**2,), 77)
 
 
@@ -139,15 +154,27 @@ class Scene:
         n: Number of images in a batch.
         seed: Another one gives other weights and images.
         dtype: Type of both.
+        bold: Factor of the logits.
     """
 
-    def __init__(self, loss: Loss, batches: int, n: int, seed: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        loss: Loss,
+        batches: int,
+        n: int,
+        seed: int,
+        dtype: torch.dtype,
+        bold: float = 1.0,
+    ) -> None:
         random = torch.Generator().manual_seed(seed)
         self.n = n
         self.networks = {
             symbol: make(100 * seed + k, dtype)
             for k, (symbol, make) in enumerate(loss.networks.items())
         }
+        for symbol, network in self.networks.items():
+            for parameter in network.parameters() if symbol.startswith("D") else ():
+                parameter.data.mul_(bold)
         self._weights = {id(p): p.detach().clone() for p in self._parameters()}
         self.images = {}
         for name in loss.arguments:
@@ -156,6 +183,10 @@ class Scene:
                 middle, spread = (torch.rand(size, generator=random) for _ in range(2))
                 noise = torch.rand((batches, n, 1, _SIDE, _SIDE), generator=random)
                 image = middle - 0.5 + (0.1 + 0.8 * spread) * (noise - 0.5)
+                share = torch.rand(size, generator=random)  # of columns, so that batches differ
+                for place, value in _EXTREMES[name]:
+                    chosen = torch.rand((batches, n, 1, 1, _SIDE), generator=random) < share
+                    image[..., place, :] = torch.where(chosen, value, image[..., place, :])
                 self.images[name] = image.to(dtype)
 
     def restore(self) -> None:

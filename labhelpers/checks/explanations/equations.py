@@ -198,11 +198,18 @@ class Weight(NamedTuple):
         factors: Pairs of a number and the power of each λ.
         batch: Power of the number of images.
         voxels: Power of the number of voxels of an image.
+        is_share: Whether it is divided by the sum of the λ.
     """
 
     factors: tuple[tuple[float, tuple[float, ...]], ...]
     batch: float = 0
     voxels: float = 0
+    is_share: bool = False
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        """The powers of the sizes."""
+        return self.batch, self.voxels
 
     @property
     def is_negative(self) -> bool:
@@ -217,7 +224,8 @@ class Weight(NamedTuple):
     def value(self, lambdas: Sequence[float], n: int) -> float:
         """Return the weight for values of λ and `n` images."""
         polynomial = sum(c * _monomial(lambdas, powers) for c, powers in self.factors)
-        return n**self.batch * VOXELS**self.voxels * polynomial
+        whole = sum(lambdas) if self.is_share else 1.0
+        return n**self.batch * VOXELS**self.voxels * polynomial / whole
 
     def text(self, names: Sequence[str]) -> str:
         """Return the polynomial in words; `names` are those of the λ."""
@@ -226,7 +234,8 @@ class Weight(NamedTuple):
             symbols = [_power(*x) for x in zip(names, powers, strict=True) if x[1]]
             size = [] if symbols and abs(factor) == 1 else [number(abs(factor))]
             texts.append("-" * (factor < 0) + " · ".join(size + symbols))
-        return texts[0] if len(texts) == 1 else f"({' + '.join(texts).replace('+ -', '- ')})"
+        text = texts[0] if len(texts) == 1 else f"({' + '.join(texts).replace('+ -', '- ')})"
+        return f"{text} / ({' + '.join(names)})" if self.is_share else text
 
 
 _POWERS: dict[float, str] = {1: "", 2: "²"}
@@ -250,11 +259,11 @@ class Part(NamedTuple):
     def is_sum(self) -> bool:
         """Whether images, and voxels if there are any, are added up instead of averaged."""
         power = 0.5 if self.term.kind == "root" else 1
-        return self.weight[1:] == ((1, 0) if self.term.kind in LOGITS else (power, power))
+        return self.weight.sizes == ((1, 0) if self.term.kind in LOGITS else (power, power))
 
     def text(self, names: Sequence[str]) -> str:
         """Return the part as one writes it on paper; `names` are those of the λ."""
-        sizes = (0, 0) if self.is_sum else self.weight[1:]
+        sizes = (0, 0) if self.is_sum else self.weight.sizes
         powers = [_power(*x) for x in zip(("N", str(VOXELS)), sizes, strict=True) if x[1]]
         term = [] if self.term == CONSTANT else [self.term.text(self.is_sum)]
         return " · ".join([self.weight.text(names), *powers, *term])
@@ -470,8 +479,10 @@ def find_weights(
         batch = _exponent(weights[0] / weights[-1], rest[0].n / last.n)
         if batch is None:
             return None
-        factors = _factors([sample.lambdas for sample in rest], weights[:-1] / rest[0].n ** batch)
-        equation.append(Part(term, _weight(factors, batch, rounding)))
+        lambdas = [sample.lambdas for sample in rest]
+        factors, is_share = _factors(lambdas, weights[:-1] / rest[0].n ** batch)
+        weight = _weight(factors, batch, rounding)
+        equation.append(Part(term, weight._replace(is_share=is_share)))
     return equation
 
 
@@ -484,21 +495,27 @@ def _exponent(ratio: float, base: float) -> float | None:
 
 def _factors(
     lambdas: Sequence[Sequence[float]], weights: np.ndarray
-) -> list[tuple[float, tuple[float, ...]]]:
-    """Return the numbers and powers of λ that give the weights for four pairs of λ, or for none."""
+) -> tuple[list[tuple[float, tuple[float, ...]]], bool]:
+    """Return the numbers and powers of λ that give the weights for four pairs of λ, or for none.
+
+    Also return whether they are divided by the sum of the λ.
+    """
     if not lambdas[0]:
-        return [(float(weights[0]), ())]
-    ratios = [(weights[k] / weights[0], lambdas[k][k - 1] / lambdas[0][k - 1]) for k in (1, 2)]
-    powers = tuple(x for x in (_exponent(*ratio) for ratio in ratios) if x is not None)
-    if len(powers) == len(ratios):
-        fitted = np.array([_monomial(values, powers) for values in lambdas])
-        if np.allclose(weights[0] / fitted[0] * fitted, weights, rtol=1e-2):
-            return [(float((weights / fitted).mean()), powers)]
-    grid = [(0, 0), (1, 0), (0, 1), (1, 1)]
+        return [(float(weights[0]), ())], False
+    for whole in (np.ones(len(lambdas)), np.array([sum(values) for values in lambdas])):
+        shares = weights * whole
+        ratios = [(shares[k] / shares[0], lambdas[k][k - 1] / lambdas[0][k - 1]) for k in (1, 2)]
+        powers = tuple(x for x in (_exponent(*ratio) for ratio in ratios) if x is not None)
+        if len(powers) == len(ratios):
+            fitted = np.array([_monomial(values, powers) for values in lambdas])
+            if np.allclose(shares[0] / fitted[0] * fitted, shares, rtol=1e-2):
+                return [(float((shares / fitted).mean()), powers)], bool(whole[0] != 1)
+    grid: list[tuple[float, ...]] = [(0, 0), (1, 0), (0, 1), (1, 1)]
     matrix = [[_monomial(values, power) for power in grid] for values in lambdas]
     factors = np.linalg.solve(np.array(matrix), weights)
     least = 1e-3 * np.abs(factors).max()
-    return [(float(c), power) for c, power in zip(factors, grid, strict=True) if abs(c) > least]
+    kept = [(float(c), power) for c, power in zip(factors, grid, strict=True) if abs(c) > least]
+    return kept, False
 
 
 def _weight(

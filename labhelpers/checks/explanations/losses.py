@@ -44,6 +44,7 @@ from labhelpers.checks.explanations.equations import (
     rich_blocks,
     split,
 )
+from labhelpers.checks.explanations.variants import variants
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
@@ -67,7 +68,11 @@ _FRESH_LAMBDAS = (2.6, 0.45)
 _MOST_SENTENCES = 6
 _UNKNOWN = (
     "Your loss is no weighted sum of cross-entropies, squares and absolute differences of the "
-    "images at hand. Look for a maximum, a root or a power, or for another image or label."
+    "images at hand."
+)
+_ELSEWHERE = (
+    "On other slices that were tried, your loss is as asked for. Compare its numbers in the case "
+    "below."
 )
 _CHANGING = (
     "The loss has another value each time it is called with the same inputs: something is drawn at "
@@ -84,6 +89,11 @@ def _bce(call: Call, label: float, weight: Weight) -> Part:
 
 def _error(one: str, other: str) -> Part:
     return Part(Term("absolute", (one, other)), _SECOND)
+
+
+def _steep(seed: int, dtype: torch.dtype) -> nn.Module:
+    """Return a generator whose slices come close to -1 and 1."""
+    return SmallGenerator(seed, dtype, gain=3.0)
 
 
 _D_REAL, _D_FAKE = Call("D", ("real_t2", "real_t1")), Call("D", ("fake_t2", "real_t1"))
@@ -120,7 +130,7 @@ _D_T2, _D_T1 = Call("D_T2", (_G_T1.name,)), Call("D_T1", (_H_T2.name,))
 _THERE, _BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
 _GENERATORS_OF_CYCLE = Loss(
     arguments=("G", "H", "D_T1", "D_T2", "real_t1", "real_t2"),
-    networks={"G": SmallGenerator, "H": SmallGenerator, "D_T1": SingleJudge, "D_T2": SingleJudge},
+    networks={"G": _steep, "H": _steep, "D_T1": SingleJudge, "D_T2": SingleJudge},
     lambdas=("lambda_gan", "lambda_cycle"),
     calls=(_G_T1, _H_T2, _HG, _GH, _D_T2, _D_T1),
     asked=(
@@ -179,6 +189,8 @@ def _explain(loss: Loss, function: Any, runs: list[Run]) -> Explanation | None:
             found, notes = _study(loss, answer, dtype)
             found += _defaults(loss, function)
             sentences += found
+            if not sentences and not any(run["errors"] for run in runs):
+                sentences = found = variants(loss, answer, dtype) or [_ELSEWHERE]
             items |= {name for run in runs for name in run["observed"] if found}
             break
     if not sentences:
@@ -204,12 +216,12 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
-        sentences += _returned(loss, images)
-        sentences += [*_uses(loss, watch), *_unused(loss, answer, dtype)]
-        return sentences or [_UNKNOWN], []
+        told = variants(loss, answer, dtype)
+        known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
+        return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
     differences += _returned(loss, images)
-    text = " ".join(part.term.text() for part in equation)
+    text = " ".join(part.term.text() for part in equation if part.term != CONSTANT)
     for sentence, meant in loss.mixed_up:
         if not all(re.search(_pattern([name]), text) for name in meant):
             continue
@@ -521,15 +533,18 @@ def _call_pieces(asked: Call, yours: Call) -> Iterator[str]:
 def _weight_pieces(loss: Loss, asked: Part, yours: Part) -> Iterator[str]:
     if yours.is_sum:
         yield "the numbers are added up, asked for their mean"
-    elif yours.weight[1:] == (0, 1) and yours.term.kind not in LOGITS:
+    elif yours.weight.sizes == (0, 1) and yours.term.kind not in LOGITS:
         yield "the voxels of an image are added up, asked for their mean"
-    elif any(yours.weight[1:]):
-        sizes = Part(CONSTANT, yours.weight._replace(factors=((1, ()),))).text(())
+    elif any(yours.weight.sizes):
+        sizes = Part(CONSTANT, yours.weight._replace(factors=((1, ()),), is_share=False)).text(())
         yield f"there is a factor {sizes.removeprefix('1 · ')} too many (N is the number of images)"
     (factor, powers), *more = yours.weight.factors
     ((wanted, right_powers),) = asked.weight.factors
     texts = [part.weight.text(loss.symbols) for part in (yours, asked)]
-    if more or (any(powers) and powers != right_powers):
+    if yours.weight.is_share and powers == right_powers and factor == wanted:
+        yield f"the weight is divided by {' + '.join(loss.symbols)}"
+        return
+    if more or yours.weight.is_share or (any(powers) and powers != right_powers):
         yield f"the weight is {texts[0]}, asked for {texts[1]}"
         return
     if factor < 0 and (yours.term.label is None) == (asked.term.label is None):

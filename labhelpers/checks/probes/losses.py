@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from labhelpers.checks.cases import CLUE, PROOF, Case, Log, Setting, unpacked
+from labhelpers.checks.fingerprint import hashed
 from labhelpers.checks.fixtures import (
     PairDiscriminator,
     SingleDiscriminator,
@@ -28,16 +29,30 @@ __all__ = [
 ]
 
 NO_GRADIENT = "no gradient"
+# Rows in which T1 and T2 have the value of air, about as many as in the slices of the lab, and rows
+# in which a generated slice is almost black or white, inside of the range, where no gradient of a
+# right answer is cut off; none of them meet.
+_AIR_T1, _AIR_T2 = slice(0, 14), slice(50, 64)
+_BLACK, _WHITE = slice(20, 22), slice(24, 26)
+_STEEP = 3.0  # gain of generators whose slices come close to -1 and 1
+_LARGE = 10.5  # size of large logits: formulas with a logarithm are still exact there in float32
 
 
 def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to the generator."""
 
-    def act(log: Log, batch: int, suffix: str, weights: dict[str, float]) -> None:
+    def act(
+        log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
+    ) -> None:
         discriminator = PairDiscriminator(setting.seed(10), setting.dtype)
-        generator = SmallGenerator(setting.seed(11), setting.dtype)
-        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (12, 13))
-        fake = generator(t1)
+        generator = SmallGenerator(setting.seed(11), setting.dtype, gain=_STEEP)
+        t1, t2 = _slices(batch, setting, 12)
+        fake = _with_extremes(generator(t1))
+        if large:
+            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(14), _LARGE)
+            log(f"value-{suffix}", value_of(answer(discriminator, t1, t2, fake, **weights)))
+            return
+        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(14))
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
             {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
@@ -57,10 +72,21 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to both generators."""
 
-    def act(log: Log, batch: int, suffix: str, weights: dict[str, float]) -> None:
-        generators = [SmallGenerator(setting.seed(k), setting.dtype) for k in (30, 31)]
+    def act(
+        log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
+    ) -> None:
+        generators = [SmallGenerator(setting.seed(k), setting.dtype, gain=_STEEP) for k in (30, 31)]
         discriminators = [SingleDiscriminator(setting.seed(k), setting.dtype) for k in (32, 33)]
-        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (34, 35))
+        t1, t2 = _slices(batch, setting, 34)
+        fakes = generators[1](t2), generators[0](t1)
+        for discriminator, real, fake in zip(discriminators, (t1, t2), fakes, strict=True):
+            logit = _LARGE if large else None
+            _prepare(discriminator, (real,), (fake,), setting.seed(36), logit)
+        if large:
+            returned = answer(*generators, *discriminators, t1, t2, **weights)
+            loss, *_ = unpacked(returned, "loss", "generated T1", "generated T2")
+            log(f"value-{suffix}", value_of(loss))
+            return
         changes = _changes(
             {
                 "the generators": nn.ModuleList(generators),
@@ -82,7 +108,10 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 
 
 def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterator[Case]:
-    """Make one case per weighting: each term alone, both, and the default weights."""
+    """Make one case per weighting, each term alone, both, and the default weights; and one more.
+
+    In that, discriminators recognise what is generated: their logits are large.
+    """
     cases = [
         ("gan", {"lambda_gan": 1.0, name: 0.0}),
         (name.removeprefix("lambda_"), {"lambda_gan": 0.0, name: 1.0}),
@@ -94,24 +123,34 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
         label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
         case = partial(act, batch=batch, suffix=suffix, weights=weights)
         yield Case(label or "default weights", case)
+    suffix, weights = cases[0]
+    case = partial(act, batch=2, suffix=suffix, weights=weights, large=True)
+    yield Case(f"lambda_gan=1, {name}=0, logits below -10", case)
 
 
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
-    def act(log: Log, batch: int) -> None:
+    def act(log: Log, batch: int, large: bool = False) -> None:
         discriminator = PairDiscriminator(setting.seed(50), setting.dtype)
-        logits = _logits(discriminator)
-        generator = SmallGenerator(setting.seed(51), setting.dtype)
-        t1, t2 = (images(batch, setting.seed(k), setting.dtype) for k in (52, 53))
-        fake = generator(t1)
+        generator = SmallGenerator(setting.seed(51), setting.dtype, gain=_STEEP)
+        t1, t2 = _slices(batch, setting, 52)
+        fake = _with_extremes(generator(t1))
+        if large:
+            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), -_LARGE)
+            log("value", value_of(answer(discriminator, t1, t2, fake)))
+            return
+        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54))
+        asked = {"real": (t2, t1), "fake": (fake, t1)}
+        seen = _logits(discriminator, asked)
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
             {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
         )
         with graph_kept():
             loss = answer(discriminator, t1, t2, fake)
-        log(f"{PROOF}logits", logits())
+        for name, logits in seen().items():
+            log(f"{PROOF}{name}-logits", logits)
         log("value", value_of(loss))
         log("form", form_of(loss))
         log("unchanged", changes())
@@ -122,13 +161,71 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 
     for batch in setting.choose((4, 1), (3, 2)):
         yield Case(f"batch of {batch}", partial(act, batch=batch))
+    yield Case("logits beyond ±10", partial(act, batch=2, large=True))
 
 
-def _logits(discriminator: nn.Module) -> Callable[[], Tensor]:
-    """Return a function that returns the logits since now, sorted: in whatever order of calls."""
+@torch.no_grad()
+def _prepare(
+    discriminator: PairDiscriminator | SingleDiscriminator,
+    real: tuple[Tensor, ...],
+    fake: tuple[Tensor, ...],
+    seed: int,
+    logit: float | None = None,
+) -> None:
+    """Give real and generated images, with their conditions, logits that are known about.
+
+    They differ from series to series: nobody knows them without asking the discriminator.
+
+    Args:
+        discriminator: Its weights are changed.
+        real: What it is called with.
+        fake: What it is called with.
+        seed: Another one gives other logits.
+        logit: The logit of real images, and the negative of that of generated ones; None for
+            logits of different size that are not large.
+    """
+    if logit is None:
+        discriminator.settle(real, fake)
+    else:
+        discriminator.learn(real[0], fake[0], logit)
+    weight = discriminator.layer.weight
+    weight.add_(0.005 * hashed(weight.shape, seed, weight.dtype))
+
+
+def _slices(batch: int, setting: Setting, first: int) -> tuple[Tensor, Tensor]:
+    """Return T1 and T2 of a batch, with air around them, made from two seeds."""
+    t1, t2 = (images(batch, setting.seed(first + k), setting.dtype) for k in range(2))
+    t1[:, :, _AIR_T1], t2[:, :, _AIR_T2] = -1, -1
+    return t1, t2
+
+
+def _with_extremes(image: Tensor) -> Tensor:
+    """Return a generated slice some voxels of which are almost -1 and others almost 1."""
+    ends = torch.zeros_like(image)
+    ends[:, :, _BLACK], ends[:, :, _WHITE] = -0.9995, 0.9995
+    return torch.where(ends == 0, image, ends)
+
+
+def _logits(
+    discriminator: nn.Module, asked: Mapping[str, tuple[Tensor, Tensor]]
+) -> Callable[[], dict[str, Tensor]]:
+    """Return a function that returns which logits since now are those of the pairs asked for.
+
+    They are sorted: the pairs may be judged in any order, together or one by one.
+    """
     seen: list[Tensor] = []
+    with torch.no_grad():
+        wanted = {name: discriminator(*pair).double().flatten() for name, pair in asked.items()}
     discriminator.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
-    return lambda: torch.cat([torch.zeros(0), *(x.flatten() for x in seen)]).sort().values
+
+    def found() -> dict[str, Tensor]:
+        logits = torch.cat([torch.zeros(0), *(x.flatten() for x in seen)]).double()
+        return {
+            name: logits[torch.isclose(logits[:, None], values, rtol=1e-4).any(1)].sort().values
+            for name, values in wanted.items()
+        }
+
+    return found
 
 
 def value_of(loss: Any) -> Any:

@@ -1,0 +1,410 @@
+"""Recognise losses that are as asked for but for what they make of images, logits or voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from labhelpers.checks.explanations.batches import (
+    Answer,
+    AnswerError,
+    Asked,
+    Call,
+    Loss,
+    Scene,
+    tensors_of,
+)
+from labhelpers.checks.explanations.equations import LOGITS
+
+__all__ = ["variants"]
+
+_BATCHES = 4  # on which a variant is found, and as many others on which it must hold
+_N = 3
+# The largest logits of a scene: formulas with a logarithm are still exact at 12.
+_USUAL, _LARGE, _SMALL = 6.0, 12.0, 0.3
+_SAME = {torch.float64: 1e-6, torch.float32: 1e-4}  # relative difference of equal losses
+_FRESH = (1.7, 0.6)  # λ on which what was found must hold
+
+
+_Image = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
+_Voxels = Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
+
+
+class _Change(NamedTuple):
+    """What a loss does besides what is asked for.
+
+    Attributes:
+        text: What it does, as a part of a sentence; "" if that is no mistake.
+        image: Changes an image, which may depend on those that are given; None if none is changed.
+        images: Names of those that it changes.
+        logits: Makes a loss of logits `(N,)` and a label.
+        voxels: Makes a loss of two images, and of those that are given.
+    """
+
+    text: str
+    image: _Image | None = None
+    images: tuple[str, ...] = ()
+    logits: Callable[[Tensor, float], Tensor] | None = None
+    voxels: _Voxels | None = None
+
+
+_ASKED = _Change("")
+
+
+def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+    """Return sentences on the terms of a loss that are other than asked for.
+
+    Each variant is found on some batches and holds on others, with other λ and another number of
+    images. A term is looked at by itself where its λ allows it.
+
+    Args:
+        loss: The loss that is asked for.
+        answer: The student's.
+        dtype: Type of the numbers.
+
+    Returns:
+        Sentences; none if nothing is known of any term, or if the answer fails.
+    """
+    with suppress(AnswerError):
+        return list(_variants(loss, answer, dtype))
+    return []
+
+
+def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
+    chosen: list[_Fit] = []
+    told: dict[str, list[int]] = {}
+    sentences: list[str] = []
+    groups = _groups(loss)
+    for lambdas, terms in groups:
+        fit = _find(loss, answer, dtype, lambdas, terms)
+        if fit is None:
+            sentences += _where_right(loss, answer, dtype, lambdas, terms)
+            continue
+        chosen.append(fit)
+        if fit.change.text:
+            told.setdefault(fit.change.text, []).extend(fit.terms)
+    sentences += [f"In {_called(loss, terms)}, {text}." for text, terms in told.items()]
+    fresh = _FRESH if loss.lambdas else ()
+    if len(chosen) < len(groups) or _agree(loss, answer, dtype, 13, fresh, chosen):
+        yield from sentences
+
+
+class _Fit(NamedTuple):
+    """A change that gives the values of some terms: which change, and in which of them."""
+
+    change: _Change
+    terms: tuple[int, ...]
+
+
+def _groups(loss: Loss) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+    """Return λ and the positions of the terms that are left with them: each λ by itself."""
+    everything = tuple(range(len(loss.asked)))
+    if not loss.lambdas:
+        return [((), everything)]
+    groups: list[tuple[tuple[float, ...], tuple[int, ...]]] = []
+    for lambdas in ((1.0, 0.0), (0.0, 1.0)):
+        weights = [part.weight.value(lambdas, 1) for part, _ in loss.asked]
+        groups.append((lambdas, tuple(k for k in everything if weights[k])))
+    return groups
+
+
+def _called(loss: Loss, terms: Sequence[int]) -> str:
+    names = [loss.asked[k].name for k in terms]
+    return loss.groups.get(tuple(sorted(terms)), " and ".join(names))
+
+
+def _scene(loss: Loss, dtype: torch.dtype, seed: int, n: int, largest: float) -> Scene:
+    """Return a scene whose largest logit has a given size, about."""
+    plain = Scene(loss, _BATCHES, n, seed, dtype)
+    with torch.no_grad():
+        tensors = tensors_of(plain.images, plain.networks, loss.calls)
+    size = max(float(tensors[call.name].abs().max()) for call in loss.calls if call.is_judge)
+    return Scene(loss, _BATCHES, n, seed, dtype, bold=largest / size)
+
+
+def _find(
+    loss: Loss,
+    answer: Answer,
+    dtype: torch.dtype,
+    lambdas: tuple[float, ...],
+    terms: tuple[int, ...],
+) -> _Fit | None:
+    """Return the first change that gives the values of some terms, on other batches, too."""
+    scenes = [_scene(loss, dtype, 11, _N, largest) for largest in (_USUAL, _LARGE)]
+    places = [(scene, p) for p in range(_BATCHES) for scene in scenes]
+    values = [answer.value(scene, p, lambdas) for scene, p in places]
+    for change in (_ASKED, *_changes(loss, terms)):
+        for some in [terms] if change is _ASKED else dict.fromkeys([*((k,) for k in terms), terms]):
+            fit = _Fit(change, some)
+            if all(
+                _same(_value(loss, *place, lambdas, [fit]), value, dtype)
+                for place, value in zip(places, values, strict=True)
+            ) and _agree(loss, answer, dtype, 12, lambdas, [fit]):
+                return fit
+    return None
+
+
+def _agree(
+    loss: Loss,
+    answer: Answer,
+    dtype: torch.dtype,
+    seed: int,
+    lambdas: Sequence[float],
+    fits: Sequence[_Fit],
+) -> bool:
+    """Return True if changes together give the loss on other batches."""
+    return all(
+        _same(_value(loss, scene, p, lambdas, fits), answer.value(scene, p, lambdas), dtype)
+        for scene in (_scene(loss, dtype, seed, _N + 1, largest) for largest in (_USUAL, _LARGE))
+        for p in range(_BATCHES)
+    )
+
+
+def _same(one: float, other: float, dtype: torch.dtype) -> bool:
+    return abs(one - other) <= _SAME[dtype] * max(abs(one), abs(other), 1e-12)
+
+
+def _value(
+    loss: Loss, scene: Scene, p: int, lambdas: Sequence[float], fits: Sequence[_Fit]
+) -> float:
+    """Return the loss that is asked for with some changes, on a batch."""
+    total = 0.0
+    for k, asked in enumerate(loss.asked):
+        if weight := asked.part.weight.value(lambdas, scene.n):
+            change = next((fit.change for fit in fits if k in fit.terms), _ASKED)
+            total += weight * _term(loss, scene, p, asked, change)
+    return total
+
+
+@torch.no_grad()
+def _term(loss: Loss, scene: Scene, p: int, asked: Asked, change: _Change) -> float:
+    given = {name: image[p] for name, image in scene.images.items()}
+
+    def seen(name: str, image: Tensor) -> Tensor:
+        return change.image(image, given) if change.image and name in change.images else image
+
+    tensors = {name: seen(name, image) for name, image in given.items()}
+    calls = {call.name: call for call in loss.calls}
+
+    def tensor(name: str) -> Tensor:
+        if name not in tensors:
+            call: Call = calls[name]
+            made = scene.networks[call.network](*map(tensor, call.inputs))
+            tensors[name] = made if call.is_judge else seen(name, made)
+        return tensors[name]
+
+    term = asked.part.term
+    if term.kind in LOGITS:
+        z = tensor(term.of[0]).flatten()
+        label = float(term.label or 0.0)
+        return float((change.logits or _cross_entropy)(z, label))
+    one, other = map(tensor, term.of)
+    return float((change.voxels or _absolute)(one, other, given | tensors))
+
+
+def _cross_entropy(z: Tensor, label: float) -> Tensor:
+    return F.softplus(-_towards(z, label)).mean()
+
+
+def _towards(z: Tensor, label: float) -> Tensor:
+    """Return logits of which large ones agree with the label."""
+    return z if label == 1 else -z
+
+
+def _absolute(one: Tensor, other: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+    return (one - other).abs().mean()
+
+
+# --- What students do -----------------------------------------------------------------------------
+
+
+def _changes(loss: Loss, terms: Sequence[int]) -> Iterator[_Change]:
+    """Yield what may be made of the images, logits and voxels of some terms."""
+    kinds = {loss.asked[k].part.term.kind in LOGITS for k in terms}
+    if True in kinds:
+        for text, logits in _of_logits():
+            yield _Change(text, logits=logits)
+    if False in kinds:
+        for text, voxels in _of_voxels(loss.arguments):
+            yield _Change(text, voxels=voxels)
+    made = [call.name for call in loss.calls if not call.is_judge]
+    given = [name for name in loss.arguments if name not in loss.networks]
+    sets: list[tuple[str, ...]] = [(name,) for name in given] + [("real_t2", "fake_t2")] * (
+        "fake_t2" in given
+    )
+    sets += [tuple(given)] + ([tuple(made), (*given, *made)] if made else [])
+    for text, image in _of_images():
+        for names in sets:
+            called = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [names[-1]])
+            yield _Change(text.format(called), image=image, images=names)
+
+
+def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
+    def cut(z: Tensor, label: float, size: float) -> Tensor:
+        return _cross_entropy(z.clamp(-size, size), label)
+
+    def with_epsilon(z: Tensor, label: float, size: float) -> Tensor:
+        return -(_towards(z, label).sigmoid() + size).log().mean()
+
+    def probability_cut(z: Tensor, label: float, size: float) -> Tensor:
+        return -_towards(z, label).sigmoid().clamp(size, 1 - size).log().mean()
+
+    for size in (10, 5, 20, 15, 8, 6, 4, 3, 2, 1):
+        text = f"logits are cut off at -{size} and {size}: the term is right for small logits only"
+        yield text, partial(cut, size=size)
+    for power in range(1, 13):
+        small = 10.0**-power
+        what = "the term is right for small logits only"
+        added = f"{small:g} is added inside the logarithm: {what}"
+        yield added if power < 8 else "", partial(with_epsilon, size=small)
+        cut_off = f"probabilities are cut off at {small:g} and 1 - {small:g}: {what}"
+        yield cut_off, partial(probability_cut, size=small)
+    yield (
+        "the probability is rounded to 0 or 1 before the cross-entropy, which leaves no gradient",
+        lambda z, label: 100 * (_towards(z, label) <= 0).to(z).mean(),
+    )
+    yield (
+        "probabilities are averaged over the batch before the logarithm, asked for the mean of the "
+        "cross-entropies",
+        lambda z, label: -_towards(z, label).sigmoid().mean().log(),
+    )
+    picks: dict[str, Callable[[Tensor], Tensor]] = {
+        "first": lambda x: x[0],
+        "last": lambda x: x[-1],
+        "worst": lambda x: x.max(),
+        "best": lambda x: x.min(),
+        "median": lambda x: x.median(),
+    }
+
+    def picked(z: Tensor, label: float, pick: Callable[[Tensor], Tensor]) -> Tensor:
+        return pick(F.softplus(-_towards(z, label)))
+
+    for which, pick in picks.items():
+        yield (
+            f"only the {which} subject of a batch counts, asked for the mean over the batch",
+            partial(picked, pick=pick),
+        )
+
+
+def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
+    def masked(
+        one: Tensor,
+        other: Tensor,
+        given: Mapping[str, Tensor],
+        name: str,
+        least: float,
+        share: bool,
+    ) -> Tensor:
+        inside = given.get(name, other) > least
+        total = ((one - other).abs() * inside).sum()
+        return total / (inside.sum() if share else inside.numel())
+
+    def of_one(one: Tensor, other: Tensor, _: Mapping[str, Tensor], k: int) -> Tensor:
+        return (one[k] - other[k]).abs().mean()
+
+    def cropped(one: Tensor, other: Tensor, _: Mapping[str, Tensor], width: int) -> Tensor:
+        inside = slice(width, -width)
+        return (one - other)[..., inside, inside].abs().mean()
+
+    def cut(one: Tensor, other: Tensor, _: Mapping[str, Tensor], most: float) -> Tensor:
+        return (one - other).abs().clamp(max=most).mean()
+
+    pair = ("real_t2", "real_t1", "fake_t2")
+    for name in pair if "fake_t2" in names else ("the true slice",):
+        for least in (-1.0, -0.99, -0.98, -0.95, -0.9, -0.8, -0.7, -0.6, -0.5, 0.0):
+            for share in (True, False):
+                text = f"only voxels where {name} is greater than {least:g} count, asked for all"
+                yield text, partial(masked, name=name, least=least, share=share)
+    for width in range(1, 17):
+        plural = "s" if width > 1 else ""
+        text = f"a border of {width} voxel{plural} is left out, asked for all voxels"
+        yield text, partial(cropped, width=width)
+    for most in (1.0, 1.5, 0.5, 0.1, 0.2, 0.25, 0.75, 1.2, 1.8):
+        yield f"differences larger than {most:g} are cut off", partial(cut, most=most)
+    yield "the median is taken, asked for the mean", lambda a, b, _: (a - b).abs().median()
+    yield "the largest difference is taken, asked for the mean", lambda a, b, _: (a - b).abs().max()
+    for which, k in (("first", 0), ("last", -1)):
+        yield (
+            f"only the {which} subject of a batch counts, asked for the mean over the batch",
+            partial(of_one, k=k),
+        )
+
+
+def _of_images() -> Iterator[tuple[str, _Image]]:
+    def cut(image: Tensor, _: Mapping[str, Tensor], size: float) -> Tensor:
+        return image.clamp(-size, size)
+
+    def rounded(image: Tensor, _: Mapping[str, Tensor], steps: float) -> Tensor:
+        return (image * steps).round() / steps
+
+    def without_air(image: Tensor, given: Mapping[str, Tensor], name: str) -> Tensor:
+        return image.where(given[name] != -1, 0)
+
+    for size in (0.99, 0.9, 0.95, 0.98, 0.999, 0.8, 0.5):
+        text = f"you use {{}} cut off at -{size:g} and {size:g}"
+        yield text, partial(cut, size=size)
+    for steps in (100, 10, 255, 127.5):
+        text = f"you use {{}} rounded to steps of 1/{steps:g}"
+        yield text, partial(rounded, steps=steps)
+    yield "you use {} cut off at 0 and 1", lambda x, _: x.clamp(0, 1)
+    yield "you use tanh of {}", lambda x, _: x.tanh()
+    yield "you use a sigmoid of {}", lambda x, _: x.sigmoid()
+    yield "you use {} brought to the range from 0 to 1", lambda x, _: (x + 1) / 2
+    yield "you use {} divided by 2", lambda x, _: x / 2
+    yield "you use {} mirrored, left for right", lambda x, _: x.flip(-1)
+    yield "you use {} turned upside down", lambda x, _: x.flip(-2)
+    yield "you use {} with rows and columns exchanged", lambda x, _: x.transpose(-1, -2)
+    yield (
+        "you use {} minus the mean of each slice",
+        lambda x, _: x - x.mean((1, 2, 3), keepdim=True),
+    )
+    yield "you use {} with 0 in place of air, -1", lambda x, _: x.where(x != -1, 0)
+    for name in ("real_t2", "real_t1"):
+        yield (
+            f"you use {{}} with 0 where {name} is -1",
+            partial(without_air, name=name),
+        )
+
+
+# --- Where it is right ----------------------------------------------------------------------------
+
+
+def _where_right(
+    loss: Loss,
+    answer: Answer,
+    dtype: torch.dtype,
+    lambdas: tuple[float, ...],
+    terms: tuple[int, ...],
+) -> Iterator[str]:
+    """Yield a sentence if terms are right on some inputs, which tells where to look."""
+    fit = _Fit(_ASKED, terms)
+
+    def right(scene: Scene) -> bool:
+        return all(
+            _same(_value(loss, scene, p, lambdas, [fit]), answer.value(scene, p, lambdas), dtype)
+            for p in range(_BATCHES)
+        )
+
+    name = _called(loss, terms)
+    begin = "The loss" if not lambdas else name[0].upper() + name[1:]
+    verb = "are" if len(terms) > 1 and lambdas else "is"
+    dim = _scene(loss, dtype, 14, _N, _SMALL)
+    dim.images = {key: image * 0.3 for key, image in dim.images.items()}
+    if right(_scene(loss, dtype, 14, 1, _LARGE)):
+        yield (
+            f"{begin} {verb} right for a single subject, and not for a batch of several: look at "
+            "how their mean is taken."
+        )
+    elif right(_scene(loss, dtype, 14, _N, _SMALL)):
+        yield f"{begin} {verb} right for small logits, and not for large ones."
+    elif right(dim):
+        yield (
+            f"{begin} {verb} right where all voxels are close to 0, and not where they come near "
+            "-1 or 1."
+        )
