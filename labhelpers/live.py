@@ -20,7 +20,8 @@ from labhelpers.session import is_graded
 
 __all__ = ["LiveView", "duration"]
 
-_SHARE = 0.02  # of the time goes into drawing, at most
+_SHARE = 0.025  # of the time goes into pictures, the last one included
+_FIRST_COST = 0.2  # seconds that the first picture is expected to take
 _LEAST = 2.0  # seconds between two pictures, and between two points of a curve
 _LINE = 0.5  # seconds between two texts
 _MOST_POINTS = 300  # of a curve of batches; beyond, two neighbours become one
@@ -51,7 +52,8 @@ class LiveView:
         self._lines: list[str] = []
         self._start = time.perf_counter()
         self._first: int | None = None  # batches that were done before
-        self._text_due = self._point_due = self._picture_due = 0.0
+        self._text_due = self._point_due = self._drawn = 0.0
+        self._spent, self._cost = 0.0, _FIRST_COST  # on all pictures, and on the latest one
         self._text: Any = None  # what IPython calls a display handle
         self._picture: Any = None
         self._is_live = _has_kernel() and not is_graded()
@@ -68,7 +70,7 @@ class LiveView:
         self._rows, self._samples = [dict(row) for row in rows], [dict(row) for row in samples]
         self._lines = [self._line(row) for row in self._rows]
         self._start = time.perf_counter()
-        self._point_due = self._picture_due = self._start + _LEAST
+        self._drawn, self._point_due = self._start, self._start + _LEAST
         if self._is_live:
             self._text = display(_text_bundle("Training begins."), raw=True, display_id=True)
             self._picture = display({"text/plain": "", "text/html": ""}, raw=True, display_id=True)
@@ -85,7 +87,7 @@ class LiveView:
         if now >= self._point_due:
             self._point_due = now + _LEAST
             self._add_point(done / self._n_batches)
-        if now >= self._picture_due:
+        if self._may_draw():
             self._draw()
         if now >= self._text_due:
             self._text_due = now + _LINE
@@ -108,7 +110,7 @@ class LiveView:
             print(self._lines[-1])
             return
         self._add_point(row["epoch"])
-        if time.perf_counter() >= self._picture_due:
+        if self._may_draw():
             self._draw()
 
     def end(self, status: str, image: Path | None = None) -> None:
@@ -139,8 +141,14 @@ class LiveView:
         if self._text is not None:
             self._text.update(_text_bundle(status, part, self._lines), raw=True)
 
+    def _may_draw(self) -> bool:
+        """Return True if there is time for this picture and for the last one."""
+        now = time.perf_counter()
+        allowed = _SHARE * (now - self._start)
+        return now >= self._drawn + _LEAST and self._spent + 2 * self._cost <= allowed
+
     def _draw(self) -> None:
-        """Replace the picture, and wait before the next one for as long as this one cost."""
+        """Replace the picture."""
         start = time.perf_counter()
         chart = plots.training_progress(
             _table(self._rows, "epoch"),
@@ -157,8 +165,9 @@ class LiveView:
             texts = f"{texts}\n{alt}"
         if self._picture is not None:
             self._picture.update({"text/plain": texts, "text/html": pictures}, raw=True)
-        now = time.perf_counter()
-        self._picture_due = now + max(_LEAST, (now - start) / _SHARE)
+        self._drawn = time.perf_counter()
+        self._cost = self._drawn - start
+        self._spent += self._cost
 
 
 def duration(seconds: float) -> str:
