@@ -358,6 +358,8 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
             return ["A comma at the end of a line makes a tuple of what stands before it."]
         if isinstance(value, list) and len(value) > 1:
             return ["A list is no tensor: put what it holds into one tensor, and return that."]
+        if all(isinstance(x, Tensor) and x.ndim == 0 for x in value) and len(value) > 1:
+            return ["One number is asked for: put these together as the formula does."]
         return ["Return that one value, without the rest and without brackets around it."]
     if isinstance(value, np.ndarray):
         return ["Return a tensor: stay with PyTorch's functions, or turn the array into one."]
