@@ -11,6 +11,8 @@ from torch import Tensor
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
+from labhelpers.checks.explanations import clinic as explained_clinic
+from labhelpers.checks.explanations import lesions as explained_lesions
 from labhelpers.checks.explanations import loaders, lookup, mean_image
 from labhelpers.checks.explanations import losses as explained_losses
 from labhelpers.checks.explanations import networks as explained_networks
@@ -169,7 +171,13 @@ _IN_TEACHING_ORDER = [
         returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
         explain=explained_steps.cgan_step,
     ),
-    Exercise("clinic-cgan", "clinic_cgan", clinic.clinic_cgan, returns=_DIAGNOSES),
+    Exercise(
+        "clinic-cgan",
+        "clinic_cgan",
+        clinic.clinic_cgan,
+        returns=_DIAGNOSES,
+        explain=explained_clinic.clinic,
+    ),
     # Notebook 4
     Exercise(
         "cyclegan-generator-loss",
@@ -191,8 +199,15 @@ _IN_TEACHING_ORDER = [
         "lesion_contrast",
         lesions.lesion_contrast,
         returns={"the contrasts, a tensor (N,)": Tensor},
+        explain=explained_lesions.lesion_contrast,
     ),
-    Exercise("clinic-cyclegan", "clinic_cyclegan", clinic.clinic_cyclegan, returns=_DIAGNOSES),
+    Exercise(
+        "clinic-cyclegan",
+        "clinic_cyclegan",
+        clinic.clinic_cyclegan,
+        returns=_DIAGNOSES,
+        explain=explained_clinic.clinic,
+    ),
 ]
 
 #: All exercises by id, in teaching order.

@@ -38,7 +38,8 @@ VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
 
 _MOST_LINES = 5  # of what an answer printed
 _LINE_LENGTH = 200
-_SHAPE = re.compile(r"\[[\d, ]+\]")  # of a tensor, in a message of PyTorch
+# What PyTorch adds to some messages, which leads astray here.
+_ADVICE = re.compile(r"\s+(Specify retain_graph=True|Hint: enable anomaly detection).*", re.DOTALL)
 
 
 def judge(
@@ -87,7 +88,10 @@ def judge(
     if not (right or alone):
         notes += _error_notes(best, quotes_values, explain=not (matches or explanation))
     if earned > score:
-        text = "What holds below counts once a number that the answer computes is right, too."
+        text = (
+            "No points yet: too few of your numbers are right. What else is right below can be "
+            "met without computing anything."
+        )
         notes.append(("points", text))
     if quotes_values:
         # A question adds nothing to a sentence that says what is wrong.
@@ -211,11 +215,14 @@ def _first_layer_that_differs(best: Comparison, numbers: Numbers) -> Table | Non
 def _error_notes(best: Comparison, quotes_values: bool, explain: bool) -> list[tuple[str, str]]:
     """Return what stopped the code, each thing once, and what such an error usually means."""
     errors = best.run["errors"].values()
-    texts: dict[str, str] = {}
-    for error in errors:
-        text = _error_text(error, quotes_values)
-        texts.setdefault(_SHAPE.sub("", text), text)  # the same for another batch is the same
-    notes = [("stopped", text) for text in texts.values()]
+    # The same line stops in each case, with other sizes in its message: the first one will do.
+    first = {
+        (error["kind"], error["type"], error["line"] or error["message"]): error
+        for error in reversed([*errors])
+    }
+    kept = [error for error in errors if error in first.values()]
+    texts = dict.fromkeys(_error_text(error, quotes_values) for error in kept)
+    notes = [("stopped", text) for text in texts]
     if explain:
         notes += [("meaning", text) for text in dict.fromkeys(map(_meaning, errors)) if text]
     return notes
@@ -227,7 +234,7 @@ def _error_text(error: ErrorRecord, quotes_values: bool) -> str:
     elif error["kind"] == "too long":
         text = error["message"] if quotes_values else "It was stopped after a long time."
     elif quotes_values:
-        text = f"{error['type']}: {error['message']}"
+        text = f"{error['type']}: {_ADVICE.sub('', error['message'])}"
     else:  # a message, a name or a line of the student's own may tell sizes and values
         text = error["type"] if error["type"] in vars(builtins) else "an error"
     if not quotes_values:

@@ -112,7 +112,7 @@ LOGITS = {
     ),
     "averaged": _Kind(
         "BCE(mean {}, {label})",
-        "the cross-entropy of the mean logit instead of the mean of the cross-entropies",
+        "the cross-entropy of the mean of the logits",
         lambda z, label: _cross_entropy(z.mean(1, keepdim=True), label),
         (1.0, 0.0),
     ),

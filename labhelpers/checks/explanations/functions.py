@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import inspect
 import linecache
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from types import CodeType
 from typing import Any
 
@@ -15,9 +18,12 @@ __all__ = [
     "code_of",
     "code_within",
     "definition",
+    "facts_of",
+    "instructions_of",
     "names_read",
     "namespace_of",
     "returns_of",
+    "unused_arguments",
 ]
 
 
@@ -100,3 +106,65 @@ def returns_of(tree: ast.AST | None) -> list[ast.Return]:
             found.append(node)
         left += ast.iter_child_nodes(node)
     return sorted(found, key=lambda node: node.lineno)
+
+
+def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function") -> list[str]:
+    """Return what the code of a function tells, in sentences.
+
+    Args:
+        answer: A function or class.
+        called: The function that the data go through.
+        told: What was told before; arguments that are named there are not named again.
+        who: What that function is called.
+    """
+    facts = [
+        f"Line {node.lineno} names `{ast.unparse(node.value)}` and does not call it: the brackets "
+        "are missing."
+        for node in ast.walk(definition(answer) or ast.Module([], []))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
+    ]
+    facts += [
+        f"Line {line} never runs: it stands below a `{word}` of the same block."
+        for line, word in _below_the_end(definition(answer))
+    ]
+    if unused := [name for name in unused_arguments(called) if f"`{name}`" not in told]:
+        plural = "s" if len(unused) > 1 else ""
+        listed = " and ".join(f"`{name}`" for name in unused)
+        facts.append(f"{who} never reads its argument{plural} {listed}.")
+    return facts
+
+
+def _below_the_end(tree: ast.AST | None) -> list[tuple[int, str]]:
+    """Return the first line of each block that cannot be reached, and what stands above it."""
+    ends = {ast.Return: "return", ast.Raise: "raise", ast.Break: "break", ast.Continue: "continue"}
+    return [
+        (after.lineno, ends[type(statement)])
+        for node in ast.walk(tree or ast.Module([], []))
+        for block in (getattr(node, "body", None), getattr(node, "orelse", None))
+        if isinstance(block, list)
+        for statement, after in pairwise(block)
+        if type(statement) in ends
+    ]
+
+
+def unused_arguments(answer: Any) -> list[str]:
+    """Return the arguments that a function never reads, or replaces before it reads them."""
+    code = code_of(answer)
+    if code is None or inspect.isclass(answer):
+        return []
+    first: dict[str, str] = {}  # what happens first to each local name
+    for instruction in instructions_of(code):
+        name, operands = instruction.opname, instruction.argval
+        if "FAST" in name or "DEREF" in name or "CLOSURE" in name:
+            operands = operands if isinstance(operands, tuple) else (operands,)
+            for operand, what in zip(operands, re.findall("LOAD|STORE|DELETE", name), strict=False):
+                first.setdefault(operand, what)
+    parameters = inspect.signature(answer).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [x.name for x in parameters if x.kind in plain and first.get(x.name) != "LOAD"]
+
+
+def instructions_of(code: CodeType) -> Iterator[dis.Instruction]:
+    """Yield the instructions of a function, and of what is defined in it."""
+    for part in code_within(code):
+        yield from dis.get_instructions(part)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import difflib
-import dis
 import functools
 import inspect
 import linecache
@@ -16,7 +15,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -34,14 +32,16 @@ from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.explanations.functions import (
     bound,
     code_of,
-    code_within,
     definition,
+    facts_of,
+    instructions_of,
     namespace_of,
     returns_of,
+    unused_arguments,
 )
 from labhelpers.checks.records import Explanation
 
-__all__ = ["explain", "unused_arguments", "with_facts"]
+__all__ = ["explain", "with_facts"]
 
 _NEVER_A_RESULT = (type(None), Iterator, str, bytes, type)  # nor what can be called, but networks
 _NO_TENSOR = (tuple, list, set, Mapping, np.ndarray, pd.DataFrame, pd.Series, nn.Module, Dataset)
@@ -116,36 +116,13 @@ def explain(
 
 def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | None:
     """Return an explanation with what the code tells: missing brackets, arguments never read."""
-    facts = [
-        f"Line {node.lineno} names `{ast.unparse(node.value)}` and does not call it: the brackets "
-        "are missing."
-        for node in ast.walk(definition(answer) or ast.Module([], []))
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
-    ]
-    facts += [
-        f"Line {line} never runs: it stands below a `{word}` of the same block."
-        for line, word in _below_the_end(definition(answer))
-    ]
-    if unused := unused_arguments(_called(answer)):
-        facts.append(f"{_who(answer)} never reads its {_arguments(unused)}.")
+    told = " ".join(text for _, text in explanation["notes"]) if explanation else ""
+    facts = facts_of(answer, _called(answer), told, _who(answer))
     if not facts or (explanation and explanation["alone"]):
         return explanation
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
     notes = [*explanation["notes"], *(["wrong", fact] for fact in facts)]
     return {**explanation, "notes": notes}
-
-
-def _below_the_end(tree: ast.AST | None) -> list[tuple[int, str]]:
-    """Return the first line of each block that cannot be reached, and what stands above it."""
-    ends = {ast.Return: "return", ast.Raise: "raise", ast.Break: "break", ast.Continue: "continue"}
-    return [
-        (after.lineno, ends[type(statement)])
-        for node in ast.walk(tree or ast.Module([], []))
-        for block in (getattr(node, "body", None), getattr(node, "orelse", None))
-        if isinstance(block, list)
-        for statement, after in pairwise(block)
-        if type(statement) in ends
-    ]
 
 
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
@@ -361,6 +338,8 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
         if all(isinstance(x, Tensor) and x.ndim == 0 for x in value) and len(value) > 1:
             return ["One number is asked for: put these together as the formula does."]
         return ["Return that one value, without the rest and without brackets around it."]
+    if isinstance(value, Tensor) and len(wanted) > 1:
+        return ["Return them one by one, separated by commas, not in one tensor."]
     if isinstance(value, np.ndarray):
         return ["Return a tensor: stay with PyTorch's functions, or turn the array into one."]
     return []
@@ -610,23 +589,6 @@ def _kind_of_class(cls: type) -> Any:
     return next((kind for kind in _KINDS[:4] if issubclass(cls, kind)), None)
 
 
-def unused_arguments(answer: Any) -> list[str]:
-    """Return the arguments that a function never reads, or replaces before it reads them."""
-    code = code_of(answer)
-    if code is None or inspect.isclass(answer):
-        return []
-    first: dict[str, str] = {}  # what happens first to each local name
-    for instruction in _instructions(code):
-        name, operands = instruction.opname, instruction.argval
-        if "FAST" in name or "DEREF" in name or "CLOSURE" in name:
-            operands = operands if isinstance(operands, tuple) else (operands,)
-            for operand, what in zip(operands, re.findall("LOAD|STORE|DELETE", name), strict=False):
-                first.setdefault(operand, what)
-    parameters = inspect.signature(answer).parameters.values()
-    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [x.name for x in parameters if x.kind in plain and first.get(x.name) != "LOAD"]
-
-
 def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
     """Return the global names that a function reads, and those of the helpers that it calls."""
     read: set[str] = set()
@@ -634,7 +596,7 @@ def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
     seen: list[CodeType] = []
     while left:
         seen.append(left.pop())
-        names = {x.argval for x in _instructions(seen[-1]) if x.opname == "LOAD_GLOBAL"}
+        names = {x.argval for x in instructions_of(seen[-1]) if x.opname == "LOAD_GLOBAL"}
         for name in names - read:
             helper = code_of(namespace.get(name))
             is_own = helper and helper.co_filename.startswith(("<", code.co_filename))
@@ -642,12 +604,6 @@ def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
                 left.append(helper)
         read |= names
     return read
-
-
-def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    """Yield the instructions of a function, and of what is defined in it."""
-    for part in code_within(code):
-        yield from dis.get_instructions(part)
 
 
 def _arguments(names: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from itertools import product, zip_longest
+from itertools import chain, product, zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -88,13 +88,6 @@ class _ReadStory(Story):
                 )
         if self.error is None:
             found += self._results()
-        if not found and self.own_losses and self.error is None and len(self.plan.losses) > 1:
-            computed = {made.name for made in self.made}
-            found = [
-                f"`{x.function}` is not called for {x.name}: the step computes a loss of its own."
-                for x in self.plan.losses
-                if x.name not in computed
-            ]
         return [sentence for sentence in dict.fromkeys(found) if sentence]
 
     def steps_of(self, trained: str) -> list[int]:
@@ -103,7 +96,12 @@ class _ReadStory(Story):
 
     @property
     def own_losses(self) -> list[str]:
-        return [made.name for made in self.made if made.asked is None]
+        """Names of what was differentiated and is none of the losses, in no form that is known."""
+        return [made.name for made in self.made if made.asked is None and made.own is None]
+
+    def _is_missing(self, loss: Loss) -> bool:
+        """Return True if a loss is neither computed by its function nor written out."""
+        return not any(loss in (made.asked, made.own) for made in self.made)
 
     @property
     def _first_made(self) -> list[Made]:
@@ -131,7 +129,7 @@ class _ReadStory(Story):
         missing = [
             loss
             for loss in self.plan.losses
-            if loss not in computed and not (self.error and loss.function in self.names)
+            if self._is_missing(loss) and not (self.error and loss.function in self.names)
         ]
         twice = [loss for loss in self.plan.losses if computed.count(loss) > 1]
         if twice and missing:
@@ -142,7 +140,9 @@ class _ReadStory(Story):
             return []
         found = []
         for loss in self.plan.losses:
-            if loss not in computed and not (self.own_losses and self.plan.fixtures):
+            is_written = any(x.own and x.own.trains == loss.trains for x in self.made)
+            is_own = is_written or (self.own_losses and self.plan.fixtures)
+            if self._is_missing(loss) and not is_own:
                 of = f", for {loss.name}" if loss.function in [x.function for x in computed if x] \
                     else ""  # fmt: skip
                 found.append(f"`{loss.function}` is never called{of}.")
@@ -288,6 +288,8 @@ class _ReadStory(Story):
                 f"one backward pass: the {trained} {'get' if trained.endswith('s') else 'gets'} "
                 "the gradient of both."
             )
+        if self.is_leak(key, name):
+            return self.not_detached(key)
         if not clears:
             why = f"nothing clears the gradients of the {trained} (`zero_grad` is never called)"
         elif clears[0] > at:
@@ -302,7 +304,12 @@ class _ReadStory(Story):
         owner = f"{capitalised(_owned(trained))} optimizer"
         passes = [i for i, e in enumerate(self.events) if e.kind == "backward" and key in e.who]
         if not passes:
+            losses = [made for made in self.made if made.name == key]
+            if any(made.asked and not made.has_graph for made in losses):
+                return ""  # that is the reason, and it is told
             what = f"`backward` is never called on {key}" if key else "there is no backward pass"
+            if any(x.own and x.own.trains == trained for x in self.made):
+                what = "no backward pass comes there"
             return f"{owner} steps without a gradient of the {name}: {what}."
         if passes[0] > at:
             return f"{owner} steps before the backward pass of {key or 'the loss'}."
@@ -318,7 +325,8 @@ class _ReadStory(Story):
 
     def _never(self, trained: str) -> list[str]:
         passes = [event.who for event in self.events if event.kind == "backward"]
-        losses = [loss.name for loss in self.plan.losses if loss.trains == trained]
+        losses = [loss.name for loss in self.plan.losses if loss.trains == trained
+                  and not self._is_missing(loss)]  # fmt: skip
         return [
             f"`backward` is never called on {name}."
             for name in losses
@@ -329,18 +337,22 @@ class _ReadStory(Story):
         """Return what is wrong with the losses that are returned."""
         if self.own_losses:
             return []
-        wanted: list[tuple[str, Tensor]] = []
+        wanted: list[tuple[str, Tensor | None]] = []
         for trained in self.players.optimizers:
-            values = [
-                next((m.value for m in self.made if m.asked is loss and m.value is not None), None)
-                for loss in self.plan.losses
-                if loss.trains == trained
+            losses = [loss for loss in self.plan.losses if loss.trains == trained]
+            makers = [
+                next(
+                    (m for m in self.made if loss in (m.asked, m.own) and m.value is not None), None
+                )
+                for loss in losses
             ]
-            known = [value for value in values if value is not None]
-            if len(known) < len(values):
+            known = [m.value for m in makers if m and m.value is not None]
+            is_own = any(loss is m.own for loss in losses for m in self.made)
+            if len(known) < len(makers) and not is_own:
                 return []
             one = f"{_owned(trained)} loss" if len(self.players.optimizers) > 1 else "the loss"
-            wanted.append((one, torch.stack(known).sum()))
+            is_sure = len(known) == len(makers) and not (is_own and any(m.wrong for m in self.made))
+            wanted.append((one, torch.stack(known).sum() if is_sure else None))
         got = self.returned if isinstance(self.returned, (tuple, list)) else [self.returned]
         if len(got) != len(wanted):
             return []
@@ -356,7 +368,7 @@ class _ReadStory(Story):
                     f"{place} has the shape {tuple(value.shape)}, like a list of one number. Asked "
                     "for: a tensor without dimensions, as the loss is by itself."
                 )
-            if is_number(value, right):
+            if right is None or is_number(value, right):
                 continue
             found.append(f"{place} is {self._value_in_words(value, name, right, wanted)}.")
         return found
@@ -375,7 +387,7 @@ class _ReadStory(Story):
         return f"{_FACTORS.get(round(factor, 6), f'{factor:.3g} times')} {loss}"
 
     def _value_in_words(
-        self, value: Any, name: str, right: Tensor, wanted: list[tuple[str, Tensor]]
+        self, value: Any, name: str, right: Tensor, wanted: list[tuple[str, Tensor | None]]
     ) -> str:
         last = {m.name: m.value for m in self.made if m.asked and m.value is not None}
         again = [
@@ -384,9 +396,10 @@ class _ReadStory(Story):
                 torch.stack([last[x.name] for x in self.plan.losses if x.trains == trained]).sum(),
             )
             for (one, _), trained in zip(wanted, self.players.optimizers, strict=True)
+            if all(x.name in last for x in self.plan.losses if x.trains == trained)
         ]
         computed = [(m.name, m.value) for m in self.made if m.value is not None]
-        others = [*wanted, *again, *computed]
+        others = [*((x, number) for x, number in wanted if number is not None), *again, *computed]
         for other, number in others:
             if is_number(value, number):
                 late = ", computed a second time after the update" if other == name else ""
@@ -575,7 +588,6 @@ def _roles(story: _ReadStory) -> dict[str, str]:
 def _orders(story: _ReadStory) -> Iterator[list[Event]]:
     """Yield right orders of the events; a gradient that was right needs no clearing."""
     plan = story.plan
-    groups = list(story.players.optimizers)
     cleared = {event.who for event in story.events if event.kind == "clear"}
     by_another = any(event.kind == "step" and not event.who for event in story.events)
     right = {
@@ -584,22 +596,30 @@ def _orders(story: _ReadStory) -> Iterator[list[Event]]:
         if event.kind == "step"
         and all(len(part) == 1 and BEFORE not in part for part in event.content.values())
     }
-    for places in product((1, 0, 3), repeat=len(groups)):
-        for at_once in (True, False):
-            events: list[Event] = []
-            for trained, place in zip(groups, places, strict=True):
-                names = [loss.name for loss in plan.losses if loss.trains == trained]
-                passes = [dict.fromkeys(names, 1.0)] if at_once else [{x: 1.0} for x in names]
-                parts = [
-                    [] if story.own_losses and plan.fixtures else [Event("loss", x) for x in names],
-                    [Event("backward", "", of) for of in passes],
-                    [Event("step", trained)],
-                ]
-                # An optimizer of the answer's own clears the same gradients, unseen.
-                if trained in cleared or (trained not in right and not by_another):
-                    parts.insert(place, [Event("clear", trained)])
-                events += [event for part in parts for event in part]
-            yield events
+    written = [made.name for made in story.made if made.own]
+    if story.own_losses and plan.fixtures:
+        written = [loss.name for loss in plan.losses]
+    orders: list[list[list[Event]]] = []
+    for trained in story.players.optimizers:
+        names = [loss.name for loss in plan.losses if loss.trains == trained]
+        losses = [[] if x in written else [Event("loss", x)] for x in names]
+        each = [[Event("backward", "", {x: 1.0})] for x in names]
+        ways = [(list(chain(*losses)), [Event("backward", "", dict.fromkeys(names, 1.0))])]
+        if len(names) > 1:
+            pairs = zip(losses, each, strict=True)
+            ways += [
+                (list(chain(*losses)), list(chain(*each))),
+                ([], [event for pair in pairs for part in pair for event in part]),
+            ]
+        orders.append([])
+        for way, place in product(ways, (1, 0, 3)):
+            parts = [*way, [Event("step", trained)]]
+            # An optimizer of the answer's own clears the same gradients, unseen.
+            if trained in cleared or (trained not in right and not by_another):
+                parts.insert(place, [Event("clear", trained)])
+            orders[-1].append(list(chain(*parts)))
+    for order in product(*orders):
+        yield list(chain(*order))
 
 
 _CRITERION = Loss(
@@ -619,7 +639,13 @@ _OF_CGAN = Plan(
             "generator",
             _OF_PAIR | {name: f"`{name}`" for name in _WEIGHTS_OF_PAIR},
         ),
-        Loss("cgan_discriminator_loss", "the discriminator's loss", "discriminator", _OF_PAIR),
+        Loss(
+            "cgan_discriminator_loss",
+            "the discriminator's loss",
+            "discriminator",
+            _OF_PAIR,
+            (("`real_t2`", "`real_t1`"), ("the generated T2", "`real_t1`")),
+        ),
     ),
     {
         "cgan_generator_loss": fixtures.cgan_generator_loss,
@@ -653,6 +679,7 @@ _OF_CYCLEGAN = Plan(
                     "real": f"`real_t{k}`",
                     "fake": f"the generated T{k}",
                 },
+                ((f"`real_t{k}`",), (f"the generated T{k}",)),
             )
             for k in (1, 2)
         ),

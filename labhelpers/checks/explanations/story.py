@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch.optim import SGD, Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from labhelpers.checks import fixtures
+from labhelpers.checks.explanations import own_losses
 from labhelpers.checks.explanations.functions import names_read, namespace_of
 from labhelpers.checks.probes.steps import Players
 
@@ -53,12 +55,19 @@ class Loss:
         name: What the loss is called in the report.
         trains: Name of the optimizer whose weights it moves.
         arguments: What each of its arguments should be, in the words of `Story.described`.
+        judged: What the discriminator should judge, real and generated, in the same words.
     """
 
     function: str
     name: str
     trains: str
     arguments: Mapping[str, str]
+    judged: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def judge(self) -> str:
+        """Name of the discriminator that it is given, "" if it is given several or none."""
+        return self.arguments.get("discriminator", "").removeprefix("the ")
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,8 @@ class Made:
         with_gradients: Whether gradients were switched on.
         wrong: What is wrong with its arguments.
         after: The optimizers that had made a step before.
+        node: Where it stands in the graph.
+        own: The loss that is written out, where the answer calls no function for it.
     """
 
     name: str
@@ -99,6 +110,8 @@ class Made:
     with_gradients: bool = True
     wrong: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
+    node: Any = None
+    own: Loss | None = None
 
 
 #: How often each loss has been differentiated into a gradient, by the name of the loss.
@@ -179,6 +192,9 @@ class Story:
         self.outputs: list[tuple[str, Tensor]] = []
         self.bad_call = ""
         self.wrong_roots: list[str] = []
+        self.judgements: list[own_losses.Judgement] = []
+        self.reached: dict[str, list[str]] = {}  # by losses that are written out
+        self._computing = False
         self._held: dict[str, list[Content]] = {name: [] for name in players.networks}
         self._changed: set[str] = set()
         self._seen: dict[str, Tensor | None] = dict.fromkeys(players.networks)
@@ -197,6 +213,7 @@ class Story:
     def tell(self, answer: Any, batch: tuple[Tensor, Tensor]) -> None:
         """Make one more step, and forget what was told of the one before."""
         self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
+        self.judgements, self.reached = [], {}
         self.names = names_read(answer)
         self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
         for name, held in self._held.items():
@@ -219,12 +236,19 @@ class Story:
             self.look()
             self._touched = {}
             self._check_roots(roots)
+            own = self._written_out(roots)
             try:
                 backward(tensors, *args, **kwargs)
             except RuntimeError:
                 self._failed_again()
+                self.wrong_roots += [
+                    self.not_detached(name)
+                    for name in own
+                    for network in self.reached[name]
+                    if self.is_leak(name, network)
+                ]
                 raise
-            self._differentiated()
+            self._differentiated(own)
 
         def recorded_grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
             self.look()
@@ -256,12 +280,15 @@ class Story:
             given = dict(inspect.signature(function).bind(*args, **kwargs).arguments)
         except TypeError as error:
             values = [*args, *kwargs.values()]
-            left_out = self._left_out(self._asked(name, dict(enumerate(values))), values)
+            asked = self._asked(name, dict(enumerate(values)))
+            left_out = self._left_out(asked, values)
             reason = f"{left_out} is missing" if left_out else str(error)
             count = f"{len(values)} argument{'' if len(values) == 1 else 's'}"
             self.bad_call = f"`{name}` is called with {count}: {reason}."
             if not values:
                 self.bad_call = f"`{name}` is called without arguments: {reason}."
+            if pairs := self._pairs(asked, values):
+                self.bad_call = pairs[0]
             raise
         asked = self._asked(name, given)
         steps = [event.who for event in self.events if event.kind == "step"]
@@ -269,9 +296,14 @@ class Story:
         made.wrong = self._wrong_arguments(asked, given)
         self.made.append(made)
         self.events.append(Event("loss", asked.name))
-        result = function(*args, **kwargs)
+        self._computing = True
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            self._computing = False
         loss = result[0] if isinstance(result, tuple) else result
         made.value, made.has_graph = loss.detach().clone(), loss.requires_grad
+        made.node = loss.grad_fn
         if loss.requires_grad:
             loss.register_hook(partial(self._touch, asked.name))
         return result
@@ -280,9 +312,30 @@ class Story:
         self._touched[name] = self._touched.get(name, 0.0) + float(gradient.sum())
 
     def _forwarded(self, name: str, _: nn.Module, inputs: tuple, output: Tensor) -> None:
-        given = ", ".join(self.described(x) for x in inputs if isinstance(x, Tensor))
+        images = [x for x in inputs if isinstance(x, Tensor)]
+        given = ", ".join(self.described(x) for x in images)
+        if name.startswith("disc") and not self._computing:
+            words = tuple(self.described(x).removesuffix(CUT) for x in images)
+            self.judgements.append(
+                own_losses.Judgement(
+                    name,
+                    words,
+                    tuple(x.detach().clone() for x in images),
+                    output.grad_fn,
+                    torch.is_grad_enabled(),
+                )
+            )
         does = "answers" if name.startswith("disc") else f"makes of {given}"
         self.outputs.append((f"what the {name} {does}", output))
+
+    def _pairs(self, asked: Loss, values: Iterable[Any]) -> list[str]:
+        """Return which pairs a loss gets where it takes their members."""
+        return [
+            f"`{asked.function}` gets {self.described(value)} as one argument: hand its members on "
+            "as two."
+            for value in values
+            if isinstance(value, tuple)
+        ]
 
     def _left_out(self, asked: Loss, values: Iterable[Any]) -> str:
         """Return the first thing that a loss should be given and is not, "" if there is none."""
@@ -299,6 +352,8 @@ class Story:
         )
 
     def _wrong_arguments(self, asked: Loss, given: Mapping[str, Any]) -> list[str]:
+        if pairs := self._pairs(asked, given.values()):
+            return pairs
         wrong = []
         instead: dict[str, str] = {}
         for name, wanted in asked.arguments.items():
@@ -397,7 +452,13 @@ class Story:
         """Note a step of an optimizer, and what the gradients hold that it uses."""
         self.look()
         trained, names = self._trained_by(optimizer)
-        content = {name: _sum(self._held[name]) for name in names}
+        content = {
+            name: {
+                key: 1.0 if key in self.reached else factor  # in how many parts is not known
+                for key, factor in _sum(self._held[name]).items()
+            }
+            for name in names
+        }
         self.events.append(Event("step", trained, {}, content, sorted(self._changed & {*names})))
 
     def note_weights(self, optimizer: Optimizer) -> None:
@@ -412,8 +473,8 @@ class Story:
         weights = [p.detach().flatten() for p in self.players.networks[name].parameters()]
         return torch.cat(weights).clone()
 
-    def _differentiated(self) -> None:
-        touched = self._touched or self._own_loss()
+    def _differentiated(self, own: Content) -> None:
+        touched = {**self._touched, **own} or self._own_loss()
         self.events.append(Event("backward", " + ".join(touched), touched))
         for name in self.players.networks:
             now, before = self._gradient_of(name), self._seen[name]
@@ -425,6 +486,8 @@ class Story:
 
     def _reaches(self, loss: str, network: str) -> bool:
         """Return False for a discriminator's loss and another network, which it cannot reach."""
+        if loss in self.reached:
+            return network in self.reached[loss]
         judges = [
             x.arguments["discriminator"]
             for x in self.plan.losses
@@ -436,6 +499,97 @@ class Story:
         name = f"loss {1 + sum(made.asked is None for made in self.made)} of its own"
         self.made.append(Made(name))
         return {name: 1.0}
+
+    def _written_out(self, roots: list[Any]) -> Content:
+        """Return the losses that are written out and differentiated now, and note them."""
+        found: Content = {}
+        for root in roots:
+            if not isinstance(root, Tensor) or root.numel() != 1 or root.grad_fn is None:
+                continue
+            nodes = own_losses.graph_of(root)
+            reached = own_losses.reached_by(nodes, self.players.networks)
+            losses = self._roles(nodes, reached)
+            others = [x.judge for x in losses if not is_first(x)]
+            texts = []
+            for loss in losses:
+                made = Made(loss.name, own=loss)
+                texts.append("" if is_first(loss) else self._judge(made, loss, root))
+                self.made.append(made)
+                known = self.reached.setdefault(loss.name, [])
+                known += [x for x in reached if x not in known and (x == loss.judge
+                          or x not in others)]  # fmt: skip
+                found[loss.name] = 1.0
+            same = len(texts) > 1 and len(set(texts)) == 1
+            for made, loss, text in zip(self.made[-len(losses) :], losses, texts, strict=False):
+                who = "each discriminator" if same else f"the {loss.judge}"
+                made.wrong = [text.format(who=who)] if text else []
+        self._touched = {}
+        return found
+
+    def _roles(self, nodes: set[Any], reached: list[str]) -> list[Loss]:
+        """Return which of the losses asked for are written out in a graph."""
+        if not self.plan.fixtures:
+            return []
+        first, *others = self.plan.losses
+        covered = [made.asked for made in self.made if made.node is not None
+                   and made.node in nodes]  # fmt: skip
+        real = {
+            judgement.network
+            for judgement in self.judgements
+            if judgement.node in nodes and all(x.startswith("`real") for x in judgement.words)
+        }
+        is_known = any(made.asked is first for made in self.made) or any(
+            (event.kind, event.who) == ("step", first.trains) for event in self.events
+        )
+        judges = real or ({*reached} if is_known and not covered else set())
+        found = [x for x in others if x.judge in reached and x.judge in judges and x not in covered]
+        if found or covered or not set(reached) & {*self.players.optimizers[first.trains][1]}:
+            return found
+        return [first]
+
+    def _judge(self, made: Made, loss: Loss, root: Tensor) -> str:
+        """Return how a discriminator's loss that is written out differs from the one asked for."""
+        network = self.players.networks[loss.judge]
+        real, *fakes = (
+            own_losses.Judgement(loss.judge, words, inputs, None, True)
+            for words in loss.judged
+            for inputs in self._images_of(words)
+        )
+        if not fakes or len(real.inputs[0]) < own_losses.LEAST:
+            return ""
+        seen = [x for x in self.judgements if x.network == loss.judge]
+        made.value = own_losses.value_asked(network, real.inputs, fakes[-1].inputs)
+        return own_losses.difference(root, network, real, fakes, seen)
+
+    def _images_of(self, words: tuple[str, ...]) -> list[tuple[Tensor, ...]]:
+        """Return the images of these names; several where one was made several times."""
+        known = {f"`{name}`": [image] for name, image in self.images.items()}
+        for name, output in self.outputs:
+            if name in _IMAGES:
+                known.setdefault(_IMAGES[name], []).append(output)
+        return [
+            tuple(image.detach() for image in images)
+            for images in product(*(known.get(word, []) for word in words))
+        ]
+
+    def is_leak(self, loss: str, network: str) -> bool:
+        """Return True if a discriminator's loss that is written out went back into a generator."""
+        own = [made.own for made in self.made if made.own and made.name == loss]
+        return (
+            bool(own)
+            and not is_first(own[0])
+            and (network in self.players.optimizers[self.plan.losses[0].trains][1])
+        )
+
+    def not_detached(self, loss: str) -> str:
+        """Return what is wrong then."""
+        trains = next(x.trains for x in self.plan.losses if x.name == loss)
+        first = self.plan.losses[0].trains
+        of = f"{trains}'" if trains.endswith("s") else f"{trains}'s"
+        return (
+            f"The {of} loss goes back into the {first}, because the generated slices are not "
+            "detached."
+        )
 
     def _failed_again(self) -> None:
         """Note a backward pass that failed because there was one of the same loss before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -41,6 +42,10 @@ def _cases(answer: Any, setting: Setting, method: str) -> Iterator[Case]:
         if not callable(function):
             log("function", [f"Beside the name stands {_kind(function)}, not a function."])
             return
+        if _is_wrapped(function):
+            log("function", ["Beside the name stands a function that takes no arguments. Hand over "
+                             "the mended function itself."])  # fmt: skip
+            return
         expected = FUNCTION_OF.get(fault, "")
         try:
             job = job_of(function, expected, _FUNCTIONS[method])
@@ -56,6 +61,14 @@ def _cases(answer: Any, setting: Setting, method: str) -> Iterator[Case]:
 
     for letter in CASES[method]:
         yield Case(f"case {letter}", partial(act, letter=letter))
+
+
+def _is_wrapped(function: Callable[..., Any]) -> bool:
+    """Return True if a function takes no arguments, as none of the clinic's does."""
+    try:
+        return not inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 _RIGHT_NAME = "This was the fault."

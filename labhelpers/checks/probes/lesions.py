@@ -12,7 +12,7 @@ from torch import Tensor
 from labhelpers.checks.cases import Case, Log, Setting
 from labhelpers.checks.fingerprint import hashed
 
-__all__ = ["lesion_contrast"]
+__all__ = ["lesion_contrast", "painted"]
 
 _SMALLEST_LESION = 1  # voxels; each next slice has some more
 _MORE_VOXELS = 3
@@ -24,7 +24,7 @@ def lesion_contrast(answer: Any, setting: Setting) -> Iterator[Case]:
     shapes = setting.choose((12, 10), (9, 14))
 
     def act(log: Log, n_slices: int, seed: int, dtype: torch.dtype) -> None:
-        arguments = _painted(n_slices, shapes, setting.seed(seed), dtype)
+        arguments = painted(n_slices, shapes, setting.seed(seed), dtype)
         before = [tensor.clone() for tensor in arguments]
         contrast = answer(*arguments)
         log("shape", _kind(contrast))
@@ -39,7 +39,7 @@ def lesion_contrast(answer: Any, setting: Setting) -> Iterator[Case]:
     yield case(f"{fewer} slices in float32", fewer, 130, torch.float32)
 
 
-def _painted(
+def painted(
     n_slices: int, shape: tuple[int, int], seed: int, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return slices, masks of their lesions and of what surrounds these, `(n_slices, 1, H, W)`.

@@ -413,6 +413,13 @@ def _try_scaling(scaled: Any, setting: Setting) -> Outcome:
         return [after], "It does not return slices of the shape that came in."
     flat, done = slices.flatten(1), after.detach().flatten(1)
     places = torch.stack((flat.argmin(dim=1), flat.argmax(dim=1)), dim=1)
+    for axes, sides in (([3], "left and right"), ([2], "top and bottom"), ([2, 3], "both axes")):
+        turned = slices.flip(axes).flatten(1)
+        if any(_alike([done], [end * _to_range(turned)]) for end in (1, -1)):
+            return [after], (
+                f"It turns the slices round: {sides} are exchanged. The contrast is in the grey "
+                "values, and the voxels stay where they are."
+            )
     ends = done.gather(1, places)
     right = torch.tensor([-1.0, 1.0], dtype=done.dtype).expand_as(ends)
     wrong = ~torch.isclose(ends, right, atol=1e-3).all(dim=1)
@@ -423,10 +430,15 @@ def _try_scaling(scaled: Any, setting: Setting) -> Outcome:
             f"In slice {row + 1} of {len(slices)} the darkest voxel becomes {low:.2f} and the "
             f"brightest {high:.2f}, not -1 and 1."
         )
-    low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
-    if not _alike([done], [2 * (flat - low) / (high - low) - 1]):
+    if not _alike([done], [_to_range(flat)]):
         return [after], "Between the darkest and the brightest voxel the order or the steps change."
     return [after], ""
+
+
+def _to_range(rows: Tensor) -> Tensor:
+    """Scale rows of numbers to the range from -1 to 1."""
+    low, high = rows.amin(dim=1, keepdim=True), rows.amax(dim=1, keepdim=True)
+    return 2 * (rows - low) / (high - low) - 1
 
 
 # The cycle loss
@@ -470,6 +482,12 @@ def _try_cycle(cycle_loss: Any, setting: Setting) -> Outcome:
         ),
         "A slice goes through the generator of the other direction first.": (
             F.l1_loss(to_t2(to_t1(t1)), t1) + F.l1_loss(to_t1(to_t2(t2)), t2)
+        ),
+        "The T2-w slices go the wrong way round: the generator from T2-w to T1-w comes first.": (
+            of_t1 + F.l1_loss(to_t1(to_t2(t2)), t2)
+        ),
+        "The T1-w slices go the wrong way round: the generator from T1-w to T2-w comes first.": (
+            F.l1_loss(to_t2(to_t1(t1)), t1) + of_t2
         ),
         "A slice that came back is compared with the one of the other contrast.": (
             F.l1_loss(back_t1, t2) + F.l1_loss(back_t2, t1)

@@ -1,0 +1,354 @@
+"""Tell how contrasts of lesions were measured: of which values and voxels, divided by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from labhelpers.checks.probes.lesions import painted
+from labhelpers.checks.records import Explanation, Run
+
+__all__ = ["lesion_contrast"]
+
+_SIZE = (11, 13)  # voxels
+_LAB_SIZE = (64, 64)
+_BATCHES = (4, 5, 3)  # the first one finds a way of measuring, the others prove it
+_TOLERANCES = (1e-9, 1e-5)  # exact, or computed in float32
+_MOST_DIFFERENCES = 3
+_ASKED = "mean"
+_GOES_ON = ", and all that follows is computed from what is left"
+
+#: What may have been made of the grey values first.
+_VALUES: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda x: x,
+    "The absolute values of the voxels are averaged: take the values with their signs.": torch.abs,
+    "The slices are brought to the range from 0 to 1 first, which halves each contrast.": (
+        lambda x: (x + 1) / 2
+    ),
+    "Voxels below 0 are set to 0 first: take the values as they are.": lambda x: x.clamp(min=0),
+    "The values are squared before they are averaged.": lambda x: x.square(),
+}
+#: What may have been taken for the surround, from the masks of lesion and surround.
+_SURROUNDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "": lambda lesion, surround: surround,
+    "The lesion is compared with all the rest of the slice; the surround is what its mask says.": (
+        lambda lesion, surround: ~lesion
+    ),
+    "The lesion is compared with the whole slice; the surround is what its mask says.": (
+        lambda lesion, surround: torch.ones_like(lesion)
+    ),
+    "The lesion is counted in its own surround.": lambda lesion, surround: lesion | surround,
+}
+
+
+@dataclass(frozen=True)
+class _Region:
+    """Voxels `(N, V)` of slices, the mask of a region, and that of the other region."""
+
+    x: Tensor
+    mask: Tensor
+    other: Tensor
+
+    @property
+    def sums(self) -> Tensor:
+        return (self.x * self.mask).sum(1)
+
+    @property
+    def counts(self) -> Tensor:
+        return self.mask.sum(1)
+
+    @property
+    def of_batch(self) -> Tensor:
+        return self.x[self.mask].mean().expand(len(self.x))
+
+    @property
+    def of_chunks(self) -> Tensor:
+        chunks = self.x[self.mask].chunk(len(self.x))
+        means = [chunk.mean() for chunk in chunks]
+        missing = [self.x.new_full((), torch.nan)] * (len(self.x) - len(means))
+        return torch.stack([*means, *missing])
+
+    def of_each(self, statistic: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return a statistic of the voxels of each slice."""
+        return torch.stack([statistic(x[m]) for x, m in zip(self.x, self.mask, strict=True)])
+
+
+#: What may stand in the place of a mean; {} is a region, which comes first in the sentence.
+_MEANS: dict[str, Callable[[_Region], Tensor]] = {
+    _ASKED: lambda r: r.sums / r.counts,
+    "{} counts with the sum of its voxels: divide it by their number.": lambda r: r.sums,
+    "{}: one mean over the voxels of all slices of the batch. Each slice has its own.": (
+        lambda r: r.of_batch
+    ),
+    "{}: the sum of each slice is divided by the number of masked voxels of the whole batch. "
+    "Count slice by slice.": lambda r: r.sums / r.counts.sum(),
+    "{}: the sum is divided by the number of all voxels of a slice. Count the mask.": (
+        lambda r: r.sums / r.mask.shape[1]
+    ),
+    "{}: the sum is divided by the number of all voxels of the batch. Count the mask, slice by "
+    "slice.": lambda r: r.sums / r.mask.numel(),
+    "{}: the sum is divided by the number of voxels of the other mask.": (
+        lambda r: r.sums / r.other.sum(1)
+    ),
+    "{}: the sum is divided by the number of voxels of both masks together.": (
+        lambda r: r.sums / (r.counts + r.other.sum(1))
+    ),
+    "{}: voxels that are exactly 0 are not counted. They may belong to the mask.": (
+        lambda r: r.sums / (r.mask & (r.x != 0)).sum(1)
+    ),
+    "{}: sum and number of voxels go on from slice to slice. Begin anew with each slice.": (
+        lambda r: r.sums.cumsum(0) / r.counts.cumsum(0)
+    ),
+    "{}: the sum goes on from slice to slice. Begin anew with each slice.": (
+        lambda r: r.sums.cumsum(0) / r.counts
+    ),
+    "{}: the number of voxels goes on from slice to slice. Begin anew with each slice.": (
+        lambda r: r.sums / r.counts.cumsum(0)
+    ),
+    "{}: the voxels of all slices lie in one row, which is cut into parts of equal length. The "
+    "masks differ in size, so the parts belong to other slices.": lambda r: r.of_chunks,
+    "{}: the mask of the first slice is used for all.": (
+        lambda r: (r.x * r.mask[:1]).sum(1) / r.counts[:1]
+    ),
+    "{} counts with its median, asked for is its mean.": lambda r: r.of_each(torch.median),
+    "{} counts with its largest value, asked for is its mean.": lambda r: r.of_each(torch.amax),
+    "{} counts with its smallest value, asked for is its mean.": lambda r: r.of_each(torch.amin),
+} | {
+    f"{{}}: {extra:g} is added to the number of voxels, which changes the mean of a small mask.": (
+        lambda r, extra=extra: r.sums / (r.counts + extra)
+    )
+    for extra in (1, -1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+}
+#: What may have been made of the means of lesion and surround.
+_RESULTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "": lambda a, b: a - b,
+    "The difference is the other way round: the mean of the lesion comes first.": (
+        lambda a, b: b - a
+    ),
+    "The result has no sign: a lesion that is darker than its surround has a negative contrast.": (
+        lambda a, b: (a - b).abs()
+    ),
+    "Contrasts below 0 become 0: a lesion may be darker than its surround.": (
+        lambda a, b: (a - b).clamp(min=0)
+    ),
+    "The surround is not subtracted.": lambda a, b: a.expand_as(a - b),
+    "The lesion is not used.": lambda a, b: b.expand_as(a - b),
+    "The two are added; the contrast is their difference.": lambda a, b: a + b,
+    "The two are divided by each other; the contrast is their difference.": lambda a, b: a / b,
+    "The difference is divided by the surround; asked for is the difference itself.": (
+        lambda a, b: (a - b) / b
+    ),
+    "The difference is divided by the sum of the two; asked for is the difference itself.": (
+        lambda a, b: (a - b) / (a + b)
+    ),
+    "The contrasts of the slices are averaged; each slice has its own.": (
+        lambda a, b: (a - b).mean(-1, keepdim=True).expand_as(a - b)
+    ),
+} | {
+    f"The contrasts are rounded to {digits} decimals: return them as they are.": (
+        lambda a, b, digits=digits: (a - b).round(decimals=digits)
+    )
+    for digits in (1, 2, 3, 4)
+}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Slices and masks `(N, 1, H, W)`, and what an answer makes of them."""
+
+    arguments: tuple[Tensor, Tensor, Tensor]
+    values: Tensor
+    shape: tuple[int, ...]
+    changed: list[str]
+
+    @property
+    def right(self) -> Tensor:
+        """The contrasts that are asked for."""
+        means = _MEANS[_ASKED]
+        lesion, surround = _regions(self.arguments, _VALUES[""], _SURROUNDS[""])
+        return means(lesion) - means(surround)
+
+
+def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
+    """Explain the contrasts of lesions of notebook 4."""
+    try:
+        batches = [_measured(answer, n, 140 + 10 * n) for n in (*_BATCHES, 1)]
+    except Exception as error:
+        sentences = list(_needs_size(answer, error))
+        return _explanation(sentences, []) if sentences else None
+    names = ("images", "lesion_masks", "surround_masks")
+    changed = [name for name in names if any(name in batch.changed for batch in batches)]
+    if changed:
+        listed = " and ".join(f"`{name}`" for name in changed)
+        right = all(
+            batch.values.shape == batch.right.shape and torch.allclose(batch.values, batch.right)
+            for batch in batches
+        )
+        text = (
+            f"Your function changes {listed}, which it was given{_GOES_ON * (not right)}. A second "
+            "name for a tensor is no copy of it: make a new tensor."
+        )
+        return _explanation([text], ["untouched", *([] if right else ["values"])])
+    if any(batch.values.numel() != len(batch.arguments[0]) for batch in batches):
+        return None
+    sentences = _way(batches) or list(_where(answer, batches))
+    shape = list(_shapes(batches))
+    if not sentences and not shape:
+        return None
+    items = ["values"] if sentences else []
+    return _explanation([*sentences, *shape], items + (["shape"] if shape else []))
+
+
+def _explanation(sentences: Sequence[str], items: list[str]) -> Explanation:
+    notes = [["wrong", sentence] for sentence in sentences]
+    return Explanation(notes=notes, items=items, alone=False, table=None)
+
+
+def _measured(
+    answer: Any, n: int, seed: int, turned: bool = False, size: tuple[int, int] = _SIZE
+) -> _Batch:
+    """Return what an answer makes of a batch, the order of its slices turned round if asked."""
+    arguments = painted(n, size, seed, torch.float64)
+    if turned:
+        arguments = tuple(x.flip(0) for x in arguments)  # type: ignore[assignment]
+    given = [x.clone() for x in arguments]
+    result = torch.as_tensor(answer(*given)).detach()
+    changed = [
+        name
+        for name, before, after in zip(
+            ("images", "lesion_masks", "surround_masks"), arguments, given, strict=True
+        )
+        if not torch.equal(before, after)
+    ]
+    return _Batch(arguments, result.reshape(-1).double(), tuple(result.shape), changed)
+
+
+def _needs_size(answer: Any, error: Exception) -> Iterator[str]:
+    """Yield a sentence if an answer stops because of the size of the slices."""
+    try:
+        batch = _measured(answer, 4, 180, size=_LAB_SIZE)
+    except Exception:
+        return
+    if torch.allclose(batch.values, batch.right):
+        yield (
+            "Your function works for slices of 64 × 64 voxels only. Slices are (N, 1, H, W), and "
+            "the check tries other sizes: take H and W from the slices themselves."
+        )
+
+
+def _regions(
+    arguments: Sequence[Tensor],
+    values: Callable[[Tensor], Tensor],
+    surround_of: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[_Region, _Region]:
+    x, lesion, surround = (tensor.flatten(1) for tensor in arguments)
+    x, surround = values(x), surround_of(lesion, surround)
+    return _Region(x, lesion, surround), _Region(x, surround, lesion)
+
+
+def _way(batches: Sequence[_Batch]) -> list[str]:
+    """Return how the contrasts were measured, the fewest differences from what is asked for."""
+    for tolerance in _TOLERANCES:
+        found: list[list[str]] = []
+        for value in _VALUES:
+            for surround in _SURROUNDS:
+                found += _ways(batches, value, surround, tolerance)
+        if found:
+            best = min(found, key=len)
+            return best if len(best) <= _MOST_DIFFERENCES else []
+    return []
+
+
+def _ways(
+    batches: Sequence[_Batch], value: str, surround: str, tolerance: float
+) -> Iterator[list[str]]:
+    """Yield the sentences of each way that gives the contrasts of all batches."""
+    means = []
+    for batch in batches:
+        regions = _regions(batch.arguments, _VALUES[value], _SURROUNDS[surround])
+        means.append([torch.stack([mean(r) for mean in _MEANS.values()]) for r in regions])
+    names = list(_MEANS)
+    for text, result in _RESULTS.items():
+        fits = torch.ones(len(names), len(names), dtype=torch.bool)
+        for batch, (lesions, surrounds) in zip(batches, means, strict=True):
+            made = result(lesions[:, None], surrounds[None])
+            error = (made - batch.values).abs()
+            fits &= (error <= tolerance * (1 + batch.values.abs())).all(2)
+        for of_lesion, of_surround in fits.nonzero().tolist():
+            sentences = [sentence for sentence in (value, surround) if sentence]
+            if "not used" not in text and "not subtracted" not in text:
+                sentences += _means_in_words(names[of_lesion], names[of_surround])
+            elif (names[of_lesion], names[of_surround]).count(_ASKED) < 2:
+                continue  # what is not used can be anything
+            yield [*sentences, *([text] if text else [])]
+
+
+def _means_in_words(of_lesion: str, of_surround: str) -> list[str]:
+    if of_lesion == of_surround:
+        both = of_lesion.format("Of lesion and of surround") if ":" in of_lesion[:4] else (
+            of_lesion.format("Each of lesion and surround")
+        )  # fmt: skip
+        return [] if of_lesion == _ASKED else [both]
+    return [
+        mean.format(f"Of the {region}" if ":" in mean[:4] else f"The {region}")
+        for region, mean in (("lesion", of_lesion), ("surround", of_surround))
+        if mean != _ASKED
+    ]
+
+
+def _where(answer: Any, batches: Sequence[_Batch]) -> Iterator[str]:
+    """Yield in which slices the contrasts are wrong, where that follows a simple rule."""
+    try:
+        tried = [*batches, *(_measured(answer, n, 200 + n, turned=True) for n in _BATCHES)]
+    except Exception:
+        return
+    got = torch.cat([batch.values for batch in tried])
+    asked = torch.cat([batch.right for batch in tried])
+    right = (got - asked).abs() <= _TOLERANCES[1] * (1 + asked.abs())
+    if right.all():
+        return
+    if got.isnan().all():
+        yield (
+            "Every contrast is nan, not a number: something is divided by 0, or infinities are "
+            "subtracted from each other."
+        )
+        return
+    sizes = torch.cat([batch.arguments[1].flatten(1).sum(1) for batch in tried])
+    first = torch.cat([torch.arange(len(batch.values)) == 0 for batch in tried])
+    for is_so, what in (
+        (sizes == 1, "whose lesion is a single voxel"),
+        (asked < 0, "whose lesion is darker than its surround"),
+        (first, "that stand first in their batch"),
+    ):
+        for mask, words in ((is_so, what), (~is_so, what.replace("that stand", "that do not stand")
+                            if "stand" in what else what.replace("is", "is not", 1))):  # fmt: skip
+            if torch.equal(got.isnan(), mask):
+                yield f"The contrast is nan, not a number, exactly for slices {words}."
+                return
+            if torch.equal(~right, mask):
+                yield f"The contrast is wrong exactly for slices {words}."
+                return
+    for is_so, what in (
+        (asked < 0, "whose lesion is darker than its surround"),
+        (asked > 0, "whose lesion is brighter than its surround"),
+        (sizes == 1, "whose lesion is a single voxel"),
+    ):
+        if (got.isnan() & is_so).any() and not (got.isnan() & ~is_so).any():
+            yield f"Some contrasts are nan, not a number, all of slices {what}."
+            return
+    if (got / asked).std() < _TOLERANCES[1]:
+        yield f"All contrasts are {(got / asked).mean():.4g} times as large as they should be."
+
+
+def _shapes(batches: Sequence[_Batch]) -> Iterator[str]:
+    """Yield a sentence about the shape of the result, if it is another one."""
+    for batch in batches:
+        n = len(batch.values)
+        if batch.shape != (n,):
+            many = "slices" if n > 1 else "slice"
+            yield f"For {n} {many} the result has the shape {batch.shape}, asked for ({n},)."
+            return
