@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from checking import load
+from checking import judge, load, solutions
 from torch.nn import functional as F
 
 from labhelpers import clinic
@@ -249,6 +249,11 @@ def step(
     optimizers[1].step()
 
 
+def scaled(slices):
+    low, high = (end(slices, dim=(1, 2, 3), keepdim=True) for end in (torch.amin, torch.amax))
+    return 2 * (slices - low) / (high - low) - 1
+
+
 def smooth(real, fake):
     return 0.5 * (
         F.binary_cross_entropy_with_logits(real, torch.full_like(real, 0.9))
@@ -277,6 +282,8 @@ def smooth(real, fake):
         ("cyclegan", "E", lambda o, loss: None, "The weights do not move"),
         ("cyclegan", "E", lambda o, loss: (loss.backward(), o.step()), "left behind count, too"),
         ("cyclegan", "F", lambda x: x / x.max(), "In slice 1 of 4 the darkest voxel becomes"),
+        ("cyclegan", "F", lambda x: -scaled(x).flip(-1), "left and right are exchanged"),
+        ("cyclegan", "F", lambda: scaled, "takes no arguments. Hand over the mended function"),
         ("cyclegan", "F", lambda x: x.flatten(1), "not return slices of the shape that came in"),
         (
             "cyclegan",
@@ -296,6 +303,12 @@ def smooth(real, fake):
             lambda g, h, x, y: F.l1_loss(g(h(x)), x) + F.l1_loss(h(g(y)), y),
             "the generator of the other direction first",
         ),
+        (
+            "cyclegan",
+            "G",
+            lambda g, h, x, y: F.l1_loss(h(g(x)), x) + F.l1_loss(h(g(y)), y),
+            "T2-w slices meet the generators in the wrong order: that from T2-w to T1-w has",
+        ),
         ("cyclegan", "G", lambda g, h, x, y: 0 * g(x).sum() + 1, "undo each other it gives 1.000"),
     ],
 )
@@ -305,3 +318,21 @@ def test_a_wrong_mend_is_told_by_what_the_function_does(
     text = " ".join(report_of(method, lambda c: c | {letter: (c[letter][0], function)}).split())
     assert told in text
     assert "[ok] The fault that is named" in text and "[no] The function beside" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("optimizer.zero_grad()", "optimizer.zero_grad", "names `optimizer.zero_grad` and does"),
+        (
+            "there_t2, there_t1 =",
+            "to_t1 = to_t2 = torch.nn.Conv2d(1, 1, 1)\n        there_t2, there_t1 =",
+            "Case G: `loss_of_cycle` never reads its arguments `to_t2` and `to_t1`.",
+        ),
+    ],
+)
+def test_the_code_of_a_wrong_mend_is_read(old: str, new: str, told: str) -> None:
+    source = solutions()["clinic-cyclegan"].source
+    assert source.count(old) > 0
+    report = judge("clinic-cyclegan", load("clinic-cyclegan", source.replace(old, new)))
+    assert any(told in text for word, text in report.notes if word == "wrong"), report.text

@@ -441,7 +441,7 @@ def _is(name: str) -> str:
     return "are" if name.endswith("s") else "is"
 
 
-def _explain(plan: Plan, answer: Any) -> Explanation | None:
+def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell two steps with other weights than the default ones, then steps with other losses."""
     setting = Setting()
     sentences: list[str] = []
@@ -463,6 +463,13 @@ def _explain(plan: Plan, answer: Any) -> Explanation | None:
     still = [key for key in story.players.optimizers if not story.steps_of(key)]
     if not story.error and (not sentences or still):
         sentences = _conditions(plan, answer, setting, still) or sentences
+    written = [made.own for made in story.made if made.own and is_first(made.own)]
+    if not sentences and written and runs:
+        sentences = [
+            f"{capitalised(written[0].name)} is written out in the step, which is allowed. The "
+            "rest of the step was found right: compare that loss, and what you return of it, with "
+            f"`{written[0].function}`."
+        ]
     if not sentences:
         return None
     notes = [["wrong", sentence] for sentence in sentences[:_MOST_SENTENCES]]
@@ -694,14 +701,14 @@ _OF_CYCLEGAN = Plan(
 
 def generator_step(answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell the step of notebook 2."""
-    return _explain(_OF_GENERATOR, answer)
+    return _explain(_OF_GENERATOR, answer, runs)
 
 
 def cgan_step(answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell the step of notebook 3."""
-    return _explain(_OF_CGAN, answer)
+    return _explain(_OF_CGAN, answer, runs)
 
 
 def cyclegan_step(answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell the step of notebook 4."""
-    return _explain(_OF_CYCLEGAN, answer)
+    return _explain(_OF_CYCLEGAN, answer, runs)

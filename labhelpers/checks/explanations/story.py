@@ -429,7 +429,9 @@ class Story:
                 self._add_clear(name)
             elif now is not None and (before is None or not torch.equal(now, before)):
                 if self._by_hand is not None:
-                    self._held[name] = [self._by_hand]
+                    self._held[name] = [
+                        {k: v for k, v in self._by_hand.items() if self._reaches(k, name)}
+                    ]
                 else:
                     self._changed.add(name)
             self._seen[name] = now

@@ -1,0 +1,136 @@
+"""What a student reads of contrasts of lesions that are measured in another way."""
+
+import pytest
+from checking import Answer, answers, judge, load
+
+from labhelpers.checks.exercises import EXERCISES
+
+HEAD = "import torch\n\n\ndef lesion_contrast(images, lesion_masks, surround_masks):\n"
+AXES = "dim=(1, 2, 3)"
+BODY = f"""    x = images
+    lesion = (x * lesion_masks).sum({AXES}) / lesion_masks.sum({AXES})
+    surround = (x * surround_masks).sum({AXES}) / surround_masks.sum({AXES})
+    return lesion - surround
+"""
+ABSOLUTE = "The absolute values of the voxels are averaged: take the values with their signs."
+SCALED = "The slices are brought to the range from 0 to 1 first, which halves each contrast."
+SHAPE = "For 4 slices the result has the shape (4, 1), asked for (4,)."
+ON = (
+    "Of lesion and of surround: sum and number of voxels go on from slice to slice. Begin anew "
+    "with each slice."
+)
+RUNNING = """    a = b = n_a = n_b = 0
+    found = []
+    for image, lesion, surround in zip(x, lesion_masks, surround_masks):
+        a, n_a = a + image[lesion].sum(), n_a + lesion.sum()
+        b, n_b = b + image[surround].sum(), n_b + surround.sum()
+        found.append(a / n_a - b / n_b)
+    return torch.stack(found)
+"""
+CASES = {
+    "absolute values, counts of the batch": (
+        BODY.replace("= images", "= images.abs()").replace(f"masks.sum({AXES})", "masks.sum()"),
+        [
+            ABSOLUTE,
+            "Of lesion and of surround: the sum of each slice is divided by the number of masked "
+            "voxels of the whole batch. Count slice by slice.",
+        ],
+    ),
+    "absolute values, one surround": (
+        BODY.replace("= images", "= images.abs()").replace(
+            f"(x * surround_masks).sum({AXES}) / surround_masks.sum({AXES})",
+            "x[surround_masks].mean()",
+        ),
+        [
+            ABSOLUTE,
+            "Of the surround: one mean over the voxels of all slices of the batch. Each slice has "
+            "its own.",
+        ],
+    ),
+    "chunks": (
+        "    a, b = (images[m].chunk(len(images)) for m in (lesion_masks, surround_masks))\n"
+        "    return torch.stack([p.mean() - q.mean() for p, q in zip(a, b)])\n",
+        [
+            "Of lesion and of surround: the voxels of all slices lie in one row, which is cut into "
+            "parts of equal length. The masks differ in size, so the parts belong to other slices."
+        ],
+    ),
+    "sums go on": ("    x = images\n" + RUNNING, [ON]),
+    "scaled, and sums go on": ("    x = (images + 1) / 2\n" + RUNNING, [SCALED, ON]),
+    "scaled, kept axis": (
+        BODY.replace("= images", "= (images + 1) / 2").replace(AXES, "dim=(2, 3)"),
+        [SCALED, SHAPE],
+    ),
+    "median, kept axis": (
+        "    rows = zip(images, lesion_masks, surround_masks)\n"
+        "    return torch.tensor([[x[a].median() - x[b].median()] for x, a, b in rows])\n",
+        ["Each of lesion and surround counts with its median, asked for is its mean.", SHAPE],
+    ),
+    "at least two voxels": (
+        BODY.replace(f"masks.sum({AXES})", f"masks.sum({AXES}).clamp(min=2)"),
+        ["The contrast is wrong exactly for slices whose lesion is a single voxel."],
+    ),
+    "brighter voxels only": (
+        f"    def mean(mask):\n        return (images * mask).sum({AXES}, keepdim=True) / "
+        f"mask.sum({AXES}, keepdim=True)\n\n"
+        "    surround = mean(surround_masks)\n"
+        "    return (mean(lesion_masks & (images > surround)) - surround).flatten()\n",
+        [
+            "Some contrasts are nan, not a number, all of slices whose lesion is darker than its "
+            "surround."
+        ],
+    ),
+    "rounded": (
+        BODY.replace("lesion - surround", "torch.round(lesion - surround, decimals=2)"),
+        ["The contrasts are rounded to 2 decimals: return them as they are."],
+    ),
+    "a tenth added": (
+        BODY.replace(f"masks.sum({AXES})", f"(masks.sum({AXES}) + 0.1)")
+        .replace("lesion_(masks", "(lesion_masks")
+        .replace("surround_(masks", "(surround_masks"),
+        [
+            "Of lesion and of surround: 0.1 is added to the number of voxels, which changes the "
+            "mean of a small mask."
+        ],
+    ),
+    "in place": (
+        "    inside = images\n    inside[~lesion_masks] = 0\n" + BODY,
+        [
+            "Your function changes `images`, which it was given, and all that follows is computed "
+            "from what is left. A second name for a tensor is no copy of it: make a new tensor."
+        ],
+    ),
+    "one size": (
+        "    images, lesion_masks, surround_masks = (\n        t.reshape(-1, 1, 64, 64)"
+        " for t in (images, lesion_masks, surround_masks)\n    )\n" + BODY,
+        [
+            "Your function works for slices of 64 × 64 voxels only. Slices are (N, 1, H, W), and "
+            "the check tries other sizes: take H and W from the slices themselves."
+        ],
+    ),
+    "nan everywhere": (
+        BODY.replace(f"/ lesion_masks.sum({AXES})", f"* 0 / (0 * lesion_masks).sum({AXES})"),
+        [
+            "Every contrast is nan, not a number: something is divided by 0, or infinities are "
+            "subtracted from each other."
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_difference_gets_a_sentence(name: str) -> None:
+    body, expected = CASES[name]
+    report = judge("lesion-contrast", load("lesion-contrast", HEAD + body))
+    found = [text for word, text in report.notes if word == "wrong"]
+    assert report.status != "right"
+    assert found == expected
+    assert sum(word == "stopped" for word, _ in report.notes) <= 1
+
+
+@pytest.mark.parametrize(
+    "answer", [x for x in answers("right") if x.exercise == "lesion-contrast"], ids=str
+)
+def test_right_contrasts_are_not_explained(answer: Answer) -> None:
+    explained = EXERCISES[answer.exercise].explain(load(answer.exercise, answer.source), [])
+    assert explained is None, explained
