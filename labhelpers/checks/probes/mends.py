@@ -483,12 +483,10 @@ def _try_cycle(cycle_loss: Any, setting: Setting) -> Outcome:
         "A slice goes through the generator of the other direction first.": (
             F.l1_loss(to_t2(to_t1(t1)), t1) + F.l1_loss(to_t1(to_t2(t2)), t2)
         ),
-        "The T2-w slices meet the generators in the wrong order: that from T2-w to T1-w has to come first.": (
-            of_t1 + F.l1_loss(to_t1(to_t2(t2)), t2)
-        ),
-        "The T1-w slices meet the generators in the wrong order: that from T1-w to T2-w has to come first.": (
-            F.l1_loss(to_t2(to_t1(t1)), t1) + of_t2
-        ),
+        "The T2-w slices meet the generators in the wrong order: that from T2-w to T1-w has "
+        "to come first.": (of_t1 + F.l1_loss(to_t1(to_t2(t2)), t2)),
+        "The T1-w slices meet the generators in the wrong order: that from T1-w to T2-w has "
+        "to come first.": (F.l1_loss(to_t2(to_t1(t1)), t1) + of_t2),
         "A slice that came back is compared with the one of the other contrast.": (
             F.l1_loss(back_t1, t2) + F.l1_loss(back_t2, t1)
         ),
