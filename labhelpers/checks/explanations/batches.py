@@ -247,7 +247,7 @@ class Answer:
     """
 
     def __init__(self, function: Callable[..., Any], loss: Loss) -> None:
-        self.function, self.loss = function, loss
+        self._function, self._loss = function, loss
 
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None
@@ -261,16 +261,16 @@ class Answer:
         if "fake_t2" in given:  # as if a generator had made it
             given["fake_t2"] = given["fake_t2"].requires_grad_().clone()
         given |= scene.networks
-        weights = {} if lambdas is None else dict(zip(self.loss.lambdas, lambdas, strict=True))
+        weights = {} if lambdas is None else dict(zip(self._loss.lambdas, lambdas, strict=True))
         try:
             with graph_kept():
-                returned = self.function(*(given[x] for x in self.loss.arguments), **weights)
+                returned = self._function(*(given[x] for x in self._loss.arguments), **weights)
         except Exception as error:
             raise AnswerError from error
         scene.restore()
         values = list(returned) if isinstance(returned, (tuple, list)) else [returned]
         kinds = [isinstance(value, Tensor) for value in values]
-        if len(values) != 1 + len(self.loss.returns) or not (
+        if len(values) != 1 + len(self._loss.returns) or not (
             all(kinds[1:]) and (kinds[0] or isinstance(values[0], (int, float)))
         ):
             raise AnswerError

@@ -162,18 +162,6 @@ _GENERATORS_OF_CYCLE = Loss(
 )
 
 
-class _Undivided(Answer):
-    """A loss, multiplied by the sum of its weights λ."""
-
-    def on(
-        self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the values that the function returns on a batch, and what it was given."""
-        (value, *images), given = super().on(scene, p, lambdas)
-        total = sum(lambdas) if lambdas else len(self.loss.lambdas)
-        return [value * total, *images], given
-
-
 def cgan_generator_loss(answer: Any, runs: list[Run]) -> Explanation | None:
     """Explain the loss of the generator of notebook 3."""
     return _explain(GENERATOR_OF_PAIR, answer, runs)
@@ -227,15 +215,6 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
         sentences.append(_CHANGING)
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
-    divisor = ""
-    if equation is None and loss.lambdas:
-        whole = _Undivided(answer.function, loss)
-        if equation := equation_of(loss, whole, watch.calls, dtype):
-            answer, divisor = whole, " + ".join(loss.symbols)
-            example = "0.7 and 4 everything is 4.7"
-            sentences.append(
-                f"The whole loss is divided by {divisor}: with {example} times too small."
-            )
     if equation is None:
         told = variants(loss, answer, dtype)
         known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
@@ -255,8 +234,6 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
     notes = []
     yours, asked = _text(ordered, loss), _text([x.part for x in loss.asked], loss)
-    if divisor:
-        yours = f"({yours}) / ({divisor})"
     if yours != asked:
         notes = [["yours", yours], ["asked for", asked]]
     return sentences, notes
