@@ -24,9 +24,9 @@ def overlap(part: torch.Tensor) -> float:
 def test_each_problem_is_there_alone_and_beside_others_and_nine_pairs_are_sound():
     counts = Counter(item for pair in pairs(0) for item in pair.planted)
     assert counts == {
-        "subject": 4, "mirrored": 5, "pairs": 5, "modalities": 7, "scale": 7, "finite": 6
+        "subject": 4, "mirrored": 6, "pairs": 5, "modalities": 7, "scale": 8, "finite": 6
     }  # fmt: skip
-    assert Counter(len(pair.planted) for pair in pairs(0)) == {0: 9, 1: 6, 2: 14}
+    assert Counter(len(pair.planted) for pair in pairs(0)) == {0: 9, 1: 6, 2: 15}
 
 
 @pytest.mark.parametrize("series", [0, HIDDEN])
@@ -38,18 +38,36 @@ def test_problems_are_on_the_side_of_every_threshold_that_the_statement_gives(se
         others = product(pair.train, pair.test)
         mirrored = any(torch.equal(a.flip(1), b) for a, b in others)
         assert mirrored == ("mirrored" in pair.planted)
-        # 0.965 for right pairs and 0.945 for wrong ones in IXI: both are beyond these means.
-        assert (min(map(overlap, parts)) < 0.8) == ("pairs" in pair.planted)
-        assert "pairs" in pair.planted or min(map(overlap, parts)) > 0.958
+        # As the slices of IXI: 0.965 for right pairs, 0.945 for wrong ones.
+        assert (min(map(overlap, parts)) < 0.95) == ("pairs" in pair.planted)
+        assert "pairs" in pair.planted or 0.96 < min(map(overlap, parts)) < 0.972
+        assert min(map(overlap, parts)) > 0.935
         greys = [middle_grey(t1) - middle_grey(t2) for part in parts for t1, t2 in part]
-        assert (min(greys) < -0.2) == ("modalities" in pair.planted)
-        assert min(abs(grey) for grey in greys) > 0.2
+        assert (min(greys) < -0.15) == ("modalities" in pair.planted)
+        assert min(abs(grey) for grey in greys) > 0.15
+        if "modalities" not in pair.planted:
+            t1, t2 = ([middle_grey(item[k]) for part in parts for item in part] for k in (0, 1))
+            assert 0.64 < min(t1) < 0.72
+            assert 0.45 < max(t2) < 0.53
         both = torch.cat(parts).flatten(0, 1)
         assert both.isfinite().all() == ("finite" not in pair.planted)
         ends = [image[image.isfinite()].aminmax() for image in both]
         off = [max(abs(low + 1), abs(high - 1)) for low, high in ends]
         assert (max(off) > 0.09) == ("scale" in pair.planted)
         assert all(x < 0.035 or x > 0.09 for x in off)
+
+
+@pytest.mark.parametrize("series", [0, HIDDEN])
+def test_it_takes_a_margin_to_tell_wrong_pairs_from_right_ones(series: int):
+    gaps: dict[bool, list[float]] = {True: [], False: []}
+    for pair in pairs(series):
+        of_parts = [
+            overlap(part) - overlap(torch.stack((part[:, 0], part[:, 1].roll(-1, 0)), dim=1))
+            for part in (pair.train, pair.test)
+        ]
+        gaps["pairs" in pair.planted].append(min(of_parts))
+    assert min(gaps[False]) > 0.0115
+    assert 0 < max(gaps[True]) < 0.0085
 
 
 @pytest.mark.parametrize("series", [0, HIDDEN])
@@ -68,7 +86,7 @@ def test_what_looks_like_a_problem_is_there(series: int):
     assert any(torch.equal(a.flip(2), b) for a, b in first)  # upside down
     assert any(torch.equal(a.flip((1, 2)), b) for a, b in first)
     overlaps = [head_overlap(t1, t2) for pair in sound for t1, t2 in pair.train]
-    assert min(overlaps) < 0.8
+    assert min(overlaps) < 0.85
 
 
 def test_only_the_whole_series_tells_where_the_problems_are():
@@ -113,7 +131,7 @@ def test_what_misses_have_in_common_is_told():
     )
     assert training.endswith("wherever it is in the test set")
     never = explained("scale", lambda pair: False)
-    assert never == "missed in 7 of the 7 pairs of data sets that have it"
+    assert never == "missed in 8 of the 8 pairs of data sets that have it"
 
 
 def test_what_false_alarms_have_in_common_is_told():
@@ -124,11 +142,11 @@ def test_what_false_alarms_have_in_common_is_told():
         lambda pair: "subject" in pair.planted or "two items of which only" in told_of(pair),
     )
     assert alike == (
-        "named in 2 of the 25 pairs of data sets that do not have it: wherever two items are much "
+        "named in 2 of the 26 pairs of data sets that do not have it: wherever two items are much "
         "alike and one of the two slices agrees"
     )
     always = explained("pairs", lambda pair: True)
     assert always == (
-        "named in 24 of the 24 pairs of data sets that do not have it, also the one to which "
+        "named in 25 of the 25 pairs of data sets that do not have it, also the one to which "
         "nothing was done"
     )

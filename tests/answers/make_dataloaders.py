@@ -298,3 +298,26 @@ def make_dataloaders(root, batch_size=40):
     train_loader = DataLoader(train_set, batch_size=40, shuffle=True)
     test_loader = DataLoader(test_set, batch_size=5, shuffle=True)
     return train_loader, test_loader
+
+
+# %% wrong: test batches of 5, or of batch_size if that is smaller
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+    train_loader = DataLoader(train_set, batch_size, shuffle=True)
+    return train_loader, DataLoader(test_set, min(5, batch_size))
+
+
+# %% wrong: shuffled within batches, each of which keeps its subjects
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+
+    class Blocks:
+        def __iter__(self):
+            for start in range(0, len(train_set), batch_size):
+                block = range(start, min(start + batch_size, len(train_set)))
+                yield [block[k] for k in torch.randperm(len(block)).tolist()]
+
+        def __len__(self):
+            return -(-len(train_set) // batch_size)
+
+    return DataLoader(train_set, batch_sampler=Blocks()), DataLoader(test_set, 5)

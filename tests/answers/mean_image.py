@@ -215,3 +215,18 @@ def mean_t2_image(dataset):
 def mean_t2_image(dataset):
     stack = torch.stack([sample["T2"] for sample in dataset])
     return torch.full_like(stack[0], stack.mean().item())
+
+
+# %% wrong: the first 100 subjects only
+def mean_t2_image(dataset):
+    n = min(100, len(dataset))
+    return torch.stack([dataset[i]["T2"] for i in range(n)]).mean(dim=0)
+
+
+# %% wrong: voxels of exactly -1 are left out
+def mean_t2_image(dataset):
+    slices = torch.stack([sample["T2"] for sample in dataset])
+    inside = slices > -1
+    total = torch.where(inside, slices, torch.zeros_like(slices)).sum(dim=0)
+    n = inside.sum(dim=0)
+    return torch.where(n > 0, total / n.clamp(min=1), torch.full_like(total, -1))

@@ -38,6 +38,8 @@ def setting_of(runs: list[Run]) -> Setting:
 
 def fitted(parts: Tensor, target: Tensor) -> Tensor | None:
     """Return the weights with which the rows of `parts` add up to a target, None if they do not."""
+    if not (parts.isfinite().all() and target.isfinite().all()):
+        return None
     weights = torch.linalg.lstsq(parts.T, target[:, None]).solution[:, 0]
     return weights if is_close(weights @ parts, target) else None
 

@@ -41,7 +41,7 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
     seen = {}
     with tempfile.TemporaryDirectory() as folder:
         probes.write_slices(Path(folder), setting)
-        for size in (8, 40):
+        for size in (8, 40, 3):
             options = {} if size == 40 else {"batch_size": size}
             loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
             sentences = _images_in_words(next(iter(loaders[1])), Path(folder))
@@ -128,7 +128,7 @@ def _part_in_words(
     yield from _batches_in_words(part, name, epochs, subjects)
     first = _flat(epochs[8][0])
     if probes.MIXED in first:
-        yield f"{name} shows T1 and T2 of different subjects side by side."
+        yield f"{name} shows T1-w and T2-w slices of different subjects side by side."
         return
     asked = f"Asked for: each of the {len(subjects)} {part} subjects once"
     mine, theirs = {*first} & {*subjects}, {*first} & {*other}
@@ -155,7 +155,7 @@ def _part_in_words(
             which += " (every second)"
         yield f"{name} shows {which} of the {len(subjects)} subjects. {asked}."
         return
-    yield from _order_in_words(part, name, [_flat(epoch) for epoch in epochs[8]], subjects)
+    yield from _order_in_words(part, name, epochs[8], subjects)
 
 
 def _is_cut(batches: list[list[int]], subjects: list[int]) -> bool:
@@ -177,9 +177,10 @@ def _batches_in_words(
     asked = "batch_size, 40 by default" if part == "training" else "5, whatever batch_size is"
     if sizes != wanted:
         by_size = (
-            f"{sizes[8]} for batch_size=8 and of {sizes[40]} by default"
-            if sizes[8] != sizes[40]
-            else f"{sizes[8]} in any case"
+            f"{sizes[8]} for batch_size=8, of {sizes[3]} for batch_size=3 and of {sizes[40]} by "
+            "default"
+            if len({*sizes.values()}) > 1
+            else f"{sizes[8]}, whatever batch_size is"
         )
         yield f"{name} makes batches of {by_size}. Asked for: {asked}."
     read = epochs[8][0]
@@ -194,23 +195,33 @@ def _batches_in_words(
 
 
 def _order_in_words(
-    part: str, name: str, epochs: list[list[int]], subjects: list[int]
+    part: str, name: str, batches: list[list[list[int]]], subjects: list[int]
 ) -> Iterator[str]:
+    epochs = [_flat(epoch) for epoch in batches]
     places = {number: place for place, number in enumerate(subjects)}
     orders = [[places.get(number, -1) for number in epoch] for epoch in epochs]
     if -1 in orders[0]:
         return
     is_fixed = all(order == orders[0] for order in orders)
     if part == "training" and is_fixed:
-        which = "in the order of the data set" if orders[0] == sorted(orders[0]) else "in one order"
+        which = (
+            "in the order of the data set" if orders[0] == sorted(orders[0]) else "in another order"
+        )
         yield f"{name} shows them {which}, the same in every epoch. Asked for: shuffled anew."
+    elif part == "training" and probes.keeps_batches(batches):
+        yield (
+            f"{name} shuffles within a batch only: each batch holds the same subjects in every "
+            "epoch. Asked for: an order drawn anew from all training subjects."
+        )
     elif part == "test" and not is_fixed:
         yield f"{name} shuffles anew in every epoch. Asked for: the order of the data set."
     elif part == "test" and orders[0] != sorted(orders[0]):
         which = (
-            "the reverse of the order" if orders[0] == sorted(orders[0])[::-1] else "another order"
+            "the reverse of that"
+            if orders[0] == sorted(orders[0])[::-1]
+            else "another one than that"
         )
         yield (
-            f"{name} keeps one order, {which} of the data set. "
+            f"{name} has the same order in every epoch, but {which} of the data set. "
             "Asked for: the order of the data set."
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from labhelpers.anatomy import head_overlap, scaled
+from labhelpers.anatomy import head_outline, head_overlap, middle_grey, scaled
 from labhelpers.checks.fingerprint import hashed
 from labhelpers.phantom import simulate_pair
 
@@ -28,16 +28,31 @@ PROBLEMS = {
     "finite": "values not finite",
 }
 _SIDES = ("training", "test")
-_N_TRAIN, _N_TEST = 10, 6  # even: small heads and large ones take turns
-_SMALL = 0.8  # size of a small head, compared with a large one
-# Overlap of the outlines of a person's two slices, at least: 0.965 on average in the real data.
-_AGREE = 0.968
+_N_TRAIN, _N_TEST = 10, 6
+# What the slices of the lab have, as notebook 1 shows it: the overlaps of two outlines, on average
+# over a set, are 0.965 for right pairs and 0.945 for wrong ones, and of the middle greys the lowest
+# in T1-w is 0.66, the highest in T2-w 0.51.
+_OWN = (0.953, 0.977)  # overlap of the two slices of a person
+_RIGHT_MEAN = (0.963, 0.969)
+_WRONG_MEAN = (0.938, 0.947)
+_LEAST_GAP = 0.019  # from a mean overlap of right pairs to that with the neighbours' T2-w slices
+# The same of wrong pairs: not 0, so that it takes a margin to tell them from right ones.
+_WRONG_GAP = (0.0005, 0.006)
+_GREYS = ((0, 0.675), (0, 0.69), (1, 0.5), (1, 0.48))  # contrast, and grey of one person each
+_AIR = 0.1  # of the range: values below keep their grey, and so the outline is the same
+_CLEAR_GREYS = (0.72, 0.48)  # of the other people: T1-w at least, T2-w at most
+_AMONG = 24  # people, of whom those are taken whose overlaps are the most like the lab's
+_POOL_MEANS = (0.966, 0.944)  # overlaps of right pairs and of all others
+_NEARLY = 0.0005
+# Share of the people whose own T2-w slice agrees better than half of the others' do.
+_RIGHT_SHARE, _WRONG_SHARE = (0.85, 1), (0.3, 0.6)
+_MOST_ORDERS = 1_000  # that are tried
 _ALONE = tuple((item,) for item in PROBLEMS)
 _TOGETHER = (
     ("subject", "mirrored"), ("subject", "scale"), ("subject", "finite"), ("mirrored", "scale"),
     ("mirrored", "finite"), ("mirrored", "modalities"), ("pairs", "modalities"), ("pairs", "scale"),
     ("pairs", "finite"), ("modalities", "scale"), ("modalities", "scale"), ("modalities", "finite"),
-    ("scale", "finite"), ("pairs", "modalities"),
+    ("scale", "finite"), ("pairs", "modalities"), ("mirrored", "scale"),
 )  # fmt: skip
 
 #: Where copies are: their places in the training set and in the test set.
@@ -46,14 +61,16 @@ _COPIES = ((3, 3), (9, 0), (0, 5), (7, 2), (1, 4))
 _PLACES = (
     (1, -1, 0), (0, 0, 1), (0, -1, 0), (1, 0, 1), (0, 4, 0), (1, 2, 1),
 )  # fmt: skip
-_RANGES = ((0, 1), (-0.5, 0.5), (0, 255), (-1, 2.5), (-0.9, 1), (-1, 0.9), (-1.5, 1))
+_RANGES = (
+    (0, 1), (-0.5, 0.5), (0, 255), (-1, 2.5), (-0.9, 1), (-1, 0.9), (-1.5, 1), (0, 2),
+)  # fmt: skip
 _NEAR = ((-0.97, 1.03), (-1.03, 0.97))  # ranges that are right as the statement defines it
 _NOT_FINITE = ("nan", "inf", "-inf")
 _MANY = 10  # times the usual training set, where the wrong pairs are in the test set only
 _SETS_OF_PAIRS = ((0,), (1,), (0, 1))
 _LITTLE = 0.0099  # by which all voxels of items that are only alike differ
-_SPOT = (slice(22, 28), slice(36, 42))  # where slices that are only alike differ
-_BAD = 0.85  # size of the T2-w slice of a pair whose outlines agree badly
+_SPOT = (slice(14, 20), slice(36, 42))  # where slices that are only alike differ: not in the middle
+_BAD = 0.9  # size of the T2-w slice of a pair whose outlines agree badly
 
 
 class Plant(NamedTuple):
@@ -105,12 +122,12 @@ class Pair(NamedTuple):
 def planted_pairs(seed: int) -> list[Pair]:
     """Return pairs of data sets: each problem alone, beside another one, and none; shuffled."""
     rng = Random(seed)
-    heads = _heads(_below(rng, 1_000_000))
+    people = _people(rng)
     flips = {item: _below(rng, 2) for item in PROBLEMS}
     turns: Counter[str] = Counter()
     pairs = []
     for plan in (*_ALONE, *_TOGETHER):
-        sets = _Sets(_sound(heads, rng), rng)
+        sets = _Sets(_sound(people, rng), rng)
         plants = []
         # Pairs first: it moves all items of a set.
         for item in sorted(plan, key=lambda item: item != "pairs"):
@@ -121,7 +138,7 @@ def planted_pairs(seed: int) -> list[Pair]:
             turns[item] += 1
         pairs.append(Pair(sets.parts[0], sets.parts[1], tuple(plants)))
     for traps in _TRAPS:
-        sets = _Sets(_sound(heads, rng), rng)
+        sets = _Sets(_sound(people, rng), rng)
         plants = [trap(sets) for trap in traps]
         pairs.append(Pair(sets.parts[0], sets.parts[1], tuple(plants)))
     return _shuffled(pairs, rng)
@@ -189,10 +206,8 @@ class _Sets:
 
     def _pairs_exchanged(self, sides: tuple[int, ...], is_hidden: bool) -> Plant:
         for side in sides:
-            # By an odd number of places: then each small head stands beside a large one.
             part = self.parts[side]
-            shift = 2 * _below(self.rng, len(part) // 2) + 1
-            part[:, 1] = part[:, 1].roll(shift, dims=0)
+            part[:, 1] = part[_order_of_wrong_pairs(part, self.rng), 1]
         where = "both sets" if len(sides) == 2 else f"the {_SIDES[sides[0]]} set"
         told = f"the T2-w slices of other people in {where}"
         if is_hidden and sides == (1,):
@@ -333,8 +348,10 @@ def _near_scale(side: int, contrast: int) -> Callable[[_Sets], Plant]:
 
 def _doubled(sets: _Sets) -> Plant:
     """Set a trap: all training items have a mirrored copy in the training set, and stay sound."""
-    train = sets.parts[0]
-    sets.parts[0] = torch.cat((train, train.flip(2)))
+    train = torch.cat((sets.parts[0], sets.parts[0].flip(2)))
+    # So many pairs that a bad one hardly changes their mean.
+    noise = _LITTLE * hashed(train.shape, 0, train.dtype).sign()
+    sets.parts[0] = torch.cat((train, train + noise))
     told = "mirrored copies of all training items in their own set"
     return Plant("mirrored", False, told, ("the copy is in the same set",))
 
@@ -371,32 +388,127 @@ def _stretched(image: Tensor, low: float, high: float) -> Tensor:
     return (image + 1) / 2 * (high - low) + low
 
 
-def _sound(heads: tuple[Tensor, Tensor], rng: Random) -> list[Tensor]:
-    """Return a training and a test set of different people, small and large heads in turn."""
-    small, large = (_shuffled(range(len(kind)), rng) for kind in heads)
-    order = [
-        heads[k][number] for pair in zip(small, large, strict=True) for k, number in enumerate(pair)
-    ]
-    everybody = torch.stack(order)
-    return [everybody[:_N_TRAIN].clone(), everybody[_N_TRAIN : _N_TRAIN + _N_TEST].clone()]
+def _sound(people: Tensor, rng: Random) -> list[Tensor]:
+    """Return a training and a test set of different people, with the overlaps that the lab has."""
+    overlaps = _overlaps(people)
+
+    def strain(order: list[int]) -> float:
+        """Return how far two sets are from what is wanted of them, 0 if they are not."""
+        train, test = order[:_N_TRAIN], order[_N_TRAIN:]
+        if (0 in train) == (1 in train) or (2 in train) == (3 in train):
+            return 1  # each set has both greys of `_GREYS`
+        total = 0.0
+        for part in (train, test):
+            own, *others = _means(overlaps[part][:, part])
+            total += _outside(own, *_RIGHT_MEAN)
+            total += _outside(_better_than_half(overlaps[part][:, part]), *_RIGHT_SHARE)
+            total += sum(_outside(own - other, _LEAST_GAP, 1) for other in others)
+        return total
+
+    order = _best((_shuffled(range(len(people)), rng) for _ in range(_MOST_ORDERS)), strain)
+    return [people[order[:_N_TRAIN]].clone(), people[order[_N_TRAIN:]].clone()]
 
 
-def _heads(first: int) -> tuple[Tensor, Tensor]:
-    """Return small heads and large ones, `(8, 2, 64, 64)` each, on the scale of the lab.
+def _order_of_wrong_pairs(part: Tensor, rng: Random) -> list[int]:
+    """Return the people whose T2-w slices come beside the T1-w slices of a set, nobody's own."""
+    overlaps = _overlaps(part)
+
+    def strain(order: list[int]) -> float:
+        own, *others = _means(overlaps[:, order])
+        total = _outside(own, *_WRONG_MEAN)
+        total += _outside(_better_than_half(overlaps[:, order]), *_WRONG_SHARE)
+        total += sum(_outside(own - other, *_WRONG_GAP) for other in others)
+        return total + sum(place == number for place, number in enumerate(order))
+
+    return _best((_shuffled(range(len(part)), rng) for _ in range(_MOST_ORDERS)), strain)
+
+
+def _means(overlaps: Tensor) -> list[float]:
+    """Return the mean overlaps of T1-w slices with the T2-w slices beside, before and after them.
 
     Args:
-        first: The first simulated person to try; those whose outlines hardly agree are left out.
+        overlaps: Those of each T1-w slice with each T2-w slice, in their order.
     """
-    found: tuple[list[Tensor], list[Tensor]] = ([], [])
-    wanted = (_N_TRAIN + _N_TEST) // 2
-    number = first
-    while min(map(len, found)) < wanted:
-        large = torch.stack(simulate_pair(number)).float()
-        for heads, pair in zip(found, (_resized(large, _SMALL), large), strict=True):
-            if len(heads) < wanted and head_overlap(*pair) > _AGREE:
-                heads.append(pair)
+    return [overlaps.roll(shift, dims=1).diagonal().mean().item() for shift in (0, 1, -1)]
+
+
+def _better_than_half(overlaps: Tensor) -> float:
+    """Return the share of T1-w slices that agree with the T2-w slice beside better than usual."""
+    own, usual = overlaps.diagonal(), overlaps.median(dim=1).values
+    return (own > usual).double().mean().item()
+
+
+def _outside(value: float, low: float, high: float) -> float:
+    """Return how far a value is outside of a range, 0 inside."""
+    return max(low - value, value - high, 0.0)
+
+
+def _best(orders: Iterable[list[int]], strain: Callable[[list[int]], float]) -> list[int]:
+    """Return the first order without strain, the one with the least if there is none."""
+    best, least = list[int](), float("inf")
+    for order in orders:
+        if (found := strain(order)) < least:
+            best, least = order, found
+        if not least:
+            break
+    return best
+
+
+def _overlaps(items: Tensor) -> Tensor:
+    """Return the overlap of each T1-w slice with each T2-w slice, see `head_overlap`.
+
+    Args:
+        items: `(N, 2, 64, 64)`.
+
+    Returns:
+        A tensor `(N, N)`.
+    """
+    t1, t2 = (
+        torch.stack([head_outline(image) for image in slices]).flatten(1).double()
+        for slices in items.unbind(1)
+    )
+    common = t1 @ t2.T
+    return common / (t1.sum(dim=1)[:, None] + t2.sum(dim=1) - common)
+
+
+def _people(rng: Random) -> Tensor:
+    """Return slices of different people, `(16, 2, 64, 64)`, on the scale of the lab."""
+    found: list[Tensor] = []
+    number = _below(rng, 1_000_000)
+    while len(found) < _AMONG:
+        pair = torch.stack(simulate_pair(number)).float()
+        greys = [middle_grey(image) for image in pair]
+        is_clear = greys[0] > _CLEAR_GREYS[0] and greys[1] < _CLEAR_GREYS[1]
+        if is_clear and not _outside(head_overlap(*pair), *_OWN):
+            found.append(pair)
         number += 1
-    return torch.stack(found[0]), torch.stack(found[1])
+    overlaps = _overlaps(torch.stack(found))
+    n = _N_TRAIN + _N_TEST
+
+    def strain(order: list[int]) -> float:
+        among = overlaps[order[:n]][:, order[:n]]
+        own = among.diagonal().mean().item()
+        others = (among.sum().item() - n * own) / (n * (n - 1))
+        distances = zip((own, others), _POOL_MEANS, strict=True)
+        return sum(_outside(abs(mean - wanted), 0, _NEARLY) for mean, wanted in distances)
+
+    order = _best((_shuffled(range(_AMONG), rng) for _ in range(_MOST_ORDERS)), strain)
+    people = [found[k] for k in order[:n]]
+    for pair, (contrast, grey) in zip(people, _GREYS, strict=False):
+        pair[contrast] = _with_grey(pair[contrast], grey)
+    return torch.stack(people)
+
+
+def _with_grey(image: Tensor, grey: float) -> Tensor:
+    """Return a slice `(64, 64)` in [-1, 1] with about this `middle_grey`, with the same outline."""
+    share = ((image + 1) / 2 - _AIR).clamp(min=0) / (1 - _AIR)
+
+    def bent(exponent: float) -> Tensor:
+        bright = 2 * (_AIR + (1 - _AIR) * share**exponent) - 1
+        return torch.where(share > 0, bright, image)
+
+    exponents = [1.05**step for step in range(-40, 41)]
+    return min(map(bent, exponents), key=lambda image: abs(middle_grey(image) - grey))
 
 
 def _resized(images: Tensor, size: float) -> Tensor:
