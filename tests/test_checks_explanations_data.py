@@ -85,7 +85,7 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
         (
             [("shuffle=True", "shuffle=True, drop_last=True"), ("batch_size=5", "batch_size=2")],
             "The training loader leaves out the last, smaller batch: 2 of the 42 subjects are "
-            "missing. The test loader makes batches of 2 in any case.",
+            "missing. The test loader makes batches of 2, whatever batch_size is.",
         ),
         (
             [
@@ -104,7 +104,7 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
                     "    test_loader",
                 )
             ],
-            "The test loader keeps one order, the reverse of the order of the data set.",
+            "The test loader has the same order in every epoch, but the reverse of that of the data set.",
         ),
         (
             [('mode="test"', 'mode="train"')],

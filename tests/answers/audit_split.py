@@ -615,7 +615,7 @@ def audit_split(train_set, test_set):
                 finite = image[torch.isfinite(image)]
                 if finite.min() < -1.05 or finite.max() > 1.05:
                     problems.add("another scale")
-        if sum(overlaps) / len(overlaps) < 0.9:
+        if sum(overlaps) / len(overlaps) < 0.955:
             problems.add("pairs exchanged")
     for a in train_set:
         for b in test_set:
@@ -638,7 +638,7 @@ def audit_split(train_set, test_set):
                     problems.append("another scale")
                 if not image.isfinite().all():
                     problems.append("values not finite")
-        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.955:
             problems.append("pairs exchanged")
     for a in train_set:
         for b in test_set:
@@ -668,7 +668,7 @@ def audit_split(train_set, test_set):
                     problems.add("values not finite")
                 if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
                     problems.add("another scale")
-        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.955:
             problems.add("pairs exchanged")
     return problems
 
@@ -690,7 +690,7 @@ def audit_split(train_set, test_set):
                 problems.add("values not finite")
             if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
                 problems.add("another scale")
-    if np.mean([head_overlap(b["T1"], b["T2"]) for b in test_set]) < 0.9:
+    if np.mean([head_overlap(b["T1"], b["T2"]) for b in test_set]) < 0.955:
         problems.add("pairs exchanged")
     return problems
 
@@ -715,7 +715,7 @@ def audit_split(train_set, test_set):
             if abs(finite.min() + 1) > 0.05 or abs(finite.max() - 1) > 0.05:
                 problems.add("another scale")
     for part in (train_set, test_set):
-        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.955:
             problems.add("pairs exchanged")
     return problems
 
@@ -732,7 +732,7 @@ def audit_split(train_set, test_set):
                     problems.add("another scale")
             if middle_grey(item["T1"]) < middle_grey(item["T2"]):
                 problems.add("modalities exchanged")
-        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.9:
+        if np.mean([head_overlap(item["T1"], item["T2"]) for item in part]) < 0.955:
             problems.add("pairs exchanged")
     for a in train_set:
         for b in test_set:
@@ -1216,7 +1216,7 @@ def audit_split(train_set, test_set):
     return problems
 
 
-# %% wrong: a better partner than the own one
+# %% wrong: a better partner than the own one -> pairs-always-named
 def audit_split(train_set, test_set):
     train, test = list(train_set), list(test_set)
     problems = set()
@@ -1245,7 +1245,7 @@ def audit_split(train_set, test_set):
     return problems
 
 
-# %% wrong: the grey of T1-w slices below 0.7
+# %% wrong: the grey of T1-w slices below 0.7 -> contrasts-compared-the-wrong-way-round
 def audit_split(train_set, test_set):
     train, test = list(train_set), list(test_set)
     problems = set()
@@ -1271,7 +1271,7 @@ def audit_split(train_set, test_set):
     return problems
 
 
-# %% wrong: the grey of T2-w slices above 0.45
+# %% wrong: the grey of T2-w slices above 0.45 -> contrasts-compared-the-wrong-way-round
 def audit_split(train_set, test_set):
     train, test = list(train_set), list(test_set)
     problems = set()

@@ -259,7 +259,7 @@ def make_dataloaders(root, batch_size=40):
     return train_loader, test_loader
 
 
-# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1 -> last-training-batch-dropped, test-batches-of-one
+# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1 -> test-batches-of-one, last-training-batch-dropped
 def make_dataloaders(root, batch_size=40):
     train_loader = DataLoader(IXIDataset(root, "train"), batch_size, shuffle=True, drop_last=True)
     test_loader = DataLoader(IXIDataset(root, "test"), drop_last=True)
@@ -279,7 +279,7 @@ def make_dataloaders(root, batch_size=40):
     return iter(train_loader), iter(test_loader)
 
 
-# %% wrong: gaming: a loader whose length counts the last batch, which it drops -> last-training-batch-dropped, last-test-batch-dropped
+# %% wrong: gaming: a loader whose length counts the last batch, which it drops -> last-test-batch-dropped, last-training-batch-dropped
 class FullLoader(DataLoader):
     def __len__(self):
         return math.ceil(len(self.dataset) / self.batch_size)
