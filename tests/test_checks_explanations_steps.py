@@ -223,7 +223,7 @@ GENERATOR = {
     "a return above the step": (
         [("    optimizer.step()\n", "    return loss.detach()\n    optimizer.step()\n")],
         ["The generator's optimizer makes no step.",
-         "Line 21 never runs: it stands below a `return` of the same block."],
+         "Line 20 never runs: it stands below a `return` of the same block."],
     ),
     "gradient descent by hand": (
         [("optimizer.step()", "torch._foreach_sub_([w.data for w in generator.parameters()], "
