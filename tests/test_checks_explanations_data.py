@@ -104,8 +104,8 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
                     "    test_loader",
                 )
             ],
-            "The test loader has the same order in every epoch, but the reverse of that of the data "
-            "set.",
+            "The test loader has the same order in every epoch, but the reverse of that of the "
+            "data set.",
         ),
         (
             [('mode="test"', 'mode="train"')],
