@@ -23,7 +23,7 @@ from labhelpers.widgets import contrast as simulator
 from labhelpers.widgets.widget import script
 
 KINDS = ("contrast", "epochs", "explorer")
-LARGEST = 1_200_000  # characters of one output
+LARGEST = 1_350_000  # characters of one output
 
 
 def slices(count: int = 4, seed: int = 0) -> torch.Tensor:

@@ -246,7 +246,7 @@ def test_epochs_are_watched_one_by_one_and_played(page, tmp_path):
     assert host.get_by_text("4 of 4").is_visible()
     slider.focus()
     assert changes(picture, lambda: page.keyboard.press("Home"))
-    assert host.get_by_role("img", name="after epoch 1").is_visible()
+    assert host.get_by_role("img", name="in epoch 1").is_visible()
     assert changes(picture, lambda: drag(slider, 0.35))
     assert host.get_by_text("2 of 4").is_visible()
     host.get_by_role("button", name="Play").click()

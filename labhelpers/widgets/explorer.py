@@ -40,7 +40,7 @@ def explorer(
         test_loader: Test subjects, in order.
         predictions: Method -> generated T2-w slices `(N, 1, 64, 64)` in [-1, 1] of all of them.
         subjects: Places of the subjects to show, from 0. By default all, or, where their slices
-            would make the notebook too large (about 1.2 MB), as many of them as find room: those
+            would make the notebook too large (about 1.3 MB), as many of them as find room: those
             nearest to the best or the worst of a method.
 
     Raises:

@@ -161,7 +161,11 @@ def unused_arguments(answer: Any) -> list[str]:
                 first.setdefault(operand, what)
     parameters = inspect.signature(answer).parameters.values()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [x.name for x in parameters if x.kind in plain and first.get(x.name) != "LOAD"]
+    return [
+        x.name
+        for x in parameters
+        if x.kind in plain and first.get(x.name) != "LOAD" and x.name != "self"
+    ]
 
 
 def instructions_of(code: CodeType) -> Iterator[dis.Instruction]:

@@ -398,10 +398,11 @@ def _sound(people: Tensor, rng: Random) -> list[Tensor]:
         if (0 in train) == (1 in train) or (2 in train) == (3 in train):
             return 1  # each set has both greys of `_GREYS`
         total = 0.0
-        for part in (train, test):
-            own, *others = _means(overlaps[part][:, part])
+        for places in (train, test):
+            among = overlaps[places][:, places]
+            own, *others = _means(among)
             total += _outside(own, *_RIGHT_MEAN)
-            total += _outside(_better_than_half(overlaps[part][:, part]), *_RIGHT_SHARE)
+            total += _outside(_better_than_half(among), *_RIGHT_SHARE)
             total += sum(_outside(own - other, _LEAST_GAP, 1) for other in others)
         return total
 
