@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import dis
 import functools
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -17,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+
+from labhelpers.codes import instructions_of
 
 __all__ = ["code_digest", "digest", "package_digest"]
 
@@ -84,7 +85,7 @@ class _Writer:
     def add_code(self, code: CodeType, names: dict[str, Any]) -> None:
         """Write code and the values of the names that it reads in `names`."""
         self._add_one_code(code)
-        for name in sorted(set(_names_read(code))):
+        for name in sorted(_names_read(code)):
             if name in names:
                 self._write("name", name)
                 self.add(names[name])
@@ -205,17 +206,9 @@ class _Writer:
             self._hash.update(b"%d:" % len(data) + data)
 
 
-def _names_read(code: CodeType) -> Iterator[str]:
-    """Yield the names that code, and what is defined within, reads outside of itself."""
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            yield instruction.argval
-    for part in _nested(code.co_consts):
-        yield from _names_read(part)
-
-
-def _nested(values: Iterable[Any]) -> Iterator[CodeType]:
-    return (value for value in values if isinstance(value, CodeType))
+def _names_read(code: CodeType) -> set[str]:
+    """Return the names that code, and what is defined within, reads outside of itself."""
+    return {x.argval for x in instructions_of(code) if x.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
 
 
 def _is_own(module: str | None) -> bool:

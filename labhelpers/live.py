@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from IPython.display import display
 from torch import Tensor
 
 from labhelpers import plots
-from labhelpers.session import is_graded
+from labhelpers.session import in_notebook, is_graded
 
 __all__ = ["LiveView", "duration"]
 
@@ -56,7 +55,7 @@ class LiveView:
         self._spent, self._cost = 0.0, _FIRST_COST  # on all pictures, and on the latest one
         self._text: Any = None  # what IPython calls a display handle
         self._picture: Any = None
-        self._is_live = _has_kernel() and not is_graded()
+        self._is_live = in_notebook() and not is_graded()
 
     @property
     def seconds(self) -> float:
@@ -201,9 +200,3 @@ def _table(rows: Sequence[Mapping[str, float]], index: str) -> pd.DataFrame:
 def _thinned(points: pd.DataFrame) -> pd.DataFrame:
     """Return half as many points, each the mean of two neighbours."""
     return points.groupby(points.index // 2).mean()
-
-
-def _has_kernel() -> bool:
-    """Return True in a notebook."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")

@@ -18,10 +18,10 @@ from labhelpers.widgets import epoch_slider
 __all__ = [
     "NotTrainedYet",
     "describe_run",
-    "epoch_of",
     "load_history",
     "load_record",
     "run_folder",
+    "sample_images",
     "save_record",
     "show_losses",
     "show_samples",
@@ -133,8 +133,7 @@ def show_samples(name: str) -> None:
     Raises:
         NotTrainedYet: If there is no run of that name in this folder yet.
     """
-    images = {epoch_of(path): path for path in run_folder(name).glob("epoch-*.png")}
-    if images:
+    if images := sample_images(run_folder(name)):
         display(epoch_slider(images, name))
     else:
         print(
@@ -143,6 +142,7 @@ def show_samples(name: str) -> None:
         )
 
 
-def epoch_of(image: Path) -> int:
-    """Return the epoch in the name of a sample image, `epoch-7.png`."""
-    return int(image.stem.removeprefix("epoch-"))
+def sample_images(folder: Path) -> dict[int, Path]:
+    """Return the sample images of a run by epoch: `epoch-1.png`, `epoch-2.png`, ..."""
+    images = {int(path.stem.removeprefix("epoch-")): path for path in folder.glob("epoch-*.png")}
+    return dict(sorted(images.items()))

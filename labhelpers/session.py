@@ -24,6 +24,7 @@ __all__ = [
     "Preset",
     "choose_device",
     "choose_preset",
+    "in_notebook",
     "is_graded",
     "is_interactive",
     "seed_everything",
@@ -127,9 +128,13 @@ def is_interactive() -> bool:
     """Return True in a notebook or a terminal, where somebody may watch a progress bar."""
     if is_graded():
         return False
+    return in_notebook() or sys.stdout.isatty()
+
+
+def in_notebook() -> bool:
+    """Return True if a kernel runs this, as in a notebook."""
     ipython = sys.modules.get("IPython")
-    in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
-    return in_notebook or sys.stdout.isatty()
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 @functools.cache

@@ -27,10 +27,10 @@ from labhelpers.recipes import Recipe, RunningAverage
 from labhelpers.runs import (
     NotTrainedYet,
     describe_run,
-    epoch_of,
     load_history,
     load_record,
     run_folder,
+    sample_images,
     save_record,
     show_losses,
     show_samples,
@@ -163,8 +163,8 @@ class TrainingRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint and (kept := self._checkpoint.open()):
             self._go_on(kept)
-        for image in self.folder.glob("epoch-*.png"):
-            if epoch_of(image) >= self._epoch:
+        for epoch, image in sample_images(self.folder).items():
+            if epoch >= self._epoch:
                 image.unlink()  # else those of an earlier, longer run would be taken for this one's
         self._save_record()
         self._view.begin(self._rows, self._measures)
@@ -357,7 +357,7 @@ class TrainingRun:
         return said
 
     def _last_image(self) -> Path | None:
-        return max(self.folder.glob("epoch-*.png"), key=epoch_of, default=None)
+        return next(reversed(sample_images(self.folder).values()), None)
 
     def _save_record(self, failed: bool = False) -> None:
         # Written at the start and after every epoch: whatever ends the run, this is what it was.

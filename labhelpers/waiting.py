@@ -10,6 +10,7 @@ from html import escape
 from types import CodeType, FunctionType
 from typing import Any
 
+from labhelpers.codes import code_within
 from labhelpers.repair.slots import defined_names
 from labhelpers.session import is_graded
 
@@ -186,11 +187,7 @@ def _codes(value: object) -> Iterator[CodeType]:
         for attribute in vars(value).values():
             yield from _codes(getattr(attribute, "__func__", attribute))
     elif isinstance(value, FunctionType):
-        codes = [value.__code__]
-        while codes:
-            code = codes.pop()
-            yield code
-            codes += [one for one in code.co_consts if isinstance(one, CodeType)]
+        yield from code_within(value.__code__)
 
 
 def _is_template(code: CodeType) -> bool:

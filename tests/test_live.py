@@ -51,7 +51,7 @@ def clock(monkeypatch):
 def notebook(monkeypatch):
     shown = Notebook()
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
-    monkeypatch.setattr(live, "_has_kernel", lambda: True)
+    monkeypatch.setattr(live, "in_notebook", lambda: True)
     monkeypatch.setattr(live, "display", shown.display)
     return shown
 

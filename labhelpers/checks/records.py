@@ -22,6 +22,7 @@ __all__ = [
     "Record",
     "Run",
     "TableRecord",
+    "explained",
     "read_record",
 ]
 
@@ -131,6 +132,22 @@ class Explanation(TypedDict):
     items: list[str]
     alone: bool
     table: TableRecord | None
+
+
+def explained(
+    sentences: Iterable[str], items: Iterable[str] = (), table: TableRecord | None = None
+) -> Explanation | None:
+    """Return the explanation that sentences make, None if there are none.
+
+    Args:
+        sentences: What is wrong.
+        items: The items of the report that fail for this reason.
+        table: What the answer did beside what was asked for.
+    """
+    notes = [["wrong", sentence] for sentence in sentences]
+    if not notes:
+        return None
+    return Explanation(notes=notes, items=[*items], alone=False, table=table)
 
 
 class Record(TypedDict):

@@ -216,12 +216,10 @@ def _error_notes(best: Comparison, quotes_values: bool, explain: bool) -> list[t
     """Return what stopped the code, each thing once, and what such an error usually means."""
     errors = best.run["errors"].values()
     # The same line stops in each case, with other sizes in its message: the first one will do.
-    first = {
-        (error["kind"], error["type"], error["line"] or error["message"]): error
-        for error in reversed([*errors])
-    }
-    kept = [error for error in errors if error in first.values()]
-    texts = dict.fromkeys(_error_text(error, quotes_values) for error in kept)
+    first: dict[tuple[str, str, str], ErrorRecord] = {}
+    for error in errors:
+        first.setdefault((error["kind"], error["type"], error["line"] or error["message"]), error)
+    texts = dict.fromkeys(_error_text(error, quotes_values) for error in first.values())
     notes = [("stopped", text) for text in texts]
     if explain:
         notes += [("meaning", text) for text in dict.fromkeys(map(_meaning, errors)) if text]

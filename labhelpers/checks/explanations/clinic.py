@@ -6,7 +6,7 @@ from typing import Any
 
 from labhelpers.checks.explanations.functions import code_of, facts_of
 from labhelpers.checks.probes.mends import RIGHT
-from labhelpers.checks.records import Explanation, Run
+from labhelpers.checks.records import Explanation, Run, explained
 
 __all__ = ["clinic"]
 
@@ -15,14 +15,12 @@ def clinic(answer: Any, runs: list[Run]) -> Explanation | None:
     """Look at the code of the functions that do not do their job."""
     returned = answer()
     tried = runs[0]["observed"].get("function", {})
-    notes = []
+    facts: list[str] = []
     for letter, entry in returned.items() if isinstance(returned, dict) else ():
         told = tried.get(f"case {letter}", [RIGHT])
         if told == [RIGHT] or not isinstance(entry, (tuple, list)) or len(entry) != 2:
             continue
         if code := code_of(entry[1]):
             who = f"Case {letter}: `{code.co_name}`"
-            notes += [["wrong", fact] for fact in facts_of(entry[1], entry[1], who=who)]
-    if not notes:
-        return None
-    return Explanation(notes=notes, items=[], alone=False, table=None)
+            facts += facts_of(entry[1], entry[1], who=who)
+    return explained(facts)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from labhelpers.checks.cases import Setting
-from labhelpers.checks.records import TOLERANCES, Explanation, Run
+from labhelpers.checks.records import TOLERANCES, Run
 
-__all__ = ["ORIENTATIONS", "VOXELS", "explanation", "fitted", "is_close", "setting_of"]
+__all__ = ["ORIENTATIONS", "VOXELS", "fitted", "is_close", "setting_of"]
 
 VOXELS = (64, 64)
 ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -20,14 +20,6 @@ ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mirrored along its second axis": lambda image: image.flip(1),
     "turned by half a turn": lambda image: image.flip(0, 1),
 }
-
-
-def explanation(sentences: Sequence[str], items: Sequence[str]) -> Explanation | None:
-    """Return the explanation that these sentences make, with the items that they explain."""
-    notes = [["wrong", sentence] for sentence in sentences]
-    if not notes:
-        return None
-    return Explanation(notes=notes, items=[*items], alone=False, table=None)
 
 
 def setting_of(runs: list[Run]) -> Setting:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import ast
-import dis
 import functools
 import inspect
 import linecache
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from types import CodeType
 from typing import Any
 
+from labhelpers.codes import code_within, instructions_of
+
 __all__ = [
+    "arguments_in_words",
     "bound",
     "code_of",
-    "code_within",
     "definition",
     "facts_of",
-    "instructions_of",
+    "listed",
     "names_read",
     "namespace_of",
     "returns_of",
@@ -36,14 +37,6 @@ def names_read(answer: Any) -> set[str]:
     """Return the names of globals and attributes in a function, and in what is defined in it."""
     code = code_of(answer)
     return {name for part in code_within(code) for name in part.co_names} if code else set()
-
-
-def code_within(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code of a function, and of what is defined in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from code_within(constant)
 
 
 def function_of(answer: Any) -> Any:
@@ -128,9 +121,7 @@ def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function
         for line, word in _below_the_end(definition(answer))
     ]
     if unused := [name for name in unused_arguments(called) if f"`{name}`" not in told]:
-        plural = "s" if len(unused) > 1 else ""
-        listed = " and ".join(f"`{name}`" for name in unused)
-        facts.append(f"{who} never reads its argument{plural} {listed}.")
+        facts.append(f"{who} never reads its {arguments_in_words(unused)}.")
     return facts
 
 
@@ -168,7 +159,11 @@ def unused_arguments(answer: Any) -> list[str]:
     ]
 
 
-def instructions_of(code: CodeType) -> Iterator[dis.Instruction]:
-    """Yield the instructions of a function, and of what is defined in it."""
-    for part in code_within(code):
-        yield from dis.get_instructions(part)
+def arguments_in_words(names: Sequence[str]) -> str:
+    """Return arguments by their names, in the plural where there are several."""
+    return f"argument{'s' if len(names) > 1 else ''} {listed(names)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names as a report lists them: `a` and `b`."""
+    return " and ".join(f"`{name}`" for name in names)

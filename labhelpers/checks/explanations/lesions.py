@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labhelpers.checks.explanations.functions import listed
 from labhelpers.checks.probes.lesions import painted
-from labhelpers.checks.records import Explanation, Run
+from labhelpers.checks.records import Explanation, Run, explained
 
 __all__ = ["lesion_contrast"]
 
@@ -178,34 +179,25 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
     try:
         batches = [_measured(answer, n, 140 + 10 * n) for n in (*_BATCHES, 1)]
     except Exception as error:
-        sentences = list(_needs_size(answer, error))
-        return _explanation(sentences, []) if sentences else None
+        return explained(_needs_size(answer, error))
     names = ("images", "lesion_masks", "surround_masks")
     changed = [name for name in names if any(name in batch.changed for batch in batches)]
     if changed:
-        listed = " and ".join(f"`{name}`" for name in changed)
         right = all(
             batch.values.shape == batch.right.shape and torch.allclose(batch.values, batch.right)
             for batch in batches
         )
         text = (
-            f"Your function changes {listed}, which it was given{_GOES_ON * (not right)}. A second "
-            "name for a tensor is no copy of it: make a new tensor."
+            f"Your function changes {listed(changed)}, which it was given{_GOES_ON * (not right)}. "
+            "A second name for a tensor is no copy of it: make a new tensor."
         )
-        return _explanation([text], ["untouched", *([] if right else ["values"])])
+        return explained([text], ["untouched", *([] if right else ["values"])])
     if any(batch.values.numel() != len(batch.arguments[0]) for batch in batches):
         return None
     sentences = _way(batches) or list(_where(answer, batches))
     shape = list(_shapes(batches))
-    if not sentences and not shape:
-        return None
     items = ["values"] if sentences else []
-    return _explanation([*sentences, *shape], items + (["shape"] if shape else []))
-
-
-def _explanation(sentences: Sequence[str], items: list[str]) -> Explanation:
-    notes = [["wrong", sentence] for sentence in sentences]
-    return Explanation(notes=notes, items=items, alone=False, table=None)
+    return explained([*sentences, *shape], items + (["shape"] if shape else []))
 
 
 def _measured(

@@ -15,12 +15,11 @@ from labhelpers.checks.cases import Setting, unpacked
 from labhelpers.checks.explanations.fits import (
     ORIENTATIONS,
     VOXELS,
-    explanation,
     fitted,
 )
 from labhelpers.checks.fixtures import split_numbers
 from labhelpers.checks.probes import data as probes
-from labhelpers.checks.records import Explanation, Run
+from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
 
 __all__ = ["make_dataloaders"]
@@ -46,7 +45,7 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
             loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
             sentences = _images_in_words(next(iter(loaders[1])), Path(folder))
             if sentences:
-                return explanation(sentences, _LOADER_ITEMS)
+                return explained(sentences, _LOADER_ITEMS)
             read = [[probes.read(loader) for _ in range(3)] for loader in loaders]
             numbers = probes.numbers_of_codes(setting)
             decoded = [[probes.decoded(epoch, numbers) for epoch in epochs] for epochs in read]
@@ -55,9 +54,9 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
                 return None
             seen[size] = _Loaders(train, test)
     if exchanged := _exchanged(seen, parts):
-        return explanation([exchanged], _LOADER_ITEMS)
+        return explained([exchanged], _LOADER_ITEMS)
     sentences = [*_part_in_words("training", seen, parts), *_part_in_words("test", seen, parts)]
-    return explanation(sentences, _LOADER_ITEMS)
+    return explained(sentences, _LOADER_ITEMS)
 
 
 _LOADER_ITEMS = [

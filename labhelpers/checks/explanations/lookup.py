@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from labhelpers.checks.explanations.fits import (
-    explanation,
     is_close,
     setting_of,
 )
 from labhelpers.checks.fixtures import make_dataset
 from labhelpers.checks.probes import data as probes
-from labhelpers.checks.records import Explanation, Run
+from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
 
 __all__ = ["intensity_lookup"]
@@ -138,7 +137,7 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     readings = [_table_in_words(way, cases) for way in ways]
     shortest = min(readings, key=len)
     sentences += shortest
-    return explanation(sentences, ["shape", "inner-bins", "end-bins", "empty-bins"])
+    return explained(sentences, ["shape", "inner-bins", "end-bins", "empty-bins"])
 
 
 def _ways(case: _Case) -> Iterator[_Way]:

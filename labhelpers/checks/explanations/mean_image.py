@@ -12,14 +12,13 @@ from torch import Tensor
 from labhelpers.checks.explanations.fits import (
     ORIENTATIONS,
     VOXELS,
-    explanation,
     fitted,
     is_close,
     setting_of,
 )
 from labhelpers.checks.fixtures import make_dataset
 from labhelpers.checks.probes import data as probes
-from labhelpers.checks.records import Explanation, Run
+from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
 
 __all__ = ["mean_image"]
@@ -79,7 +78,7 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
     if shape != (1, *VOXELS):
         words += f" Its shape is {shape} for {len(datasets[0])} subjects."
     asked = f"Asked for: the mean of the T2-w slices of all subjects, shape {(1, *VOXELS)}."
-    return explanation([f"{words} {asked}"], ["values", "shape"])
+    return explained([f"{words} {asked}"], ["values", "shape"])
 
 
 def _read_image(result: Tensor, dataset: IXIDataset, orientations: Sequence[str]) -> _Image | None:

@@ -30,16 +30,18 @@ from labhelpers.checks import sandbox
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.explanations.functions import (
+    arguments_in_words,
     bound,
     code_of,
     definition,
     facts_of,
-    instructions_of,
+    listed,
     namespace_of,
     returns_of,
     unused_arguments,
 )
 from labhelpers.checks.records import Explanation
+from labhelpers.codes import instructions_of
 
 __all__ = ["explain", "with_facts"]
 
@@ -408,7 +410,7 @@ def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
             known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
             ignored = unused_arguments(_called(answer))
             if ignored and name in {exercise.name for exercise in EXERCISES.values()}:
-                never = f"never reads its {_arguments(ignored)}"
+                never = f"never reads its {arguments_in_words(ignored)}"
                 return [f"{_who(answer)} makes a `{name}` of its own ({where}) and {never}."]
             return [f"There is nothing of the name `{name}` ({where}).", _about(name, known)]
         if isinstance(error, AttributeError) and getattr(error, "obj", None) is not None:
@@ -445,11 +447,12 @@ def _global_read(
     answer: Any, calls: list[_Call], worth: float, share: Callable[[object], float]
 ) -> list[str]:
     """Return which variables of the notebook a function reads in the place of its arguments."""
-    code = code_of(_called(answer))
+    function = _called(answer)
+    code = code_of(function)
     if not calls or not code:
         return []
-    arguments, namespace = calls[0].arguments or {}, namespace_of(_called(answer))
-    ignored = [name for name in unused_arguments(_called(answer)) if name in arguments]
+    arguments, namespace = calls[0].arguments or {}, namespace_of(function)
+    ignored = [name for name in unused_arguments(function) if name in arguments]
     read = _globals_read(code, namespace)
     missing = {
         name
@@ -473,7 +476,7 @@ def _global_read(
             reached = share(_with_variables(answer, functools.partial(_values, places)))
             if reached > (best + _GAIN if argument in ignored else 1 - 1e-9):
                 best, instead = reached, instead | {variable: argument}
-    never = f"never reads its {_arguments(ignored)}"
+    never = f"never reads its {arguments_in_words(ignored)}"
     if instead:
         proved = " and ".join(
             f"`{variable}`{'' if variable in missing else ', a variable of the notebook,'} in the "
@@ -497,7 +500,7 @@ def _global_read(
     data = {name: kind for name, kind in data.items() if name not in missing}
     data |= dict.fromkeys(batches)
     if data_ignored and data:
-        many = f"{_listed(data)}, {'variables' if len(data) > 1 else 'a variable'} of the notebook"
+        many = f"{listed(data)}, {'variables' if len(data) > 1 else 'a variable'} of the notebook"
         return [
             f"{_who(answer)} reads {many}, and {never}.",
             "Whoever calls it passes other data in: make all that it needs from its arguments.",
@@ -604,11 +607,3 @@ def _globals_read(code: CodeType, namespace: Mapping[str, Any]) -> set[str]:
                 left.append(helper)
         read |= names
     return read
-
-
-def _arguments(names: list[str]) -> str:
-    return f"argument{'s' if len(names) > 1 else ''} {_listed(names)}"
-
-
-def _listed(names: Any) -> str:
-    return " and ".join(f"`{name}`" for name in names)

@@ -37,7 +37,7 @@ from labhelpers.checks.probes.steps import (
     generator_players,
     left_by,
 )
-from labhelpers.checks.records import Explanation, Run, TableRecord
+from labhelpers.checks.records import Explanation, Run, TableRecord, explained
 
 __all__ = ["cgan_step", "cyclegan_step", "generator_step"]
 
@@ -470,14 +470,11 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
             "rest of the step was found right: compare that loss, and what you return of it, with "
             f"`{written[0].function}`."
         ]
-    if not sentences:
-        return None
-    notes = [["wrong", sentence] for sentence in sentences[:_MOST_SENTENCES]]
     items = ["loss", "weights", "generator-loss", "discriminator-loss", "generator-weights",
              "discriminator-weights", "second-step", "left", "any-loss"]  # fmt: skip
     if any("tensor" in sentence for sentence in sentences):
         items.append("form")
-    return Explanation(notes=notes, items=items, alone=False, table=table)
+    return explained(sentences[:_MOST_SENTENCES], items, table)
 
 
 def _subject(sentence: str) -> str:

@@ -91,7 +91,7 @@ def _front_end(is_there: bool) -> Iterator[None]:
             json.dumps(bundle)
 
     with (
-        patch.object(live, "_has_kernel", lambda: is_there),
+        patch.object(live, "in_notebook", lambda: is_there),
         patch.object(live, "display", lambda bundle, raw, display_id: Place()),
         redirect_stdout(StringIO()),
     ):
