@@ -319,6 +319,7 @@ def _other_version(cells: list[Cell], release: Release) -> list[str]:
 def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str]) -> bool:
     """Return True if the kernel ran another version of an answer or check than the file holds."""
     last = {normal(source): count for count, source in enumerate(history) if source.strip()}
+    newest_first = sorted(last, key=last.__getitem__, reverse=True)
     counts: dict[str, set[int | None]] = {}
     for cell in cells:
         counts.setdefault(normal(cell.source), set()).add(cell.execution_count)
@@ -331,7 +332,7 @@ def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str])
             return True
         names = defined_names(own.source) if settings.solution else set()
         for name in names:
-            versions = [one for one in reversed(last) if name in defined_names(one)]
+            versions = [one for one in newest_first if name in defined_names(one)]
             if versions and versions[0] not in counts and text in counts:
                 return True
     return False

@@ -54,7 +54,7 @@ class Notebook:
         for count, cell in enumerate(self.code, start=1):
             cell["execution_count"] = count
         for name, points in POINTS.items():
-            self.check(name, Report(name, "right", points, points, answer=self.digest(name)))
+            self.check(name, Report(name, "f", "right", points, points, answer=self.digest(name)))
 
     @property
     def code(self):
@@ -200,7 +200,9 @@ def test_an_answer_that_changed_after_its_check_is_found(notebook):
 
 
 def test_an_answer_that_ran_again_after_its_check_is_found(notebook):
-    notebook.check(STEP, Report(STEP, "right", 2, 2))  # a check that knew no history
+    notebook.check(
+        STEP, Report(STEP, "generator_step", "right", 2, 2)
+    )  # a check that knew no history
     notebook[STEP]["execution_count"] = 99
     assert notebook.state(STEP)[1].startswith("run again since its check")
 
@@ -210,7 +212,9 @@ def test_an_answer_that_ran_again_after_its_check_is_found(notebook):
     [("partly", 1, "partly right"), ("wrong", 0, "not right yet")],
 )
 def test_a_check_tells_the_state_also_where_its_metadata_were_lost(notebook, status, score, state):
-    notebook.check(STEP, Report(STEP, status, score, 2, answer=notebook.digest(STEP)))
+    notebook.check(
+        STEP, Report(STEP, "generator_step", status, score, 2, answer=notebook.digest(STEP))
+    )
     assert notebook.state(STEP) == (f"{score} of 2", state)
     notebook["check-generator-step"]["outputs"][0]["metadata"] = {}
     assert notebook.state(STEP) == (f"{score} of 2", state)
@@ -240,6 +244,10 @@ def test_a_file_that_is_older_than_what_ran_asks_to_save_first(notebook):
     assert notebook.examine(again).first[0].startswith("The file does not hold what ran last: save")
     changed = [*ran, notebook.source(STEP) + "\n# another thought"]
     assert notebook.examine(changed).first[0].startswith("The file does not hold what ran last")
+    notebook[STEP]["execution_count"] = len(changed)
+    notebook["check-generator-step"]["execution_count"] = len(changed) + 1
+    back = [*changed, notebook.source(STEP), notebook.source("check-generator-step")]
+    assert notebook.examine(back).status == "ready", "the version of before runs once more"
     other_session = ["", "1 + 1", "def generator_steps(): pass"]
     assert notebook.examine(other_session).status == "ready"
 
