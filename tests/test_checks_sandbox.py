@@ -291,13 +291,17 @@ def test_checks_do_not_disturb_the_random_numbers_of_the_notebook() -> None:
 def test_the_report_reaches_any_console() -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     with contextlib.redirect_stdout(console):
-        show(Report("mean-image", "partly", 0.5, 1, notes=[("printed", "ünïcode →")]))
+        show(
+            Report(
+                "mean-image", "mean_t2_image", "partly", 0.5, 1, notes=[("printed", "ünïcode →")]
+            )
+        )
     console.flush()
     assert b"0.5 of 1 point" in console.buffer.getvalue()
 
 
 def test_the_report_as_html_escapes_what_the_student_printed() -> None:
-    report = Report("mean-image", "wrong", 0.0, 1, notes=[("printed", "<script>")])
+    report = Report("mean-image", "mean_t2_image", "wrong", 0.0, 1, notes=[("printed", "<script>")])
     assert "<script>" not in report._repr_html_()
     assert report.as_record()["status"] == "wrong"
 
@@ -316,7 +320,7 @@ def test_a_kernel_gets_html_and_a_record_and_no_stderr() -> None:
     (cell,) = NotebookClient(notebook, kernel_name="python3").execute().cells
     shown, score = cell.outputs
     assert shown.output_type == "display_data"
-    assert shown.data["text/plain"].startswith("mean-image: not right yet, 0 of 2 points")
+    assert shown.data["text/plain"].startswith("mean_t2_image: not right yet, 0 of 2 points")
     assert "<div" in shown.data["text/html"]
     assert shown.metadata["labhelpers"]["failed"] == ["shape", "values", "untouched"]
     assert score.data["text/plain"] == "0.0"

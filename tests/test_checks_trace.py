@@ -96,7 +96,7 @@ def test_asking_a_weight_for_its_size_is_no_layer() -> None:
 
 def test_the_report_shows_the_table_as_text_and_as_html() -> None:
     table = layer_table(watch(Net(slope=0.01))[0], watch(Net())[0], 1e-4)
-    report = Report("generator-unet", "wrong", 0.0, 5.0, table=table)
+    report = Report("generator-unet", "GeneratorUNet", "wrong", 0.0, 5.0, table=table)
     lines = report.text.splitlines()
     assert lines[1] == "layers, down to the first difference:"
     assert lines[-2].endswith("other numbers")

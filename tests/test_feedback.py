@@ -227,6 +227,7 @@ def run_cells(*sources):
 def test_our_reports_survive():
     report = Report(
         "generator-unet",
+        "GeneratorUNet",
         "wrong",
         0.0,
         5.0,
@@ -447,9 +448,20 @@ def reports_on_the_page(config, visible, hidden):
 def test_hidden_tests_that_say_the_same_are_not_shown_twice(config):
     def report(hidden, *items, mistakes=(), score=1.0):
         items = [Item(name, name, "wrong") for name in items]
-        return Report("generator-unet", "partly", score, 2.0, items, [], None, mistakes, hidden)
+        return Report(
+            "generator-unet",
+            "GeneratorUNet",
+            "partly",
+            score,
+            2.0,
+            items,
+            [],
+            None,
+            mistakes,
+            hidden,
+        )
 
-    visible, of_hidden = "generator-unet: partly right", "generator-unet (hidden tests): partly"
+    visible, of_hidden = "GeneratorUNet: partly right", "GeneratorUNet (hidden tests): partly"
     seen = report(False, "shape", "values")
     (only,) = reports_on_the_page(config, seen, report(True, "values"))
     assert only.startswith(visible)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.history import judged_version
-from labhelpers.checks.report import Report, show
+from labhelpers.checks.report import Points, Report, show
 from labhelpers.checks.runner import run_cases
 from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 from labhelpers.repair.slots import digest
@@ -33,7 +33,7 @@ def _make_check(exercise: Exercise) -> Callable[..., float]:
             print(
                 f"points is a number, such as points=2. Here it is {points!r}: nothing is judged."
             )
-            return 0.0
+            return Points(0)
         numbers = read_json(VISIBLE_FILE)[exercise.id]
         seen = _recognised[exercise.id]
         report = judge(run_cases(exercise.id, answer), numbers, points, seen=seen)
@@ -44,7 +44,7 @@ def _make_check(exercise: Exercise) -> Callable[..., float]:
             late = f"Your last version did not run: {problem} This judges the version before it."
             report = replace(report, notes=[("attention", late), *report.notes])
         show(report)
-        return report.score
+        return Points(report.score)
 
     check.__name__ = check.__qualname__ = exercise.check_name
     check.__doc__ = f"""Check the exercise `{exercise.id}`, print a report and return the points.
@@ -56,7 +56,7 @@ def _make_check(exercise: Exercise) -> Callable[..., float]:
         points: Points for a right answer.
 
     Returns:
-        A plain float from 0 to `points`; a partly right answer earns a part of them.
+        A number from 0 to `points`; a partly right answer earns a part of them.
     """
     return check
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-__all__ = ["Item", "Report", "Table", "display_data", "show"]
+__all__ = ["Item", "Points", "Report", "Table", "display_data", "show"]
 
 _HEADLINES = {
     "right": "all right",
@@ -85,6 +85,7 @@ class Report:
 
     Attributes:
         exercise: Its id.
+        name: The function or class that the student writes.
         status: `"right"`, `"partly"`, `"wrong"` or `"not attempted"`.
         score: Points earned, from 0 to `points`.
         points: Points to earn.
@@ -98,6 +99,7 @@ class Report:
     """
 
     exercise: str
+    name: str
     status: str
     score: float
     points: float
@@ -110,10 +112,10 @@ class Report:
 
     @property
     def headline(self) -> str:
-        """Exercise, verdict and points in one line."""
+        """What the student wrote, verdict and points in one line."""
         points = f"{self.score:g} of {self.points:g} point{'' if self.points == 1 else 's'}"
         hidden = " (hidden tests)" if self.hidden else ""
-        return f"{self.exercise}{hidden}: {_HEADLINES[self.status]}, {points}"
+        return f"{self.name}{hidden}: {_HEADLINES[self.status]}, {points}"
 
     @property
     def text(self) -> str:
@@ -235,6 +237,14 @@ def display_data(report: Report) -> dict[str, Any]:
         "data": {"text/plain": report.text, "text/html": report._repr_html_()},
         "metadata": {"labhelpers": report.as_record()},
     }
+
+
+class Points(float):
+    """Points as a check returns them: nbgrader reads the number, a student what it is for."""
+
+    def _repr_html_(self) -> str:
+        """Return the number with its use, in small print."""
+        return f"<small>{float(self):g} points, for nbgrader</small>"
 
 
 def show(report: Report) -> None:

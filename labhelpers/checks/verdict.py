@@ -65,11 +65,12 @@ def judge(
         concepts: What each known mistake shows a gap in, by its id; for reports that quote nothing.
     """
     exercise, hidden = record["exercise"], record["series"] != 0
+    name = EXERCISES[exercise].name
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
     if _is_untouched(record) and record["explanation"] is None:
         text = "Replace the raised error by your own code, run that cell, then this one again."
         todo = [("next", text)]
-        return Report(exercise, "not attempted", 0.0, points, notes=todo, hidden=hidden)
+        return Report(exercise, name, "not attempted", 0.0, points, notes=todo, hidden=hidden)
 
     runs = read_runs(record)
     best = best_comparison(exercise, runs, numbers)
@@ -96,23 +97,23 @@ def judge(
     if quotes_values:
         # A question adds nothing to a sentence that says what is wrong.
         is_told = explanation is not None and len(explanation["notes"]) >= len(mistakes)
-        for name in mistakes:
-            texts = mistake_texts(exercise, name)
-            if name in seen or not is_told:
-                notes.append(("hint", texts["hint" if name in seen else "nudge"]))
+        for mistake in mistakes:
+            texts = mistake_texts(exercise, mistake)
+            if mistake in seen or not is_told:
+                notes.append(("hint", texts["hint" if mistake in seen else "nudge"]))
         notes += _output_notes(record)
     else:
-        notes += [("concept", concepts[name]) for name in mistakes if name in concepts]
+        notes += [("concept", concepts[key]) for key in mistakes if key in concepts]
     # What is explained needs no likely cause and no table of layers, which would distract.
-    explained = {name for name in items if any(match.explains(name) for match in matches)}
+    explained = {item for item in items if any(match.explains(item) for match in matches)}
     explained |= {*explanation["items"]} if explanation else set()
-    shown = [_item(name, best, quotes_values, name not in explained, alone) for name in items]
+    shown = [_item(item, best, quotes_values, item not in explained, alone) for item in items]
     table = None
     if explanation and explanation["table"]:
         table = _as_table(explanation["table"])
     elif quotes_values and not (right or matches or explanation):
         table = _first_layer_that_differs(best, numbers)
-    return Report(exercise, status, score, points, shown, notes, table, mistakes, hidden)
+    return Report(exercise, name, status, score, points, shown, notes, table, mistakes, hidden)
 
 
 def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Comparison:
