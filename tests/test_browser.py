@@ -131,7 +131,7 @@ def test_a_student_reads_a_failing_check_and_then_a_passing_one(page, lab):
 
     type_and_run(answer, FIRST_SUBJECT)
     type_and_run(check)
-    report.get_by_text("[no]").first.wait_for()
+    report.get_by_title("wrong").first.wait_for()
     assert "mean of the T2-w slices of the first subject alone" in report.inner_text()
     for theme in THEMES:
         set_theme(page, theme)

@@ -167,8 +167,8 @@ def test_a_report_can_be_read_on_every_background_and_without_styles_for_tables(
         for cell in re.findall("<t[dh] style='(.*?)'", html):
             assert "padding:0.15em 1em" in cell and "text-align:left" in cell
         in_view, _, folded = html.partition("<details")
-        assert "[no]" in in_view
-        assert ("[ok]" in folded) == (status != "right")
+        assert "✗" in in_view
+        assert ("✓" in folded) == (status != "right")
         assert ("Also looked at: 1 right, 1 judged once" in folded) == (status != "right")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ _COLOURS = {
     "not attempted": "#555555",
     "open": "#555555",
 }
-_SIGNS = {"right": "[ok]", "wrong": "[no]", "open": "[--]"}
+_SIGNS = {"right": "[ok]", "wrong": "[no]", "open": "[--]"}  # in plain text
+_MARKS = {"right": ("✓", "right"), "wrong": ("✗", "wrong"), "open": ("–", "not judged yet")}
 # The style of every cell: outside of JupyterLab, tables have no padding.
 _CELL = "text-align:left;vertical-align:top;padding:0.15em 1em 0.15em 0"
 _SUMMARY = "display:list-item;cursor:pointer"  # the formgrader's style hides the arrow to open it
@@ -180,7 +182,7 @@ def _entry(word: str, text: str, indent: str = _INDENT) -> list[str]:
 def _item(item: Item) -> str:
     return (
         f"<div style='margin:0.3em 0'>{_sign(item.outcome)} "
-        f"{escape(item.checks)}{_definitions(item.details)}</div>"
+        f"{_inline(item.checks)}{_definitions(item.details)}</div>"
     )
 
 
@@ -199,16 +201,22 @@ def _folded(items: list[Item]) -> str:
 
 
 def _sign(outcome: str) -> str:
+    mark, words = _MARKS[outcome]
     return (
-        f"<code style='color:#ffffff;background-color:{_COLOURS[outcome]};padding:0 0.2em'>"
-        f"{_SIGNS[outcome]}</code>"
+        f"<b title='{words}' style='color:#ffffff;background-color:{_COLOURS[outcome]};"
+        f"padding:0 0.4em'>{mark}</b>"
     )
+
+
+def _inline(text: str) -> str:
+    """Return a text with what stands between backticks as code."""
+    return re.sub("`([^`\n]+)`", r"<code>\1</code>", escape(text))
 
 
 def _definitions(entries: list[tuple[str, str]]) -> str:
     rows = "".join(
         f"<tr><td style='{_CELL};white-space:nowrap'><i>{escape(word)}</i></td>"
-        f"<td style='{_CELL};white-space:pre-wrap'>{escape(text)}</td></tr>"
+        f"<td style='{_CELL};white-space:pre-wrap'>{_inline(text)}</td></tr>"
         for word, text in entries
     )
     return f"<table style='margin-left:1em'>{rows}</table>" if rows else ""
