@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import glob
 import os
 import shutil
 import time
@@ -26,7 +27,7 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}  # of 
 
 _DIFFERENCES = {
     "code": "other code",
-    "recipe": "another recipe or another number of epochs",
+    "recipe": "another recipe",
     "data": "other subjects or batches",
     "machine": "another kind of device or another version of the libraries",
     "start": "other first weights, random numbers or arguments",
@@ -34,26 +35,32 @@ _DIFFERENCES = {
 """What makes two trainings different, in the order in which it is said."""
 
 
-def checkpoint_file(name: str) -> Path:
-    """Return the file in which a training of that name is kept; it may not exist."""
-    return shared_folder("checkpoints") / f"{name}.pt"
+def checkpoint_file(name: str, num_epoch: int) -> Path:
+    """Return the file in which a training of that name and length is kept; it may not exist.
+
+    A short rehearsal has a file of its own, so that it does not replace the long training.
+    """
+    return shared_folder("checkpoints") / f"{name}-{num_epoch}-epochs.pt"
 
 
 def forget_run(name: str) -> None:
-    """Delete what is kept of a training, so that it starts anew; its images and results stay.
+    """Delete what is kept of a training, of any length; its images and results stay.
 
     Args:
         name: Name of the run, such as `cgan-reference`.
     """
-    path = checkpoint_file(name)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        print(f"Nothing is kept of {name!r} in {path.parent}: it starts anew in any case.")
-    except OSError as error:
-        print(f"{path} cannot be deleted ({error}). Allow writing there, or delete it by hand.")
-    else:
+    folder = shared_folder("checkpoints")
+    paths = list(folder.glob(f"{glob.escape(name)}-[0-9]*-epochs.pt"))
+    for path in paths:
+        try:
+            path.unlink()
+        except OSError as error:
+            print(f"{path} cannot be deleted ({error}). Allow writing there, or delete it by hand.")
+            return
+    if paths:
         print(f"{name!r} is forgotten: it starts anew when its cell runs again.")
+    else:
+        print(f"Nothing is kept of {name!r} in {folder}: it starts anew in any case.")
 
 
 class Kept(NamedTuple):
@@ -75,13 +82,16 @@ class Checkpoint:
 
     Args:
         name: Name of the run.
+        num_epoch: Its length.
         parts: All that changes in the training and has a `state_dict`.
         same: Digests by `code`, `recipe`, `data`, `machine` and `start`: only a training with the
             same ones goes on from what is kept.
     """
 
-    def __init__(self, name: str, parts: Iterable[Any], same: Mapping[str, str]) -> None:
-        self.path = checkpoint_file(name)
+    def __init__(
+        self, name: str, num_epoch: int, parts: Iterable[Any], same: Mapping[str, str]
+    ) -> None:
+        self.path = checkpoint_file(name, num_epoch)
         self._name, self._parts, self._same = name, list(parts), dict(same)
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
         self._is_on = self._is_ours = False
@@ -94,7 +104,7 @@ class Checkpoint:
 
     @property
     def place(self) -> str:
-        """The file as it is seen from the notebook, such as `checkpoints/generator.pt`."""
+        """The file as seen from the notebook, such as `checkpoints/generator-20-epochs.pt`."""
         try:
             seen = os.path.relpath(self.path)
         except ValueError:  # another drive of Windows

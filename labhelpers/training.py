@@ -141,7 +141,7 @@ class TrainingRun:
         try:
             same = {
                 "code": code_digest(frame),
-                "recipe": digest(self._recipe, self._num_epoch),
+                "recipe": digest(self._recipe),
                 "data": digest(self._train_loader, self._samples),
                 "machine": digest(self._device.type, str(torch.__version__), package_digest()),
                 "start": digest(dict(names), parts, self._batches.state()),
@@ -149,7 +149,7 @@ class TrainingRun:
         except Exception as error:  # a student may have written anything
             print(f"{self._name!r} is not kept: it cannot be told from other trainings ({error}).")
             return
-        self._checkpoint = Checkpoint(self._name, parts, same)
+        self._checkpoint = Checkpoint(self._name, self._num_epoch, parts, same)
         averages = [part.module for part in parts if isinstance(part, RunningAverage)]
         networks = [part for part in parts if isinstance(part, nn.Module)]
         self._generator = next(iter([*averages, *networks]), None)
@@ -163,9 +163,10 @@ class TrainingRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._checkpoint and (kept := self._checkpoint.open()):
             self._go_on(kept)
+        n_own = self._epoch - 1 if self._is_recorded() else 0
         for epoch, image in sample_images(self.folder).items():
-            if epoch >= self._epoch:
-                image.unlink()  # else those of an earlier, longer run would be taken for this one's
+            if epoch > n_own:
+                image.unlink()  # else those of another run would be taken for this one's
         self._save_record()
         self._view.begin(self._rows, self._measures)
         self._stop.__enter__()
@@ -358,6 +359,14 @@ class TrainingRun:
 
     def _last_image(self) -> Path | None:
         return next(reversed(sample_images(self.folder).values()), None)
+
+    def _is_recorded(self) -> bool:
+        """Return True if the last run of this name had this recipe and length."""
+        try:
+            record = load_record(self._name)
+        except (NotTrainedYet, ValueError):  # none, or a damaged one
+            return False
+        return (record["recipe"], record["num_epoch"]) == (self._recipe.label, self._num_epoch)
 
     def _save_record(self, failed: bool = False) -> None:
         # Written at the start and after every epoch: whatever ends the run, this is what it was.

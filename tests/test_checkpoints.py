@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from labhelpers import checkpoints, plots
 from labhelpers.checkpoints import checkpoint_file, forget_run
 from labhelpers.recipes import GeneratorRecipe
-from labhelpers.runs import describe_run, load_history
+from labhelpers.runs import describe_run, load_history, sample_images
 from labhelpers.session import seed_everything
 from labhelpers.training import TrainingRun
 
@@ -164,7 +164,7 @@ def test_an_error_goes_on_from_the_epoch_before(whole, capsys):
 def test_a_finished_training_is_loaded(whole, capsys):
     train()
     said = capsys.readouterr().out
-    assert "Trained: 6 epochs, in" in said and "demo.pt (1 MB)" in said
+    assert "Trained: 6 epochs, in" in said and "demo-6-epochs.pt (1 MB)" in said
 
     image = Path("images/demo/epoch-6.png")
     before = image.stat().st_mtime_ns
@@ -177,7 +177,7 @@ def test_a_finished_training_is_loaded(whole, capsys):
 
 def test_of_a_finished_training_only_the_networks_are_kept():
     train()
-    kept = torch.load(checkpoint_file("demo"), weights_only=True)
+    kept = torch.load(checkpoint_file("demo", N_EPOCHS), weights_only=True)
     assert [part is None for part in kept["parts"]] == [False, True, True, False]
 
 
@@ -185,7 +185,6 @@ def test_of_a_finished_training_only_the_networks_are_kept():
     ("change", "said"),
     [
         ({"step": other_step}, "other first weights"),
-        ({"num_epoch": 4}, "another recipe or another number of epochs"),
         ({"recipe": GeneratorRecipe(batch_size=3, averaging=0.9)}, "another recipe"),
         ({"seed": 1}, "other first weights, random numbers or arguments"),
     ],
@@ -199,6 +198,16 @@ def test_another_training_starts_anew_and_says_why(change, said, capsys):
     train(**change)
     assert load_history("demo").equals(alone)
     assert f"What is kept of 'demo' is of {said}" in capsys.readouterr().out
+
+
+def test_a_rehearsal_does_not_replace_the_long_training(whole, capsys):
+    train()
+    train(num_epoch=2)
+    assert list(sample_images(Path("images/demo"))) == [1, 2]
+    capsys.readouterr()
+    assert_is_whole(train(), whole)
+    assert "'demo' was trained before" in capsys.readouterr().out
+    assert list(sample_images(Path("images/demo"))) == [N_EPOCHS], "none of the rehearsal's"
 
 
 def test_a_mended_function_starts_anew(monkeypatch, capsys):
@@ -230,7 +239,7 @@ def test_forgotten_means_anew(whole, capsys):
 @pytest.mark.parametrize("damage", ["empty", "cut", "other", "inside", "text"])
 def test_a_damaged_file_is_said_and_replaced(damage, whole, capsys):
     train()
-    path = checkpoint_file("demo")
+    path = checkpoint_file("demo", N_EPOCHS)
     data = path.read_bytes()
     if damage == "other":
         torch.save({"weights": torch.ones(3)}, path)
@@ -262,7 +271,7 @@ def test_a_full_disk_is_said_once_and_leaves_no_file(folder, whole, monkeypatch,
     printed = capsys.readouterr()
     assert printed.out.count("MB are needed and 1 MB are free") == 1
     assert printed.err == ""
-    assert [path.name for path in (folder / "checkpoints").glob("demo.pt*.new")] == []
+    assert [path.name for path in (folder / "checkpoints").glob("demo*.new")] == []
 
 
 def test_a_disk_that_fills_up_while_writing(folder, whole, monkeypatch, capsys):
@@ -273,7 +282,7 @@ def test_a_disk_that_fills_up_while_writing(folder, whole, monkeypatch, capsys):
     monkeypatch.setattr(checkpoints.torch, "save", fail)
     assert_is_whole(train(), whole)
     assert capsys.readouterr().out.count("(writing failed: is the disk full?)") == 1
-    assert list((folder / "checkpoints").glob("demo.pt*.new")) == []
+    assert list((folder / "checkpoints").glob("demo*.new")) == []
 
 
 def test_two_notebooks_at_once(whole, capsys):
@@ -282,15 +291,15 @@ def test_two_notebooks_at_once(whole, capsys):
         "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)"
     )
     Path("checkpoints").mkdir()
-    command = [sys.executable, "-c", program, f"{checkpoint_file('demo')}.lock"]
+    command = [sys.executable, "-c", program, f"{checkpoint_file('demo', N_EPOCHS)}.lock"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
         assert_is_whole(train(), whole)
         other.kill()
     assert "Another notebook is training 'demo' in this folder" in capsys.readouterr().out
-    assert not checkpoint_file("demo").exists()
+    assert not checkpoint_file("demo", N_EPOCHS).exists()
     assert_is_whole(train(), whole)
-    assert checkpoint_file("demo").exists()
+    assert checkpoint_file("demo", N_EPOCHS).exists()
 
 
 def test_a_stop_within_the_first_step_promises_nothing(capsys):
@@ -319,14 +328,14 @@ def test_a_disk_that_knows_no_locks_keeps_trainings_all_the_same(monkeypatch, ca
 
     monkeypatch.setattr(checkpoints.FileLock, "acquire", refuse)
     train(num_epoch=1)
-    assert "Kept in checkpoints/demo.pt" in capsys.readouterr().out
+    assert "Kept in checkpoints/demo-1-epochs.pt" in capsys.readouterr().out
 
 
 def test_nothing_is_kept_while_nbgrader_grades(monkeypatch):
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     train()
     assert not Path("checkpoints").exists()
-    assert not checkpoint_file("demo").exists()
+    assert not checkpoint_file("demo", N_EPOCHS).exists()
 
 
 def test_short_epochs_are_not_written_each(monkeypatch):
