@@ -104,6 +104,7 @@ def test_notebooks_that_train_ask_colab_for_a_gpu_and_report_it_at_once(course, 
 def test_released_notebooks_install_the_wheel_that_lies_beside_them(course, name):
     setup = code_cells(student(course, name))[0]
     assert is_locked(setup) and len(setup.source.splitlines()) < 39
+    assert setup.metadata.jupyter.source_hidden and setup.metadata.cellView == "form", "folded"
     wheel, _ = student_wheel()
     assert f'NEEDED, WHEEL = "{wheel.split("-")[1]}", "{wheel}"' in setup.source
     assert 'else "./" + WHEEL' in setup.source

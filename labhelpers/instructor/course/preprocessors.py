@@ -34,7 +34,7 @@ _RAW = "https://raw.githubusercontent.com"
 # The first code cell of a released notebook. It changes nothing where nbgrader grades or where the
 # instructor's part is installed.
 _SETUP_CELL = """\
-# Installs labhelpers, the helpers of this lab, in the version that belongs to this notebook.
+# @title Installs labhelpers, the helpers of this lab, in the version that belongs to this notebook.
 import os
 import subprocess
 import sys
@@ -90,6 +90,8 @@ class FillInSetup(NbGraderPreprocessor):
         for cell in nb.cells:
             if cell.metadata.get("nbgrader", {}).get("grade_id") == "setup":
                 cell.source = _SETUP_CELL
+                # Folded in JupyterLab and in Colab: nobody has to read it.
+                cell.metadata.update(jupyter={"source_hidden": True}, cellView="form")
                 for placeholder, value in values.items():
                     cell.source = cell.source.replace(placeholder, value)
         return nb, resources
