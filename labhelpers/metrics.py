@@ -10,12 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import bootstrap
 from torch import Tensor, nn
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
 
 __all__ = [
     "best_median_worst",
@@ -138,8 +133,13 @@ def standard_metrics(real: Tensor, fake: Tensor) -> pd.DataFrame:
             "add the missing axes with `unsqueeze`."
         )
     real, fake = real.float(), fake.float()
-    psnr = peak_signal_noise_ratio(fake, real, data_range=2.0, dim=(1, 2, 3), reduction="none")
-    ssim = structural_similarity_index_measure(fake, real, data_range=2.0, reduction="none")
+    # It takes seconds to import, and the checks do not need it.
+    from torchmetrics.functional import image
+
+    psnr = image.peak_signal_noise_ratio(
+        fake, real, data_range=2.0, dim=(1, 2, 3), reduction="none"
+    )
+    ssim = image.structural_similarity_index_measure(fake, real, data_range=2.0, reduction="none")
     assert isinstance(ssim, Tensor)  # a tuple with `return_full_image` only
     mae = (real - fake).abs().mean(dim=(1, 2, 3))
     columns = {"MAE": mae, "PSNR": psnr, "SSIM": ssim.reshape(-1)}
@@ -208,6 +208,8 @@ def with_intervals(subjects: pd.DataFrame, confidence: float = 0.95, seed: int =
     Returns:
         One row per metric, columns `mean`, `low`, `high`.
     """
+    from scipy.stats import bootstrap  # it takes seconds to import, too
+
     interval = bootstrap(
         (subjects.to_numpy(),),
         np.mean,

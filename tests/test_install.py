@@ -51,7 +51,9 @@ def test_students_modules_do_not_need_the_instructors_part(wheel, tmp_path):
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*command, "--target", str(tmp_path / "site"), str(wheel)], check=True)
     code = """
-import importlib, pkgutil, labhelpers
+import importlib, pkgutil, sys, labhelpers.checks
+slow = {"nbformat", "scipy.stats", "torch._dynamo", "torchmetrics", "torchvision"} & {*sys.modules}
+assert not slow, f"seconds at the start of each kernel: the checks need no {slow}"
 names = [module.name for module in pkgutil.walk_packages(labhelpers.__path__, "labhelpers.")]
 for name in names:
     importlib.import_module(name)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import nbformat
-from nbformat import NotebookNode
 
 from labhelpers import results
 
@@ -75,21 +73,22 @@ def read_solutions(folder: Path = NOTEBOOKS) -> dict[str, Solution]:
 
 def _solutions_of(path: Path) -> Iterator[Solution]:
     before: list[str] = []
-    for cell, role in _code_cells(path):
+    for source, role in _code_cells(path):
         if role.get("solution"):
-            yield Solution(role["grade_id"], path, cell.source, "\n".join(before))
-        if role.get("solution") or _only_defines(cell.source):
-            before.append(cell.source)
+            yield Solution(role["grade_id"], path, source, "\n".join(before))
+        if role.get("solution") or _only_defines(source):
+            before.append(source)
         else:
-            before += _imports(cell.source)
+            before += _imports(source)
 
 
-def _code_cells(path: Path) -> Iterator[tuple[NotebookNode, dict[str, Any]]]:
-    """Yield the code cells of a notebook that are no tests, with their role for nbgrader."""
-    for cell in nbformat.read(path, as_version=4).cells:
-        role = cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "code" and not role.get("grade"):
-            yield cell, role
+def _code_cells(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the source of the code cells that are no tests, with their role for nbgrader."""
+    # Not by nbformat, which takes seconds to import: many processes read solutions.
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        role = cell["metadata"].get("nbgrader", {})
+        if cell["cell_type"] == "code" and not role.get("grade"):
+            yield "".join(cell["source"]), role
 
 
 def given_source(name: str) -> str:
@@ -101,11 +100,11 @@ def given_source(name: str) -> str:
         name: Name of the notebook, such as `2-generator`.
     """
     parts = []
-    for cell, role in _code_cells(NOTEBOOKS / name / f"{name}.ipynb"):
-        parts += _imports(cell.source)
-        is_kept = role.get("solution") or role.get("locked") or _only_defines(cell.source)
-        if is_kept and _statements(cell.source):
-            parts.append(cell.source)
+    for source, role in _code_cells(NOTEBOOKS / name / f"{name}.ipynb"):
+        parts += _imports(source)
+        is_kept = role.get("solution") or role.get("locked") or _only_defines(source)
+        if is_kept and _statements(source):
+            parts.append(source)
     return "\n".join(parts)
 
 

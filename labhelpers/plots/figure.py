@@ -14,13 +14,11 @@ from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 
 import matplotlib.style
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
-from torchvision.utils import make_grid
 
 from labhelpers.data import IMAGE_SHAPE, VOXEL_MM, simulated_data_opened
 
@@ -290,11 +288,12 @@ def draw_images(
 
 def _mosaic(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Lay slices out as one image, first row on top, y upwards, with empty gaps between them."""
-    slices = torch.from_numpy(np.concatenate(rows)).transpose(1, 2).flip(1)  # y downwards, x
-    if len(slices) == 1:  # which `make_grid` leaves without gaps around it
-        return np.pad(slices[0].numpy(), _GAP, constant_values=np.nan)
-    grid = make_grid(slices.unsqueeze(1), nrow=len(rows[0]), padding=_GAP, pad_value=torch.nan)
-    return grid[0].numpy()  # all channels are the same
+    gap = (0, _GAP)
+    tiles = [
+        [np.pad(image.T[::-1], (gap, gap), constant_values=np.nan) for image in row] for row in rows
+    ]
+    gap = (_GAP, 0)
+    return np.pad(np.block(tiles), (gap, gap), constant_values=np.nan)
 
 
 def _wrapped(label: str, width: int) -> str:

@@ -1,16 +1,18 @@
 """The places of a released notebook: what stands there, and what a submission may have there."""
 
+from __future__ import annotations
+
 import copy
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import nbformat
-from nbformat import NotebookNode, v4
+from typing import TYPE_CHECKING, Any
 
 from labhelpers.repair.reading import VALID_ID, Cell
 from labhelpers.repair.release import Release, ReleasedCell
+
+if TYPE_CHECKING:  # nbformat takes seconds to import, and the checks need only what is of texts
+    from nbformat import NotebookNode
 
 __all__ = [
     "Slot",
@@ -90,6 +92,8 @@ def digest(text: str) -> str:
 
 def slots_of(release: Release) -> list[Slot]:
     """Return the places of a release in its order."""
+    import nbformat
+
     named = {cell.grade_id: cell for cell in release.cells}
     notebook = nbformat.reads(release.notebook, as_version=4)
     slots: list[Slot] = []
@@ -105,11 +109,13 @@ def slots_of(release: Release) -> list[Slot]:
             slots.append(Slot(len(slots), "", "plain", _bare(cell), texts, frozenset()))
     for name, released in named.items():
         if name not in seen:  # the file is older than the gradebook
-            slots.append(_named_slot(len(slots), released, v4.new_code_cell(id=name)))
+            slots.append(_named_slot(len(slots), released, nbformat.v4.new_code_cell(id=name)))
     return slots
 
 
 def _named_slot(rank: int, released: ReleasedCell, cell: NotebookNode) -> Slot:
+    from nbformat import v4
+
     texts = frozenset({normal(released.source)} | ({normal(cell.source)} - {""}))
     make = v4.new_code_cell if released.cell_type == "code" else v4.new_markdown_cell
     metadata = {key: value for key, value in cell.metadata.items() if key != "nbgrader"}
@@ -150,6 +156,9 @@ def build_notebook(
     outputs: bool = False,
 ) -> NotebookNode:
     """Return the notebook of these cells, the release itself if there are none."""
+    import nbformat
+    from nbformat import v4
+
     notebook = nbformat.reads(release.notebook, as_version=4)
     if not cells:
         notebook.cells = [slot.cell for slot in slots]
@@ -180,7 +189,11 @@ def build_notebook(
 
 def _valid(outputs: list[Any]) -> list[NotebookNode]:
     """Return outputs of a code cell, none if there is something wrong with one."""
+    import nbformat
+
     try:
-        return v4.new_code_cell(outputs=nbformat.from_dict(outputs)).outputs  # it validates them
+        return nbformat.v4.new_code_cell(
+            outputs=nbformat.from_dict(outputs)
+        ).outputs  # it validates them
     except nbformat.ValidationError:
         return []
