@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import dis
+import json
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from html import escape
 from types import CodeType, FunctionType
 from typing import Any
 
 from labhelpers.codes import code_within
-from labhelpers.repair.slots import defined_names
+from labhelpers.repair.locate import LocateError, find_releases
+from labhelpers.repair.slots import defined_names, normal
 from labhelpers.session import is_graded
 
 __all__ = ["NotThereYet", "is_written", "wait_quietly"]
@@ -30,7 +33,8 @@ def wait_quietly() -> None:
     A cell that calls a given function, a training for instance, is not started as long as an
     exercise that the function calls is not written. Any other cell runs as far as it gets. Both
     count as run, so that "Run All" goes on to the cells that do not need the answer. Other errors
-    are shown as ever; names that the failed cell would have made are waited for, too.
+    are shown as ever; names that the failed cell would have made are waited for, too. So are those
+    that a cell of the released notebook makes which did not run since the kernel started.
 
     Nothing changes while nbgrader grades or validates, and outside of a notebook.
     """
@@ -87,7 +91,10 @@ class _Gate(ast.NodeTransformer):
         if isinstance(error, NotThereYet):
             reason = str(error)
         elif type(error) is NameError:
-            reason = self._reasons.get(error.name or "", "")
+            name = error.name or ""
+            reason = self._reasons.get(name, "")
+            if not reason and getattr(_raised_by(error), "co_name", "").startswith("<"):
+                reason = self._not_made(name)
         elif isinstance(error, NotImplementedError):
             code = _raised_by(error)
             owner = [
@@ -107,7 +114,7 @@ class _Gate(ast.NodeTransformer):
         if error := result.error_before_exec or result.error_in_exec:
             cell, kind = result.info.raw_cell, type(error).__name__
             try:
-                names = _stored(ast.parse(self._shell.transform_cell(cell)))
+                names = _stored(self._parsed(cell))
             except SyntaxError:
                 names = defined_names(cell)
             for name in names:
@@ -133,6 +140,34 @@ class _Gate(ast.NodeTransformer):
         verb = "is" if len(names) == 1 else "are"
         rest = ": a line still raises NotImplementedError" if any(map(_is_template, begun)) else ""
         return f"This cell waits for {' and '.join(names)}, which {verb} not written yet{rest}."
+
+    def _not_made(self, name: str) -> str:
+        """Say which cell of the released notebook makes a name; "" if none does, or if it ran."""
+        ran = [normal(cell) for cell in self._shell.history_manager.input_hist_raw]
+        sources = _notebook_of(ran)
+        if ran[-1] in sources:
+            sources = sources[: sources.index(ran[-1])]
+        cells = [self._parsed(source) for source in sources]
+        trainings = {
+            node.name
+            for cell in cells
+            for node in cell.body
+            if isinstance(node, ast.FunctionDef) and "TrainingRun" in ast.unparse(node)
+        }
+        for source, cell in zip(reversed(sources), reversed(cells), strict=True):
+            lines = [one.lineno for one in cell.body if name in _stored(ast.Module([one], []))]
+            if lines and source not in ran:
+                line = textwrap.shorten(source.split("\n")[lines[0] - 1], 50)
+                is_training = not trainings.isdisjoint(_called(cell))
+                loads = "; a training that is kept is loaded, not repeated" if is_training else ""
+                return (
+                    f"This cell waits for {name}, which is not there since the kernel started: "
+                    f"run the cell with `{line}`, or all cells above this one{loads}."
+                )
+        return ""
+
+    def _parsed(self, cell: str) -> ast.Module:
+        return ast.parse(self._shell.transform_cell(cell))
 
     def _unwritten(self, function: str) -> list[str]:
         """Return the unwritten exercises that a function of the notebook calls, itself left out."""
@@ -165,15 +200,36 @@ def _called(cell: ast.Module) -> list[str]:
     return names
 
 
-def _stored(cell: ast.Module) -> set[str]:
-    """Return the names that a cell assigns or defines."""
+def _stored(cell: ast.AST) -> set[str]:
+    """Return the names that a cell imports, assigns or defines, without those within functions."""
     names = set()
-    for node in ast.walk(cell):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    for node in ast.iter_child_nodes(cell):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif not isinstance(node, (ast.Lambda, ast.comprehension)):
+            names |= _stored(node)
     return names
+
+
+def _notebook_of(ran: Sequence[str]) -> list[str]:
+    """Return the code cells of the released notebook that most of the cells that ran are of."""
+    try:
+        releases = find_releases().values()
+    except LocateError:
+        return []
+    notebooks = [
+        [
+            normal("".join(cell["source"]))
+            for cell in json.loads(release.notebook)["cells"]
+            if cell["cell_type"] == "code"
+        ]
+        for release in releases
+    ]
+    return max(notebooks, key=lambda cells: len({*ran} & {*cells}))
 
 
 def _is_own(value: object) -> bool:

@@ -144,6 +144,44 @@ def test_errors_of_ones_own_are_shown_and_what_follows_from_them_is_not(kernel):
     assert kernel.run(library)[1] is False
 
 
+RELEASED = """
+from pathlib import Path
+
+import nbformat
+
+from labhelpers import waiting
+from labhelpers.repair.release import read_releases
+
+for name, cells in {notebooks!r}.items():
+    new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbformat.write(new, name + ".ipynb")
+waiting.find_releases = lambda: read_releases(Path())
+"""
+IMPORTS = "import math\nfrom labhelpers import plots as figures"
+TRAIN = "def train(x):\n    with TrainingRun('demo'):\n        network = x\n    return network"
+TRAINED = "first = 1  # as big as ever\nnetwork = train(\n    first,\n)"
+SHOWN = "network + first"
+
+
+def test_after_a_restart_a_cell_says_which_cell_to_run(kernel, tmp_path):
+    notebook = [SETUP, IMPORTS, TRAIN, TRAINED, SHOWN, "late = 1"]
+    notebooks = {"a": [SETUP, IMPORTS, "network = 1"], "b": notebook}
+    kernel.run(f"%cd -q {tmp_path}")
+    assert kernel.run(RELEASED.format(notebooks=notebooks)) == ([], True)
+    start = "This cell waits for {}, which is not there since the kernel started: run the cell with"
+    end = ", or all cells above this one"
+    loads = "; a training that is kept is loaded, not repeated."
+    line = f"{start.format('network')} `network = train(`{end}{loads}"
+    assert kernel.run(SHOWN) == ([line], True)
+    assert kernel.run("own = [network for _ in range(2)]") == ([line], True)
+    line = f"{start.format('figures')} `from labhelpers import plots as figures`{end}."
+    assert kernel.run("figures.unet_diagram()") == ([line], True)
+    wrong = "def answer():\n    return network\n\n\nanswer()"
+    assert kernel.run(wrong) == (["error NameError"], False), "it is not the cell that lacks it"
+    assert kernel.run("network = train_anew(1)") == (["error NameError"], False)
+    assert kernel.run("if False:\n    own_name = 1\nown_name") == (["error NameError"], False)
+
+
 def test_what_was_not_trained_is_told_in_its_words(kernel, tmp_path):
     kernel.run(f"%cd -q {tmp_path}")
     shown, counts_as_run = kernel.run(
