@@ -4,7 +4,7 @@ const SIZE = 64; // voxels per side
 const DASHES = ["", "7 3", "3 2", "9 2 2 2"]; // of the methods
 
 start("explorer", async (data) => {
-  const { sheets, subjects, metrics, total, voxel, colours, largestError, credit } = data;
+  const { sheets, subjects, metrics, voxel, colours, largestError, credit } = data;
   const [names, methods] = [Object.keys(sheets), Object.keys(metrics)];
   const [, truth] = names;
   const decoded = await Promise.all(Object.values(sheets).map(greyValues));
@@ -142,7 +142,7 @@ start("explorer", async (data) => {
   const about = element(
     "div",
     { class: "small legend" },
-    subjects.length < total ? `${subjects.length} of ${total} subjects` : `all ${total} subjects`,
+    `${subjects.length} test subjects`,
     element("br"),
     credit,
   );
