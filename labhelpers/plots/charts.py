@@ -200,7 +200,12 @@ def training_progress(
     judges = [name for name in names if str(name).startswith("discriminator")]
     learners = [name for name in names if name not in judges]
     panels = [bool(learners), bool(judges), "PSNR" in samples and len(samples) > 0]
-    figure, axes_left = new_chart(9.4, 3.7 if judges else 3.2, max(1, sum(panels)))
+    width, height = 9.4, 3.85 if judges else 3.2
+    margins = {
+        "left": 0.65 / width, "right": 1 - 0.1 / width, "bottom": 0.65 / height,
+        "top": 1 - (1.15 if judges else 0.7) / height, "wspace": 0.25,
+    }  # fmt: skip
+    figure, axes_left = new_chart(width, height, max(1, sum(panels)), margins)
     alt = [f"{title}, {len(epochs)} of {num_epoch} epochs."]
     if learners:
         axes = axes_left.pop(0)
