@@ -20,7 +20,7 @@ from labhelpers.lesions import paint_lesions
 from labhelpers.metrics import generate
 from labhelpers.recipes import RECIPES
 from labhelpers.runs import describe_run, load_record
-from labhelpers.session import is_graded
+from labhelpers.session import PRESETS, is_graded
 from labhelpers.stored import SUBJECTS, VALUES, read_sheet
 
 __all__ = [
@@ -93,7 +93,8 @@ def save_result(
 
     They go to the folder `results`, as `<method>-<recipe>.csv` and `.pt`. Where it cannot be
     written this says so, and the lesson goes on. During grading and validation nothing of the
-    student's is touched.
+    student's is touched. A training that is shorter than the preset `full`, be it a rehearsal or
+    stopped, has a row of its own, `Generator (recommended, short)`: it replaces no full one.
 
     Args:
         method: Id of the method, such as `mean-image` or `generator`.
@@ -107,7 +108,7 @@ def save_result(
     """
     if method not in METHODS:
         raise ValueError(f"Unknown method {method!r}: choose one of {', '.join(METHODS)}.")
-    recipe = load_record(run)["recipe"] if run else ""
+    recipe = _recipe_of(run) if run else ""
     row = {f"{metric} {split}": metrics.loc[metric, split] for metric, split in _COLUMNS}
     row |= {
         "data": "phantom" if simulated_data_opened() else "IXI",
@@ -252,6 +253,13 @@ def ablation(method: str) -> pd.DataFrame:
 def title(method: Method, recipe: str) -> str:
     """Return the name of a method and recipe in tables and charts."""
     return f"{method.title} ({_TITLES.get(recipe, recipe)})" if recipe else method.title
+
+
+def _recipe_of(run: str) -> str:
+    """Return the name under which the result of a training stands in tables."""
+    record = load_record(run)
+    is_short = len(record["losses"]) < PRESETS["full"].num_epoch
+    return f"{record['recipe']}, short" if is_short else record["recipe"]
 
 
 def _known_recipes(method: Method) -> list[str]:

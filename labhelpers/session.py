@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import atexit
 import functools
 import inspect
@@ -146,9 +147,26 @@ def temporary_folder() -> Path:
 
 
 def show_source(*objects: Any) -> None:
-    """Show the source of functions and classes, coloured and with its lines as they are."""
+    """Show the source of functions and classes, coloured and with its lines as they are.
+
+    Of a description only the first line is shown; `help` shows all of it.
+    """
     for one in objects:
-        code = Code(textwrap.dedent(inspect.getsource(one)), language="python")
+        code = Code(_with_short_docstrings(inspect.getsource(one)), language="python")
         # JupyterLab would break long lines, even within a word; this way they can be scrolled.
         unbroken = "<pre style='white-space: pre; overflow-x: auto'>"
         display(HTML(code._repr_html_().replace("<pre>", unbroken)))
+
+
+def _with_short_docstrings(source: str) -> str:
+    """Return a piece of source with no more than the first line of each docstring."""
+    source = textwrap.dedent(source)
+    lines = source.splitlines()
+    left_out: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            first, last = node.body[0].lineno, node.body[0].end_lineno or 0
+            if last > first:
+                lines[first - 1] += '"""'
+                left_out.update(range(first, last))
+    return "\n".join(line for index, line in enumerate(lines) if index not in left_out)

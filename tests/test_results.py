@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch):
     return here
 
 
-def train(name="generator", recipe="recommended", epochs=2, finished=None):
+def train(name="generator", recipe="recommended", epochs=20, finished=None):
     """Leave the record of a training."""
     losses = [{"epoch": epoch + 1} for epoch in range(epochs if finished is None else finished)]
     record = {"recipe": recipe, "num_epoch": epochs, "losses": losses, "failed_in_epoch": None}
@@ -112,9 +112,23 @@ def test_table_shows_to_the_end_how_a_method_was_trained(folder):
 def test_measured_replaces_stored_of_the_same_recipe_only(saved_results):
     table = results_table()
     assert table.loc["Generator (recommended)", ("PSNR", "Test set")] == 18.0
-    source = "measured here on IXI, recommended, 2 epochs"
+    source = "measured here on IXI, recommended, 20 epochs"
     assert table.loc["Generator (recommended)", ("source", "")] == source
     assert table.loc["Generator (reference)", ("PSNR", "Test set")] == 20.19
+
+
+@pytest.mark.parametrize(
+    ("training", "how"),
+    [({"epochs": 2}, "2 epochs"), ({"finished": 3}, "stopped in epoch 4 of 20")],
+)
+def test_a_shorter_training_stands_beside_a_full_one(folder, training, how):
+    save_result("generator", METRICS, train(**training), nn.Conv2d(1, 1, 3))
+    table = results_table()
+    assert table.loc["Generator (recommended)", ("source", "")] == STORED
+    row = table.loc["Generator (recommended, short)"]
+    assert row["source", ""] == f"measured here on IXI, recommended, {how}"
+    assert row["PSNR", "Test set"] == 18.0
+    assert load_generator("generator", nn.Conv2d(1, 1, 3)) is None, "no network of a full training"
 
 
 def test_two_recipes_of_a_method_and_a_changed_one_stand_side_by_side(folder):

@@ -108,6 +108,11 @@ def test_output_to_a_file_is_not_interactive(monkeypatch):
 
 class Shown:
     def method(self):
+        """Compare.
+
+        Returns:
+            A comparison.
+        """
         return "a < b"
 
 
@@ -119,3 +124,5 @@ def test_a_source_is_shown_from_its_margin_in_unbroken_lines(monkeypatch):
     method, whole = (re.sub("<style.*?</style>|<[^>]*>", "", one, flags=re.S) for one in shown)
     assert method.strip().startswith("def method") and "a &lt; b" in method
     assert whole.strip().startswith("class Shown") and "    def method" in whole
+    lines = [line.strip() for line in method.strip().splitlines()]
+    assert lines[1:] == ['"""Compare."""', 'return "a &lt; b"'], "the first line of what it says"
