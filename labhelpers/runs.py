@@ -117,11 +117,17 @@ def show_losses(name: str, *losses: str, **options: Any) -> AccessibleFigure | N
         NotTrainedYet: If there is no run of that name in this folder yet.
     """
     history = load_history(name, unfinished=True)
-    history = history.reindex(columns=losses or history.columns).dropna()
-    if history.empty:
-        print(f"Run {name!r} ({describe_run(name)}): no epoch has these losses.")
+    drawn = history.reindex(columns=losses or history.columns).dropna()
+    if drawn.empty:
+        logged = ", ".join(history.columns)
+        reason = (
+            f"its losses are {logged}"
+            if logged
+            else "no epoch has losses yet; run the cell that trains it to go on"
+        )
+        print(f"Run {name!r} ({describe_run(name)}): there is nothing to draw, {reason}.")
         return None
-    return plots.training_curves(history, **options)
+    return plots.training_curves(drawn, **options)
 
 
 def show_samples(name: str) -> None:

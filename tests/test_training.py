@@ -188,12 +188,14 @@ def test_losses_and_samples_are_shown(loaders, capsys):
     assert "in epoch 2" not in shown
 
 
-def test_losses_that_begin_later_are_drawn_from_there(loaders):
+def test_losses_that_begin_later_are_drawn_from_there(loaders, capsys):
     with TrainingRun("demo", *loaders, 2, "cpu", GeneratorRecipe()) as run:
         for epoch in run.epochs():
             run.log(mean_pair=1.0, **({"game": 2.0} if epoch == 2 else {}))
     assert "game: 2.000 at epoch 2." in show_losses("demo", "game").alt
+    capsys.readouterr()
     assert show_losses("demo", "another") is None
+    assert "its losses are mean_pair, game" in capsys.readouterr().out
 
 
 def test_changed_recipe_is_recorded_as_changed(loaders):
