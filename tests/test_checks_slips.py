@@ -284,3 +284,14 @@ def test_a_network_of_its_own_is_told_whatever_became_of_its_exercise(exercise_o
     text = " ".join(text for _, text in judge("generator-step", answer).notes)
     assert "never reads its argument `generator`" in text
     assert "Run that cell first" not in text and "still raises the error" not in text
+
+
+def test_a_name_that_is_only_like_another_by_chance_is_not_suggested() -> None:
+    source = solutions()["cgan-generator-loss"].source.replace(
+        "    logits =", "    fake_t2 = generator(real_t1)\n    logits ="
+    )
+    answer = load("cgan-generator-loss", source)
+    answer.__globals__["generate"] = print
+    text = " ".join(text for _, text in judge("cgan-generator-loss", answer).notes)
+    assert "`generate`" not in text
+    assert "Your function gets `discriminator` and `real_t1` and" in text

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from checking import load, wrong
+from checking import judge, load, wrong
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.explanations.batches import Answer, Call, tensors_of
@@ -107,6 +108,7 @@ def sentences(exercise: str, name: str) -> list[str]:
     return [text for word, text in notes_of(exercise, wrong(exercise, name)) if word == "wrong"]
 
 
+ADVICE = "F.binary_cross_entropy_with_logits, on the logits themselves, is right for all."
 THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
 
 
@@ -142,7 +144,12 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
         (
             "cgan-discriminator-loss",
             "discriminator cut off in the real part",
-            ["In the term of the true slices, no gradient flows back: it is cut off."],
+            [
+                "In the term of the true slices, no gradient flows back to the discriminator: it "
+                "is cut off.",
+                "Cut off fake_t2 alone, before D judges it: the discriminator must get a gradient "
+                "from every term, the generator from none.",
+            ],
         ),
         (
             "cgan-generator-loss",
@@ -158,6 +165,9 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
             [
                 "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
                 "In the adversarial term, λ_gan is not used.",
+                "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 20 with "
+                "the label 0 gives 18.42, asked for 20. The term stops at 18.4 then, and no "
+                f"gradient is left. {ADVICE}",
             ],
         ),
         (
@@ -208,7 +218,8 @@ def test_both_equations_are_shown_where_they_differ() -> None:
         ["asked for", "½ · BCE(D(real_t2, real_t1), 1)\n+ ½ · BCE(D(fake_t2, real_t1), 0)"],
     ]
     answer = wrong("cgan-discriminator-loss", "discriminator cut off in the real part")
-    assert [word for word, _ in notes_of("cgan-discriminator-loss", answer)] == ["wrong"]
+    words = {word for word, _ in notes_of("cgan-discriminator-loss", answer)}
+    assert words == {"wrong"}
 
 
 @pytest.mark.parametrize("exercise", [id_ for id_ in EXERCISES if id_.endswith("-loss")])
@@ -217,7 +228,10 @@ def test_nothing_is_said_against_right_losses(exercise: str) -> None:
     assert text.startswith("On other slices that were tried, your loss is as asked for.")
 
 
-SMALL_ONLY = "the term is right for small logits only"
+CUT_AT_10 = (
+    "logits are cut off at a size of 10: a logit of -20 with the label 1 gives 10, asked for 20. "
+    f"The term stops at 10 then, and no gradient is left. {ADVICE}"
+)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +262,7 @@ SMALL_ONLY = "the term is right for small logits only"
         (
             "cgan-generator-loss",
             "logits cut off",
-            f"In the adversarial term, logits are cut off at -10 and 10: {SMALL_ONLY}.",
+            f"In the adversarial term, {CUT_AT_10}",
         ),
         (
             "cgan-generator-loss",
@@ -289,19 +303,13 @@ SMALL_ONLY = "the term is right for small logits only"
         (
             "cgan-discriminator-loss",
             "logits cut off",
-            f"In both terms, logits are cut off at -10 and 10: {SMALL_ONLY}.",
+            f"In both terms, {CUT_AT_10}",
         ),
         (
             "cgan-discriminator-loss",
             "the first subject only",
             "In both terms, only the first subject of a batch counts, asked for the mean over the "
             "batch.",
-        ),
-        (
-            "cgan-discriminator-loss",
-            "probabilities averaged before the logarithm",
-            "In both terms, probabilities are averaged over the batch before the logarithm, asked "
-            "for the mean of the cross-entropies.",
         ),
         (
             "cyclegan-generator-loss",
@@ -312,8 +320,7 @@ SMALL_ONLY = "the term is right for small logits only"
         (
             "cyclegan-generator-loss",
             "logits of one discriminator cut off",
-            "In the adversarial term of the generated T1-w slice, logits are cut off at -10 and "
-            f"10: {SMALL_ONLY}.",
+            f"In the adversarial term of the generated T1-w slice, {CUT_AT_10}",
         ),
         (
             "cyclegan-generator-loss",
@@ -324,6 +331,9 @@ SMALL_ONLY = "the term is right for small logits only"
 )
 def test_what_a_loss_makes_of_its_inputs_is_told(exercise: str, name: str, expected: str) -> None:
     assert sentences(exercise, name) == [expected]
+
+
+NOT_KEPT = "a detached slice that is not kept"
 
 
 def test_a_cut_of_unknown_size_is_told_by_where_the_loss_is_right() -> None:
@@ -337,14 +347,95 @@ def test_a_cut_of_unknown_size_is_told_by_where_the_loss_is_right() -> None:
     ]
 
 
-def test_a_tiny_number_in_a_logarithm_is_not_held_against_a_right_term() -> None:
+def test_probabilities_averaged_before_the_logarithm_are_told_first() -> None:
+    name = "probabilities averaged before the logarithm"
+    first, second = sentences("cgan-discriminator-loss", name)
+    assert first == (
+        "In both terms, probabilities are averaged over the batch before the logarithm, asked for "
+        "the mean of the cross-entropies."
+    )
+    assert second.startswith("In both terms, you take the logarithm of a probability: a logit of")
+
+
+def generator_loss_of(cross_entropy):
+    """Return the generator's loss of notebook 3 with a cross-entropy of a logit and the label 1."""
+
+    def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = cross_entropy(discriminator(fake_t2, real_t1))
+        return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).abs().mean()
+
+    return loss
+
+
+def discriminator_loss_of(cross_entropy):
+    """Return the discriminator's loss of notebook 3 with a cross-entropy of logits and a label."""
+
+    def loss(discriminator, real_t1, real_t2, fake_t2):
+        one = cross_entropy(discriminator(real_t2, real_t1), 1)
+        return (one + cross_entropy(discriminator(fake_t2.detach(), real_t1), 0)) / 2
+
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("cross_entropy", "expected"),
+    [
+        (
+            lambda z, label: -torch.log(torch.sigmoid(z) if label else 1 - torch.sigmoid(z)).mean(),
+            "you take the logarithm of a probability: a logit of -100 with the label 1 gives inf, "
+            "asked for 100. In float32 the probability is rounded to 0 where a logit is large.",
+        ),
+        (
+            lambda z, label: F.binary_cross_entropy(z.sigmoid(), torch.full_like(z, label)),
+            "you take the cross-entropy of a probability: a logit of -35 with the label 1 has the "
+            "slope -0.00063, asked for -1. In float32 the probability is rounded to 0 or 1 where a "
+            "logit is large, and F.binary_cross_entropy then stops at 100 and has hardly any "
+            "gradient.",
+        ),
+        (
+            lambda z, label: (1 + (-z if label else z).exp()).log().mean(),
+            "you take the logarithm of a probability or of an exponential: a logit of -100 with "
+            "the label 1 gives inf, asked for 100. In float32 these are 0 or infinite where a "
+            "logit is large.",
+        ),
+        (
+            lambda z, label: F.softplus((-z if label else z).clamp(-17.3, 17.3)).mean(),
+            "logits are cut off at a size of 17.3: a logit of -20 with the label 1 gives 17.3, "
+            "asked for 20. The term stops at 17.3 then, and no gradient is left.",
+        ),
+        (
+            lambda z, label: -((z if label else -z).sigmoid() + 1e-10).log().mean(),
+            "1e-10 is added inside the logarithm: a logit of -35 with the label 1 gives 23.03, "
+            "asked for 35. The term stops at 23 then, and no gradient is left.",
+        ),
+        (
+            lambda z, label: torch.nan_to_num(-(z if label else -z).sigmoid().log()).mean(),
+            "large logits are not treated as asked for: a logit of -100 with the label 1 gives "
+            "3.403e+38, asked for 100.",
+        ),
+    ],
+)
+def test_it_is_told_why_large_logits_go_wrong(cross_entropy: Any, expected: str) -> None:
+    notes = notes_of("cgan-discriminator-loss", discriminator_loss_of(cross_entropy))
+    assert notes == [["wrong", f"In both terms, {expected} {ADVICE}"]]
+    one = generator_loss_of(lambda z: cross_entropy(z, 1))
+    ((_, text),) = notes_of("cgan-generator-loss", one)
+    assert text.startswith("In the adversarial term, ")
+    assert text.endswith(ADVICE)
+
+
+def test_a_tiny_number_in_a_logarithm_is_told_beside_another_mistake() -> None:
     def masked(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
         gan = -torch.log(discriminator(fake_t2, real_t1).sigmoid() + 1e-8).mean()
         error = (fake_t2 - real_t2).abs()[real_t2 > -0.9].mean()
         return lambda_gan * gan + lambda_pixel * error
 
-    ((_, text),) = notes_of("cgan-generator-loss", masked)
-    assert text.startswith("In the voxel-wise term, only voxels where real_t2 is greater than -0.9")
+    first, second = (text for _, text in notes_of("cgan-generator-loss", masked))
+    assert first == (
+        "In the voxel-wise term, only voxels where real_t2 is greater than -0.9 count, asked for "
+        "all."
+    )
+    assert second.startswith("In the adversarial term, 1e-08 is added inside the logarithm: a lo")
 
 
 def test_what_a_loss_does_besides_is_told() -> None:
@@ -363,6 +454,15 @@ def test_what_is_certain_is_told_without_an_equation() -> None:
     assert [text for _, text in notes_of("cgan-generator-loss", rooted)] == [
         "D is called with an image that is none of those given.",
         "The loss does not depend on lambda_pixel and real_t2.",
+    ]
+
+
+def test_a_result_that_is_not_kept_is_named() -> None:
+    report = judge("cgan-discriminator-loss", wrong("cgan-discriminator-loss", NOT_KEPT))
+    assert [text for word, text in report.notes if word == "wrong"] == [
+        "The loss sends a gradient to the generator: fake_t2 is not cut off.",
+        "Line 10 makes a new tensor, `fake_t2.detach()`, and keeps it nowhere: `fake_t2` stays as "
+        "it was.",
     ]
 
 

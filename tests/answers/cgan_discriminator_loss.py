@@ -33,7 +33,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
-# %% right: cut off by data, probabilities
+# %% wrong: cut off by data, logarithm of probabilities -> large-logits
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     with torch.no_grad():
         cut = fake_t2.data.clone()
@@ -308,7 +308,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return loss
 
 
-# %% right: logarithm of a sigmoid with a tiny number in it
+# %% wrong: logarithm of a sigmoid with a tiny number in it -> large-logits
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     p_real = discriminator(real_t2, real_t1).sigmoid()
     p_fake = discriminator(fake_t2.detach(), real_t1).sigmoid()
@@ -330,7 +330,7 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
 
 
-# %% wrong: logits cut off
+# %% wrong: logits cut off -> large-logits
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     z_real = discriminator(real_t2, real_t1).clamp(-10, 10)
     z_fake = discriminator(fake_t2.detach(), real_t1).clamp(-10, 10)
@@ -354,3 +354,10 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
 def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     z_real, z_fake = discriminator(real_t2, real_t1), discriminator(real_t1, fake_t2.detach())
     return 0.5 * F.softplus(-z_real).mean() + F.softplus(z_fake).mean()
+
+
+# %% wrong: a detached slice that is not kept -> fake-attached
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    fake_t2.detach()
+    z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake_t2, real_t1)
+    return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()

@@ -20,7 +20,7 @@ def cgan_generator_loss(discriminator, t1, t2, fake, lambda_gan=1, lambda_pixel=
     )
 
 
-# %% right: sigmoid and cross-entropy of probabilities
+# %% wrong: sigmoid and cross-entropy of probabilities -> large-logits
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     probability = torch.sigmoid(discriminator(fake_t2, real_t1)).view(-1)
     gan = F.binary_cross_entropy(probability, torch.ones_like(probability))
@@ -282,7 +282,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return lambda_gan * gan + lambda_pixel * F.mse_loss(fake_t2, real_t2)
 
 
-# %% right: logarithm of an exponential, larger of two differences
+# %% wrong: logarithm of an exponential, larger of two differences -> large-logits
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     gan = discriminator(fake_t2, real_t1).neg().exp().log1p().mean()
     pixel = torch.maximum(fake_t2 - real_t2, real_t2 - fake_t2).mean()
@@ -331,7 +331,7 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     return lambda_gan * gan + lambda_pixel * error
 
 
-# %% wrong: logits cut off
+# %% wrong: logits cut off -> large-logits
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     gan = F.softplus(-discriminator(fake_t2, real_t1).clamp(-10, 10)).mean()
     return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
@@ -369,3 +369,19 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
 def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
     gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
     return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).abs().median()
+
+
+# %% right: logarithm of a sum of exponentials by hand, larger of two differences
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    gan = ((-z).clamp(min=0) + (-z.abs()).exp().log1p()).mean()
+    pixel = torch.maximum(fake_t2 - real_t2, real_t2 - fake_t2).mean()
+    return lambda_gan * gan + lambda_pixel * pixel
+
+
+# %% wrong: no graph of the adversarial term, and a result that is not kept -> detached-from-the-discriminator
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    fake_t2.clamp(-1, 1)
+    with torch.no_grad():
+        z = discriminator(fake_t2, real_t1)
+    return lambda_gan * F.softplus(-z).mean() + lambda_pixel * F.l1_loss(fake_t2, real_t2)

@@ -43,7 +43,7 @@ def cyclegan_generator_loss(a, b, d1, d2, real_t1, real_t2, lambda_gan=1.0, lamb
     fakes = b(real_t2), a(real_t1)
     loss = 0
     for fake, discriminator in zip(fakes, (d1, d2), strict=True):
-        loss = loss - lambda_gan * torch.log(discriminator(fake).sigmoid()).mean()
+        loss = loss - lambda_gan * F.logsigmoid(discriminator(fake)).mean()
     for image, back in ((real_t2, a(fakes[0])), (real_t1, b(fakes[1]))):
         loss = loss + lambda_cycle * F.l1_loss(back, image)
     return loss, fakes[0].detach(), fakes[1].detach()

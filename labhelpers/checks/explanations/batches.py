@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from labhelpers.checks.explanations.equations import ORDERS, Part, Sample
+from labhelpers.checks.explanations.functions import names_read
 from labhelpers.checks.fingerprint import hashed
 from labhelpers.checks.fixtures import PairDiscriminator, SingleDiscriminator
 from labhelpers.checks.probes.losses import graph_kept
@@ -244,10 +245,14 @@ class Answer:
     Args:
         function: The student's function.
         loss: The loss that is asked for.
+
+    Attributes:
+        names: The names of globals and attributes in its code.
     """
 
     def __init__(self, function: Callable[..., Any], loss: Loss) -> None:
         self._function, self._loss = function, loss
+        self.names = names_read(function)
 
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None

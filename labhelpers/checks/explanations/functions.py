@@ -27,6 +27,13 @@ __all__ = [
     "unused_arguments",
 ]
 
+# Methods of a tensor that leave it as it is, and that nothing else has which works in place.
+_MAKE_ANEW = (
+    *("abs", "clamp", "clone", "contiguous", "detach", "div", "exp", "expand", "flatten", "flip"),
+    *("mean", "mul", "neg", "permute", "repeat", "reshape", "roll", "sigmoid", "sqrt"),
+    *("square", "squeeze", "sub", "sum", "tanh", "transpose", "unsqueeze", "view"),
+)
+
 
 def namespace_of(answer: Any) -> dict[str, Any]:
     """Return the global names that a function sees; a new dictionary if that is unknown."""
@@ -117,12 +124,27 @@ def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
     ]
     facts += [
+        f"Line {line} makes a new tensor, `{made}`, and keeps it nowhere: `{old}` stays as it was."
+        for line, made, old in _thrown_away(definition(answer))
+    ]
+    facts += [
         f"Line {line} never runs: it stands below a `{word}` of the same block."
         for line, word in _below_the_end(definition(answer))
     ]
     if unused := [name for name in unused_arguments(called) if f"`{name}`" not in told]:
         facts.append(f"{who} never reads its {arguments_in_words(unused)}.")
     return facts
+
+
+def _thrown_away(tree: ast.AST | None) -> list[tuple[int, str, str]]:
+    """Return lines that only make a new tensor of another one: the line, the new, the old."""
+    return [
+        (node.lineno, ast.unparse(node.value), ast.unparse(node.value.func.value))
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        if isinstance(node.value.func, ast.Attribute) and node.value.func.attr in _MAKE_ANEW
+        if ast.unparse(node.value.func.value) not in ("torch", "F", "np")
+    ]
 
 
 def _below_the_end(tree: ast.AST | None) -> list[tuple[int, str]]:

@@ -44,6 +44,7 @@ from labhelpers.checks.explanations.equations import (
     rich_blocks,
     split,
 )
+from labhelpers.checks.explanations.large_logits import large_logits
 from labhelpers.checks.explanations.variants import variants
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
@@ -216,7 +217,7 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
-        told = variants(loss, answer, dtype)
+        told = variants(loss, answer, dtype) + list(_large(loss, answer))
         known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
         return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
@@ -232,11 +233,31 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
             differences = [sentence, *fewer]
     sentences += differences
     sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
+    sentences += _large(loss, answer, ordered, names, watch.calls, first)
     notes = []
     yours, asked = _text(ordered, loss), _text([x.part for x in loss.asked], loss)
     if yours != asked:
         notes = [["yours", yours], ["asked for", asked]]
     return sentences, notes
+
+
+def _large(
+    loss: Loss,
+    answer: Answer,
+    equation: Sequence[Part] = (),
+    names: Sequence[str] = (),
+    calls: Sequence[Call] = (),
+    lambdas: Sequence[float] = (),
+) -> list[str]:
+    """Return what is wrong for large logits only; without an equation, in the terms asked for."""
+    if not equation:
+        equation, names = zip(*loss.asked, strict=True)
+        calls, lambdas = loss.calls, (1.0, 0.0)[: len(loss.lambdas)]
+    told: dict[str, list[str]] = {}
+    with suppress(AnswerError, RuntimeError):  # whose graph is spoilt, which the report quotes
+        for name, piece in large_logits(loss, answer, equation, names, calls, lambdas):
+            told.setdefault(piece, []).append(name)
+    return _sentences(loss, told)
 
 
 def _pattern(names: Iterable[str]) -> str:
@@ -385,8 +406,9 @@ def _defaults(loss: Loss, function: Any) -> Iterator[str]:
 
 # Sentences about what a loss changes. The probe writes down "what of whom, what of whom, …".
 _CHANGES = {
-    "gradients": "Your loss calls backward, which adds to the gradients of {}; in a step they "
-    "would count twice. A loss only computes, the step calls backward.",
+    "gradients": "Your loss calls backward, which adds to the gradients of {}. A loss only "
+    "computes: the step calls backward itself, and that fails where the graph is used up already, "
+    "or adds to what your loss has left there.",
     "cleared gradients": "Your loss clears the gradients of {}. That belongs to the step.",
     "weights": "Your loss changes the weights of {}. That belongs to the step.",
     "mode": "Your loss leaves {} in evaluation mode.",
@@ -593,8 +615,9 @@ def _flows(
             yield f"The loss sends a gradient to {name}: {targets[name]} is not cut off."
     if not any(bool(gradients[name].any()) for name in loss.trains):
         yield f"No gradient flows from the loss to {_listed(list(loss.trains))}."
+        yield _to_be_cut_off(loss)
         return
-    shares: dict[int, dict[str, float]] = {}
+    shares: dict[int, dict[tuple[str, str], float]] = {}
     for name in loss.trains:
         if keys := list(columns[name]):
             x = torch.stack([torch.cat(columns[name][key]).double() for key in keys], 1)
@@ -605,20 +628,35 @@ def _flows(
             if bool((errors > 1e-3 * gradients[name].abs().max()).any()):
                 return
             for (k, source), share in zip(keys, solution.tolist(), strict=True):
-                shares.setdefault(k, {})[source] = round(share, 3)
+                shares.setdefault(k, {})[name, source] = round(share, 3)
     told: dict[str, list[str]] = {}
-    for k, by_source in shares.items():
-        for source, share in by_source.items():
-            whole = len(set(by_source.values())) == 1
+    for k, by_way in shares.items():
+        whole = len(set(by_way.values())) == 1
+        for (name, source), share in by_way.items():
+            to = _listed(list(dict.fromkeys(name for name, _ in by_way))) if whole else name
             way = "" if whole else f" by way of {source}"
             if share == 0:
-                piece = f"no gradient flows back{way}: it is cut off"
+                piece = f"no gradient flows back to {to}{way}: it is cut off"
             elif share != 1:
                 piece = f"the gradient{way} is {number(share)} times that of the value"
             else:
                 continue
             told.setdefault(piece, []).append(names[k])
     yield from _sentences(loss, told)
+    if any(0 in by_way.values() for by_way in shares.values()):
+        yield _to_be_cut_off(loss)
+
+
+def _to_be_cut_off(loss: Loss) -> str:
+    """Return in a sentence who must get a gradient, and who none."""
+    if not loss.spares:
+        return "Nothing is to be cut off in this loss (by detach, data, item or no_grad)."
+    trained, spared = (_listed(list(names)) for names in (loss.trains, loss.spares))
+    images = _listed(list(loss.spares.values()))
+    return (
+        f"Cut off {images} alone, before D judges it: {trained} must get a gradient from every "
+        f"term, {spared} from none."
+    )
 
 
 def _leaves(target: Any) -> list[Tensor]:

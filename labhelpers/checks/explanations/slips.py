@@ -123,8 +123,9 @@ def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | No
     if not facts or (explanation and explanation["alone"]):
         return explanation
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
-    notes = [*explanation["notes"], *(["wrong", fact] for fact in facts)]
-    return {**explanation, "notes": notes}
+    wrong = [note for note in explanation["notes"] if note[0] == "wrong"]
+    rest = [note for note in explanation["notes"] if note[0] != "wrong"]
+    return {**explanation, "notes": [*wrong, *(["wrong", fact] for fact in facts), *rest]}
 
 
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
@@ -412,7 +413,8 @@ def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
             if ignored and name in {exercise.name for exercise in EXERCISES.values()}:
                 never = f"never reads its {arguments_in_words(ignored)}"
                 return [f"{_who(answer)} makes a `{name}` of its own ({where}) and {never}."]
-            return [f"There is nothing of the name `{name}` ({where}).", _about(name, known)]
+            about = _about(name, {*frame.f_locals}, known, call.arguments or {})
+            return [f"There is nothing of the name `{name}` ({where}).", about]
         if isinstance(error, AttributeError) and getattr(error, "obj", None) is not None:
             near = difflib.get_close_matches(name, dir(error.obj), 1, _LIKE)
             if near:
@@ -425,19 +427,38 @@ def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
     return []
 
 
-def _about(name: str, known: set[str]) -> str:
-    """Return where a name that has no value may come from."""
+def _about(name: str, own: set[str], known: set[str], arguments: Mapping[str, Any]) -> str:
+    """Return where a name that has no value may come from.
+
+    Args:
+        name: The name.
+        own: The names that the function has at this point.
+        known: These, and all that it can read.
+        arguments: What it was called with, by name.
+    """
     if name in _IMPORTS:
         return f"It is not imported. Add `{_IMPORTS[name]}` to the cell and run it again."
     if other := next((x.id for x in EXERCISES.values() if x.name == name), None):
         return f"It is written in another exercise, {other}. Run that cell first."
-    public = [other for other in known if not other.startswith("_")]
-    if near := difflib.get_close_matches(name, public, 1, _LIKE):
+    near = difflib.get_close_matches(name, own, 1, _LIKE)
+    # Of the many names that are at hand everywhere, some are alike by chance.
+    near += sorted(x for x in known if not x.startswith("_") and _differ_by_a_slip(name, x))
+    if near:
         return f"The nearest name that there is, is `{near[0]}`."
+    gets = f" Your function gets {listed(arguments)}." if arguments else ""
     return (
         "Look for a typing error, for a cell that has not been run, or for a name that only "
-        "another function knows."
+        f"another function knows.{gets}"
     )
+
+
+def _differ_by_a_slip(one: str, other: str) -> bool:
+    """Return True if one letter differs, is missing or is too many, or two are exchanged."""
+    while one and other and one[0] == other[0]:
+        one, other = one[1:], other[1:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    return max(len(one), len(other)) <= 1 or (len(one) == 2 and one == other[::-1])
 
 
 # --- A variable of the notebook in the place of an argument ---------------------------------------

@@ -40,7 +40,8 @@ class _Change(NamedTuple):
     """What a loss does besides what is asked for.
 
     Attributes:
-        text: What it does, as a part of a sentence; "" if that is no mistake.
+        text: What it does, as a part of a sentence; "" if that is right
+            for usual logits: `large_logits` tells of the others.
         image: Changes an image, which may depend on those that are given; None if none is changed.
         images: Names of those that it changes.
         logits: Makes a loss of logits `(N,)` and a label.
@@ -119,13 +120,21 @@ def _called(loss: Loss, terms: Sequence[int]) -> str:
     return loss.groups.get(tuple(sorted(terms)), " and ".join(names))
 
 
-def _scene(loss: Loss, dtype: torch.dtype, seed: int, n: int, largest: float) -> Scene:
-    """Return a scene whose largest logit has a given size, about."""
-    plain = Scene(loss, _BATCHES, n, seed, dtype)
+def _scene(
+    loss: Loss, dtype: torch.dtype, seed: int, n: int, largest: float, contrast: float = 1.0
+) -> Scene:
+    """Return a scene whose largest logit has a given size, about; its images can be dim."""
+
+    def made(bold: float) -> Scene:
+        scene = Scene(loss, _BATCHES, n, seed, dtype, bold)
+        scene.images = {name: image * contrast for name, image in scene.images.items()}
+        return scene
+
+    plain = made(1.0)
     with torch.no_grad():
         tensors = tensors_of(plain.images, plain.networks, loss.calls)
     size = max(float(tensors[call.name].abs().max()) for call in loss.calls if call.is_judge)
-    return Scene(loss, _BATCHES, n, seed, dtype, bold=largest / size)
+    return made(largest / size)
 
 
 def _find(
@@ -255,16 +264,16 @@ def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
     def probability_cut(z: Tensor, label: float, size: float) -> Tensor:
         return -_towards(z, label).sigmoid().clamp(size, 1 - size).log().mean()
 
-    for size in (10, 5, 20, 15, 8, 6, 4, 3, 2, 1):
+    for size in (10, 5, 15, 8, 6, 4, 3, 2, 1):
         text = f"logits are cut off at -{size} and {size}: the term is right for small logits only"
-        yield text, partial(cut, size=size)
+        yield text if size < 6 else "", partial(cut, size=size)
     for power in range(1, 13):
         small = 10.0**-power
         what = "the term is right for small logits only"
         added = f"{small:g} is added inside the logarithm: {what}"
-        yield added if power < 8 else "", partial(with_epsilon, size=small)
+        yield added if power < 4 else "", partial(with_epsilon, size=small)
         cut_off = f"probabilities are cut off at {small:g} and 1 - {small:g}: {what}"
-        yield cut_off, partial(probability_cut, size=small)
+        yield cut_off if power < 3 else "", partial(probability_cut, size=small)
     yield (
         "the probability is rounded to 0 or 1 before the cross-entropy, which leaves no gradient",
         lambda z, label: 100 * (_towards(z, label) <= 0).to(z).mean(),
@@ -394,8 +403,6 @@ def _where_right(
     name = _called(loss, terms)
     begin = "The loss" if not lambdas else name[0].upper() + name[1:]
     verb = "are" if len(terms) > 1 and lambdas else "is"
-    dim = _scene(loss, dtype, 14, _N, _SMALL)
-    dim.images = {key: image * 0.3 for key, image in dim.images.items()}
     if right(_scene(loss, dtype, 14, 1, _LARGE)):
         yield (
             f"{begin} {verb} right for a single subject, and not for a batch of several: look at "
@@ -403,7 +410,7 @@ def _where_right(
         )
     elif right(_scene(loss, dtype, 14, _N, _SMALL)):
         yield f"{begin} {verb} right for small logits, and not for large ones."
-    elif right(dim):
+    elif right(_scene(loss, dtype, 14, _N, _SMALL, contrast=0.3)):
         yield (
             f"{begin} {verb} right where all voxels are close to 0, and not where they come near "
             "-1 or 1."

@@ -35,7 +35,10 @@ NO_GRADIENT = "no gradient"
 _AIR_T1, _AIR_T2 = slice(0, 14), slice(50, 64)
 _BLACK, _WHITE = slice(20, 22), slice(24, 26)
 _STEEP = 3.0  # gain of generators whose slices come close to -1 and 1
-_LARGE = 10.5  # size of large logits: formulas with a logarithm are still exact there in float32
+# Logits of images with the label 1, and the negative of those with the label 0. In float32 no
+# probability tells the small ones from 0 or 1, and the large ones have no exponential.
+_LARGE = (-120.0, -35.0, 120.0)
+_BEYOND = "logits beyond ±30, in float32"
 
 
 def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -44,13 +47,16 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     def act(
         log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
     ) -> None:
-        discriminator = PairDiscriminator(setting.seed(10), setting.dtype)
-        generator = SmallGenerator(setting.seed(11), setting.dtype, gain=_STEEP)
-        t1, t2 = _slices(batch, setting, 12)
+        dtype = torch.float32 if large else setting.dtype
+        discriminator = PairDiscriminator(setting.seed(10), dtype)
+        generator = SmallGenerator(setting.seed(11), dtype, gain=_STEEP)
+        t1, t2 = _slices(batch, setting, 12, dtype)
         fake = _with_extremes(generator(t1))
         if large:
-            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(14), _LARGE)
-            log(f"value-{suffix}", value_of(answer(discriminator, t1, t2, fake, **weights)))
+            _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), _LARGE)
+            loss = answer(discriminator, t1, t2, fake, **weights)
+            log(f"value-{suffix}", value_of(loss))
+            log(f"gradient-{suffix}", _gradients(loss, [fake]))
             return
         _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(14))
         changes = _changes(
@@ -75,18 +81,16 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     def act(
         log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
     ) -> None:
-        generators = [SmallGenerator(setting.seed(k), setting.dtype, gain=_STEEP) for k in (30, 31)]
-        discriminators = [SingleDiscriminator(setting.seed(k), setting.dtype) for k in (32, 33)]
-        t1, t2 = _slices(batch, setting, 34)
+        dtype = torch.float32 if large else setting.dtype
+        generators = [SmallGenerator(setting.seed(k), dtype, gain=_STEEP) for k in (30, 31)]
+        discriminators = [SingleDiscriminator(setting.seed(k), dtype) for k in (32, 33)]
+        t1, t2 = _slices(batch, setting, 34, dtype)
         fakes = generators[1](t2), generators[0](t1)
         for discriminator, real, fake in zip(discriminators, (t1, t2), fakes, strict=True):
-            logit = _LARGE if large else None
-            _prepare(discriminator, (real,), (fake,), setting.seed(36), logit)
-        if large:
-            returned = answer(*generators, *discriminators, t1, t2, **weights)
-            loss, *_ = unpacked(returned, "loss", "generated T1", "generated T2")
-            log(f"value-{suffix}", value_of(loss))
-            return
+            if large:
+                _prepare(discriminator, (fake,), (real,), setting.seed(36), _LARGE)
+            else:
+                _prepare(discriminator, (real,), (fake,), setting.seed(36))
         changes = _changes(
             {
                 "the generators": nn.ModuleList(generators),
@@ -98,9 +102,10 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
             returned = answer(*generators, *discriminators, t1, t2, **weights)
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
         log(f"value-{suffix}", value_of(loss))
-        log("form", form_of(loss))
-        log("unchanged", changes())
-        log("fakes", [fake_t1, fake_t2])
+        if not large:
+            log("form", form_of(loss))
+            log("unchanged", changes())
+            log("fakes", [fake_t1, fake_t2])
         for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
             log(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
 
@@ -110,7 +115,7 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterator[Case]:
     """Make one case per weighting, each term alone, both, and the default weights; and one more.
 
-    In that, discriminators recognise what is generated: their logits are large.
+    In that, discriminators are sure, rightly and wrongly: their logits are large.
     """
     cases = [
         ("gan", {"lambda_gan": 1.0, name: 0.0}),
@@ -124,21 +129,24 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
         case = partial(act, batch=batch, suffix=suffix, weights=weights)
         yield Case(label or "default weights", case)
     suffix, weights = cases[0]
-    case = partial(act, batch=2, suffix=suffix, weights=weights, large=True)
-    yield Case(f"lambda_gan=1, {name}=0, logits below -10", case)
+    case = partial(act, batch=len(_LARGE), suffix=suffix, weights=weights, large=True)
+    yield Case(f"lambda_gan=1, {name}=0, {_BEYOND}", case)
 
 
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
     def act(log: Log, batch: int, large: bool = False) -> None:
-        discriminator = PairDiscriminator(setting.seed(50), setting.dtype)
-        generator = SmallGenerator(setting.seed(51), setting.dtype, gain=_STEEP)
-        t1, t2 = _slices(batch, setting, 52)
+        dtype = torch.float32 if large else setting.dtype
+        discriminator = PairDiscriminator(setting.seed(50), dtype)
+        generator = SmallGenerator(setting.seed(51), dtype, gain=_STEEP)
+        t1, t2 = _slices(batch, setting, 52, dtype)
         fake = _with_extremes(generator(t1))
         if large:
-            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), -_LARGE)
-            log("value", value_of(answer(discriminator, t1, t2, fake)))
+            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), _LARGE)
+            loss = answer(discriminator, t1, t2, fake)
+            log("value", value_of(loss))
+            log("gradient", _gradients(loss, list(discriminator.parameters())))
             return
         _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54))
         asked = {"real": (t2, t1), "fake": (fake, t1)}
@@ -161,7 +169,7 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 
     for batch in setting.choose((4, 1), (3, 2)):
         yield Case(f"batch of {batch}", partial(act, batch=batch))
-    yield Case("logits beyond ±10", partial(act, batch=2, large=True))
+    yield Case(_BEYOND, partial(act, batch=len(_LARGE), large=True))
 
 
 @torch.no_grad()
@@ -170,7 +178,7 @@ def _prepare(
     real: tuple[Tensor, ...],
     fake: tuple[Tensor, ...],
     seed: int,
-    logit: float | None = None,
+    logits: Sequence[float] = (),
 ) -> None:
     """Give real and generated images, with their conditions, logits that are known about.
 
@@ -181,20 +189,20 @@ def _prepare(
         real: What it is called with.
         fake: What it is called with.
         seed: Another one gives other logits.
-        logit: The logit of real images, and the negative of that of generated ones; None for
-            logits of different size that are not large.
+        logits: The logits of the real images, and the negative of those of the generated ones; none
+            for logits of different size that are not large.
     """
-    if logit is None:
-        discriminator.settle(real, fake)
+    if logits:
+        discriminator.give([*logits, *(-z for z in logits)], real, fake)
     else:
-        discriminator.learn(real[0], fake[0], logit)
+        discriminator.settle(real, fake)
     weight = discriminator.layer.weight
     weight.add_(0.005 * hashed(weight.shape, seed, weight.dtype))
 
 
-def _slices(batch: int, setting: Setting, first: int) -> tuple[Tensor, Tensor]:
+def _slices(batch: int, setting: Setting, first: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Return T1 and T2 of a batch, with air around them, made from two seeds."""
-    t1, t2 = (images(batch, setting.seed(first + k), setting.dtype) for k in range(2))
+    t1, t2 = (images(batch, setting.seed(first + k), dtype) for k in range(2))
     t1[:, :, _AIR_T1], t2[:, :, _AIR_T2] = -1, -1
     return t1, t2
 
