@@ -20,7 +20,7 @@ from labhelpers.session import in_notebook, is_graded
 __all__ = ["LiveView", "duration"]
 
 _SHARE = 0.02  # of the time goes into pictures, the last one included
-_FIRST_COST = 0.2  # seconds that the first picture is expected to take
+_FIRST_COST = 0.1  # seconds that the first picture is expected to take
 _LEAST = 2.0  # seconds between two pictures, and between two points of a curve
 _LINE = 0.5  # seconds between two texts
 _MOST_POINTS = 300  # of a curve of batches; beyond, two neighbours become one

@@ -237,6 +237,19 @@ def test_subjects_are_ordered_by_the_error_of_a_method(page):
         subject.press("ArrowRight")
 
 
+def test_no_control_moves_when_a_text_gets_longer_and_all_is_in_view_together(page):
+    page.set_viewport_size({"width": 960, "height": 600})
+    (host,) = show(page, an_explorer(12))
+    sliders = host.get_by_role("slider").all()
+    before = [slider.bounding_box() for slider in sliders]
+    host.get_by_role("slider", name="subject").press("End")
+    assert host.get_by_text("12 of 12").is_visible()
+    assert [slider.bounding_box() for slider in sliders] == before
+    for part in (host.get_by_role("img", name="grey along"), host.get_by_text("MAE").last):
+        box = part.bounding_box()
+        assert box["y"] + box["height"] <= 600
+
+
 # --- Watch it learn -------------------------------------------------------------------------------
 
 

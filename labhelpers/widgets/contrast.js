@@ -183,7 +183,7 @@ start("contrast", async ({ sheet, tissues, sequences, presets, pair }) => {
   draw();
   return [
     element("div", { class: "row" }, ...buttons),
-    element("div", { class: "row" }, sequence, ...Object.values(sliders)),
+    element("div", { class: "controls" }, sequence, ...Object.values(sliders)),
     element("div", { class: "row top" }, element("div", { class: "head" }, canvas), bars, words),
     element("div", { class: "row top" }, recovery, decay, comparison),
   ];

@@ -38,7 +38,7 @@ start("epochs", async ({ epochs, frames, name }, stills) => {
 
   draw();
   return [
-    element("div", { class: "row" }, place, play),
+    element("div", { class: "controls" }, place, element("div", {}, play)),
     element("div", { class: "stack" }, base, frame),
   ];
 });

@@ -62,12 +62,12 @@ start("explorer", async (data) => {
     }));
     profile.replaceChildren(
       chart({
-        title: "grey along the line, left to right (of the slices ticked above)",
+        title: "grey along the line, left to right (slices ticked)",
         x: { low: 0, high: SIZE * voxel, ticks: [0, 60, 120, 180, 240], label: "mm" },
         y: { low: -1, high: 1, ticks: [-1, 0, 1] },
         lines: lines.filter((_, n) => ticks[n].checked),
-        width: 560,
-        height: 230,
+        width: 400,
+        height: 290,
       }),
     );
   };
@@ -150,17 +150,21 @@ start("explorer", async (data) => {
 
   draw();
   return [
-    element("div", { class: "row" }, by, place, black, white, row),
+    element("div", { class: "controls" }, by, place, row, black, white),
     element(
       "div",
-      { class: "slices", style: `--columns: ${names.length}` },
-      ...heads,
-      ...pictures.slice(0, names.length),
-      legend,
-      ...pictures.slice(names.length),
-      about,
-      ...figures,
+      { class: "row top" },
+      element(
+        "div",
+        { class: "slices", style: `--columns: ${names.length}` },
+        ...heads,
+        ...pictures.slice(0, names.length),
+        legend,
+        ...pictures.slice(names.length),
+        about,
+        ...figures,
+      ),
+      profile,
     ),
-    element("div", { class: "row" }, profile),
   ];
 });
