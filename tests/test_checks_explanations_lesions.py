@@ -55,6 +55,48 @@ CASES = {
             "parts of equal length. The masks differ in size, so the parts belong to other slices."
         ],
     ),
+    "scaled, count of the first slice for all": (
+        BODY.replace("= images", "= (images + 1) / 2").replace(
+            f"masks.sum({AXES})", "masks[0].sum()"
+        ),
+        [
+            SCALED,
+            "Of lesion and of surround: the sum of each slice is divided by the number of voxels "
+            "of the first slice's mask. Count slice by slice.",
+        ],
+    ),
+    "count of the first lesion, and the other way round": (
+        BODY.replace(f"lesion_masks.sum({AXES})", "lesion_masks[0].sum()").replace(
+            "lesion - surround", "surround - lesion"
+        ),
+        [
+            "Of the lesion: the sum of each slice is divided by the number of voxels of the first "
+            "slice's mask. Count slice by slice.",
+            "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "255 grey values, the other way round": (
+        BODY.replace("= images", "= (images + 1) / 2 * 255").replace(
+            "lesion - surround", "surround - lesion"
+        ),
+        [
+            "The slices are brought to the range from 0 to 255 first: take the values as they are.",
+            "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "contrast to noise without a sign": (
+        BODY.replace(
+            "return lesion - surround",
+            "noise = torch.stack([i[m].std() for i, m in "
+            "zip(x, surround_masks)])\n    return ((lesion - surround) / noise).abs()",
+        ),
+        [
+            "The difference is divided by the standard deviation of the surround; asked for is the "
+            "difference itself.",
+            "The result has no sign: a lesion that is darker than its surround has a negative "
+            "contrast.",
+        ],
+    ),
     "sums go on": ("    x = images\n" + RUNNING, [ON]),
     "scaled, and sums go on": ("    x = (images + 1) / 2\n" + RUNNING, [SCALED, ON]),
     "scaled, kept axis": (

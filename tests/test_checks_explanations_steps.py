@@ -133,6 +133,34 @@ CGAN = {
         [(CLEAR, "    generator.eval()\n" + CLEAR)],
         ["Afterwards the generator is in evaluation mode."],
     ),
+    "what is learnt from is made in evaluation mode": (
+        [("    fake_t2 = generator(real_t1)\n", "    generator.eval()\n    fake_t2 = "
+          "generator(real_t1)\n    generator.train()\n")],
+        ["The generator has run in evaluation mode, while its gradient was computed: leave it in "
+         "training mode."],
+    ),
+    "weights that stay small": (
+        [(D_STEP, D_STEP + "    for w in discriminator.parameters():\n"
+          "        w.data.clamp_(-0.5, 0.5)\n")],
+        ["Where the generator's loss is -154 and the discriminator's loss is -161: Weights of the "
+         "discriminator are changed by something else than the optimizer."],
+    ),
+    "only large gradients are clipped": (
+        [(D_STEP, "    nn.utils.clip_grad_norm_(discriminator.parameters(), 500)\n" + D_STEP)],
+        ["With large gradients: The gradient of the discriminator is changed between the backward "
+         "pass and the step: clipped, scaled or written over."],
+    ),
+    "an image asks for a gradient": (
+        [(CLEAR, "    real_t1.requires_grad_()\n" + CLEAR)],
+        ["Afterwards the T1 images ask for a gradient (`requires_grad`)."],
+    ),
+    "a generator's loss of its own": (
+        [(G_LOSS, "    logits = discriminator(fake_t2, real_t1)\n    loss_generator = lambda_gan * "
+          "nn.functional.softplus(logits).mean() + lambda_pixel * "
+          "(fake_t2 - real_t2).abs().mean()\n"), (D_CLEAR, "")],
+        [NEVER, "The generator's loss, which is written out in the step: In the adversarial term, "
+         "the label is 0, asked for 1."],
+    ),
     "an image changed": (
         [(CLEAR, "    real_t2.clamp_(-0.5, 0.5)\n" + CLEAR)],
         ["Afterwards the T2 images are changed."],
@@ -163,10 +191,9 @@ def test_losses_written_out_are_told_by_what_they_move() -> None:
         (G_LOSS, "    loss_generator = discriminator(fake_t2, real_t1).square().mean()\n"),
         (D_CLEAR, ""),
     )
-    assert sentences(report)[:2] == [
-        "Your own loss never shows the discriminator the real slices.",
-        NEVER,
-    ]
+    told = sentences(report)
+    assert told[:2] == ["Your own loss never shows the discriminator the real slices.", NEVER]
+    assert told[2].startswith("The generator's loss, which is written out in the step: In the")
 
 
 GENERATOR = {
@@ -292,3 +319,83 @@ CYCLEGAN = {
 def test_a_step_of_four_networks_is_told(name: str) -> None:
     edits, wanted = CYCLEGAN[name]
     assert sentences(tried("cyclegan-step", *edits))[: len(wanted)] == wanted
+
+
+FIRST, SECOND = "discriminator_t1, real_t1, fake_t1", "discriminator_t2, real_t2, fake_t2"
+BOTH_DISCRIMINATORS = (
+    "The two discriminators are exchanged in both parts of the step: the first of the pair judges "
+    "T1-w slices."
+)
+BOTH_FAKES = (
+    "The losses of the discriminators get the generated T1 and the generated T2 exchanged: "
+    "`cyclegan_generator_loss` returns the generated T1 first."
+)
+UNPACKED = ("loss_generators, fake_t1, fake_t2 =", "loss_generators, fake_t2, fake_t1 =")
+EXCHANGED = [
+    ("discriminator_t1, discriminator_t2 = d", "discriminator_t2, discriminator_t1 = d"),
+    ("*discriminators, real", "discriminator_t1, discriminator_t2, real"),
+]
+EXCHANGES = {
+    "order of unpacking": ([UNPACKED], [BOTH_FAKES]),
+    "discriminators": (EXCHANGED, [BOTH_DISCRIMINATORS]),
+    "both": ([*EXCHANGED, UNPACKED], [BOTH_DISCRIMINATORS, BOTH_FAKES]),
+    "discriminators in the second part": (
+        EXCHANGED[:1],
+        ["The losses of the discriminators get them in the other order: each gets the slices of "
+         "the other contrast."],
+    ),
+    "discriminators in the first part": (
+        [("*discriminators, real", "*discriminators[::-1], real")],
+        ["`cyclegan_generator_loss` gets the discriminator of T1 and the discriminator of T2 in "
+         "the other order."],
+    ),
+    "true slices": (
+        [(FIRST, FIRST.replace("real_t1", "real_t2")),
+         (SECOND, SECOND.replace("real_t2", "real_t1"))],
+        ["The losses of the discriminators get `real_t1` and `real_t2` exchanged."],
+    ),
+    "one of them": (
+        [(FIRST, FIRST.replace("fake_t1", "fake_t2"))],
+        ["`cyclegan_discriminator_loss` gets the generated T2 in the place of the generated T1."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_what_two_discriminators_get_of_each_other_is_told_once(name: str) -> None:
+    edits, wanted = EXCHANGES[name]
+    assert sentences(tried("cyclegan-step", *edits)) == wanted
+
+
+OWN = """    to_t2, to_t1 = generators
+    fake_t2, fake_t1 = to_t2(real_t1), to_t1(real_t2)
+    answers = discriminators[0](fake_t1), discriminators[1](fake_t2)
+    gan = sum(nn.functional.softplus(-z).mean() for z in answers)
+    cycle = (to_t1(fake_t2) - real_t1).abs().mean() + (to_t2(fake_t1) - real_t2).abs().mean()
+    loss_generators = lambda_gan * gan + lambda_cycle * cycle
+"""
+CALL = """    loss_generators, fake_t1, fake_t2 = cyclegan_generator_loss(
+        *generators, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("", "", []),
+        ("softplus(-z)", "softplus(z)", ["In both adversarial terms, the label is 0, asked for "
+                                         "1."]),
+        ("+ lambda_cycle *", "+ 10 *", ["In both cycle terms, λ_cycle is not used; the weight is "
+                                        "fixed to 10."]),
+        ("to_t1(fake_t2) -", "to_t2(fake_t2) -", ["In the cycle term T1-w → T2-w → T1-w, "
+                                                  "real_t1 is compared with G(G(real_t1)), asked "
+                                                  "for H(G(real_t1))."]),
+    ],
+)  # fmt: skip
+def test_a_generators_loss_that_is_written_out_is_taken_apart(
+    old: str, new: str, wanted: list[str]
+) -> None:
+    report = tried("cyclegan-step", (CALL, OWN.replace(old, new) if old else OWN))
+    told = [text.partition("in the step: ")[2] or text for text in sentences(report)]
+    assert told[: len(wanted)] == wanted and (report.status == "right") == (not wanted)

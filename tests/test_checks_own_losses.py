@@ -125,9 +125,8 @@ def test_right_steps_are_not_called_wrong(answer: Answer) -> None:
 def test_the_loss_of_pairs_is_read_as_well() -> None:
     report = judge("cgan-step", wrong("cgan-step", "written out with exchanged labels"))
     assert sentences(report) == [
-        "The generator's loss is written out in the step, which is allowed. The rest of the step "
-        "was found right: compare that loss, and what you return of it, with "
-        "`cgan_generator_loss`."
+        "The generator's loss, which is written out in the step: In the adversarial term, the "
+        "label is 0, asked for 1."
     ]
     name = (
         "gaming, generator honest, discriminator updated with the loss of the real slices only, "

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from labhelpers import clinic
 from labhelpers.checks import verdict
 from labhelpers.checks.probes.mends import FUNCTION_OF
+from labhelpers.checks.probes.signs import missing_sign
 from labhelpers.checks.runner import run_cases
 from labhelpers.data import IXIDataset
 from labhelpers.instructor.experiments import small
@@ -165,12 +166,20 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
         (
             "cgan",
             lambda c: c | {"A": ("compared with another person", c["A"][1])},
-            ["case A    This training had another fault", "[ok] The function beside each name"],
+            [
+                "case A    This training had another fault. In this program no slice returns",
+                'Here "test error" ends at 0.132, the dotted curve at 0.064.',
+                "[ok] The function beside each name",
+            ],
         ),
         (
             "cyclegan",
             lambda c: c | {"E": ("labels exchanged", c["E"][1])},
-            ["case E    This training had another fault", "[ok] The function beside each name"],
+            [
+                "case E    This training had another fault. With exchanged labels",
+                'Here "discriminators" and "generators, adversarial" end at 1.86 and 1.18',
+                "[ok] The function beside each name",
+            ],
         ),
         (
             "cgan",
@@ -211,6 +220,29 @@ def test_a_wrong_answer_is_told_case_by_case_what_is_wrong_with_it(
     for sentence in told:
         assert " ".join(sentence.split()) in text
     assert not any(word in text for word in MISTAKEN_CODE)
+
+
+@pytest.mark.parametrize(
+    "letter", [letter for letters in clinic.CASES.values() for letter in letters]
+)
+def test_every_wrong_name_is_told_what_it_would_have_shown(letter: str) -> None:
+    told = {fault: missing_sign(letter, fault) for fault in clinic.FAULTS}
+    (right,) = (fault for fault, text in told.items() if not text)
+    assert clinic.digest(letter, right) == clinic.digest_of_case(letter)
+    assert not any(right in text for text in told.values())
+    assert all("Here " in text and len(text) < 300 for text in told.values() if text)
+
+
+def test_signs_are_told_with_the_numbers_that_the_curves_have() -> None:
+    assert missing_sign("D", "always the same T2-w slice").endswith(
+        'its dotted curve. Here "training error" ends at 0.118, the dotted curve at 0.044.'
+    )
+    assert missing_sign("E", "generated slices not detached").endswith(
+        'Here "discriminators" and "generators, adversarial" end at 1.86 and 1.18, the dotted '
+        "curves at 1.25 and 1.60."
+    )
+    assert missing_sign("G", "T2-w slices shifted").endswith("where they are, not moved.")
+    assert missing_sign("B", "discriminator is blind").endswith("Here it is 0.01 in epoch 18.")
 
 
 def frame(t1, t2, width=2, moved=0, cut=True):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from labhelpers import plots
 
-__all__ = ["CASES", "FAULTS", "digest", "digest_of_case", "load_case", "show_case"]
+__all__ = ["CASES", "FAULTS", "case_marks", "digest", "digest_of_case", "load_case", "show_case"]
 
 #: The cases of each method; `healthy` is a training without a fault, by the same program.
 CASES = {"cgan": ("A", "B", "C", "D"), "cyclegan": ("E", "F", "G")}
@@ -93,8 +93,13 @@ def digest_of_case(letter: str) -> str:
     return _read(letter)["fault"]
 
 
+def case_marks(method: str) -> dict[str, float]:
+    """Return what the curves of the cases of a method are compared with, by name."""
+    return json.loads((_FOLDER / "marks.json").read_text(encoding="utf-8"))[method]
+
+
 def _marks(method: str) -> plots.CaseMarks:
-    marks = json.loads((_FOLDER / "marks.json").read_text(encoding="utf-8"))[method]
+    marks = case_marks(method)
     errors = {"mean slice": marks["mean_slice"]}
     if method == "cgan":
         return plots.CaseMarks({"ln 2": math.log(2)}, errors)

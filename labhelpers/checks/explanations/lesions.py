@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -21,7 +22,13 @@ _BATCHES = (4, 5, 3)  # the first one finds a way of measuring, the others prove
 _TOLERANCES = (1e-9, 1e-5)  # exact, or computed in float32
 _MOST_DIFFERENCES = 3
 _ASKED = "mean"
+_NO_SURROUND, _NO_LESION = "The surround is not subtracted.", "The lesion is not used."
 _GOES_ON = ", and all that follows is computed from what is left"
+
+
+def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
+    return end(x, dim=1, keepdim=True)
+
 
 #: What may have been made of the grey values first.
 _VALUES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -29,6 +36,14 @@ _VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "The absolute values of the voxels are averaged: take the values with their signs.": torch.abs,
     "The slices are brought to the range from 0 to 1 first, which halves each contrast.": (
         lambda x: (x + 1) / 2
+    ),
+    "The slices are brought to the range from 0 to 255 first: take the values as they are.": (
+        lambda x: (x + 1) * 127.5
+    ),
+    "Each slice is scaled by its own darkest and brightest voxel first: take the values as they "
+    "are.": lambda x: (x - _end(x, torch.amin)) / (_end(x, torch.amax) - _end(x, torch.amin)),
+    "Each slice is brought to mean 0 and deviation 1 first: take the values as they are.": (
+        lambda x: x / x.std(dim=1, keepdim=True)
     ),
     "Voxels below 0 are set to 0 first: take the values as they are.": lambda x: x.clamp(min=0),
     "The values are squared before they are averaged.": lambda x: x.square(),
@@ -87,6 +102,10 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     ),
     "{}: the sum of each slice is divided by the number of masked voxels of the whole batch. "
     "Count slice by slice.": lambda r: r.sums / r.counts.sum(),
+    "{}: the sum of each slice is divided by the number of voxels of the first slice's mask. Count "
+    "slice by slice.": lambda r: r.sums / r.counts[:1],
+    "{}: the sum of each slice is divided by the number of voxels of the last slice's mask. Count "
+    "slice by slice.": lambda r: r.sums / r.counts[-1:],
     "{}: the sum is divided by the number of all voxels of a slice. Count the mask.": (
         lambda r: r.sums / r.mask.shape[1]
     ),
@@ -124,34 +143,38 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     )
     for extra in (1, -1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 }
-#: What may have been made of the means of lesion and surround.
-_RESULTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "": lambda a, b: a - b,
-    "The difference is the other way round: the mean of the lesion comes first.": (
-        lambda a, b: b - a
-    ),
-    "The result has no sign: a lesion that is darker than its surround has a negative contrast.": (
-        lambda a, b: (a - b).abs()
-    ),
-    "Contrasts below 0 become 0: a lesion may be darker than its surround.": (
-        lambda a, b: (a - b).clamp(min=0)
-    ),
-    "The surround is not subtracted.": lambda a, b: a.expand_as(a - b),
-    "The lesion is not used.": lambda a, b: b.expand_as(a - b),
-    "The two are added; the contrast is their difference.": lambda a, b: a + b,
-    "The two are divided by each other; the contrast is their difference.": lambda a, b: a / b,
+#: What may have been made of the means of lesion and surround, and the surround's deviation.
+_RESULTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "": lambda a, b, _: a - b,
+    _NO_SURROUND: lambda a, b, _: a.expand_as(a - b),
+    _NO_LESION: lambda a, b, _: b.expand_as(a - b),
+    "The two are added; the contrast is their difference.": lambda a, b, _: a + b,
+    "The two are divided by each other; the contrast is their difference.": lambda a, b, _: a / b,
     "The difference is divided by the surround; asked for is the difference itself.": (
-        lambda a, b: (a - b) / b
+        lambda a, b, _: (a - b) / b
     ),
     "The difference is divided by the sum of the two; asked for is the difference itself.": (
-        lambda a, b: (a - b) / (a + b)
+        lambda a, b, _: (a - b) / (a + b)
+    ),
+    "The difference is divided by the standard deviation of the surround; asked for is the "
+    "difference itself.": lambda a, b, deviation: (a - b) / deviation,
+}
+#: What may have been made of the contrasts then.
+_AFTERWARDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda c: c,
+    "The difference is the other way round: the mean of the lesion comes first.": torch.neg,
+    "The result has no sign: a lesion that is darker than its surround has a negative contrast.": (
+        torch.abs
+    ),
+    "Contrasts below 0 become 0: a lesion may be darker than its surround.": (
+        lambda c: c.clamp(min=0)
     ),
     "The contrasts of the slices are averaged; each slice has its own.": (
-        lambda a, b: (a - b).mean(-1, keepdim=True).expand_as(a - b)
+        lambda c: c.mean(-1, keepdim=True).expand_as(c)
     ),
 } | {
     f"The contrasts are rounded to {digits} decimals: return them as they are.": (
-        lambda a, b, digits=digits: (a - b).round(decimals=digits)
+        lambda c, digits=digits: c.round(decimals=digits)
     )
     for digits in (1, 2, 3, 4)
 }
@@ -177,7 +200,8 @@ class _Batch:
 def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
     """Explain the contrasts of lesions of notebook 4."""
     try:
-        batches = [_measured(answer, n, 140 + 10 * n) for n in (*_BATCHES, 1)]
+        # Turned round: the first lesion of a batch is the smallest one else.
+        batches = [_measured(answer, n, 140 + 10 * n, turned=n == 5) for n in (*_BATCHES, 1)]
     except Exception as error:
         return explained(_needs_size(answer, error))
     names = ("images", "lesion_masks", "surround_masks")
@@ -262,21 +286,23 @@ def _ways(
     means = []
     for batch in batches:
         regions = _regions(batch.arguments, _VALUES[value], _SURROUNDS[surround])
-        means.append([torch.stack([mean(r) for mean in _MEANS.values()]) for r in regions])
+        both = [torch.stack([mean(r) for mean in _MEANS.values()]) for r in regions]
+        means.append((both[0][:, None], both[1][None], regions[1].of_each(torch.std)))
     names = list(_MEANS)
-    for text, result in _RESULTS.items():
+    for (text, result), (after, change) in product(_RESULTS.items(), _AFTERWARDS.items()):
         fits = torch.ones(len(names), len(names), dtype=torch.bool)
-        for batch, (lesions, surrounds) in zip(batches, means, strict=True):
-            made = result(lesions[:, None], surrounds[None])
-            error = (made - batch.values).abs()
+        for batch, parts in zip(batches, means, strict=True):
+            error = (change(result(*parts)) - batch.values).abs()
             fits &= (error <= tolerance * (1 + batch.values.abs())).all(2)
+            if not fits.any():
+                break
         for of_lesion, of_surround in fits.nonzero().tolist():
             sentences = [sentence for sentence in (value, surround) if sentence]
-            if "not used" not in text and "not subtracted" not in text:
+            if text not in (_NO_SURROUND, _NO_LESION):
                 sentences += _means_in_words(names[of_lesion], names[of_surround])
             elif (names[of_lesion], names[of_surround]).count(_ASKED) < 2:
                 continue  # what is not used can be anything
-            yield [*sentences, *([text] if text else [])]
+            yield [*sentences, *filter(None, (text, after))]
 
 
 def _means_in_words(of_lesion: str, of_surround: str) -> list[str]:

@@ -50,6 +50,7 @@ from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
 __all__ = [
+    "ELSEWHERE",
     "GENERATOR_OF_PAIR",
     "cgan_discriminator_loss",
     "cgan_generator_loss",
@@ -71,7 +72,7 @@ _UNKNOWN = (
     "Your loss is no weighted sum of cross-entropies, squares and absolute differences of the "
     "images at hand."
 )
-_ELSEWHERE = (
+ELSEWHERE = (
     "On other slices that were tried, your loss is as asked for. Compare its numbers in the case "
     "below."
 )
@@ -191,7 +192,7 @@ def _explain(loss: Loss, function: Any, runs: list[Run]) -> Explanation | None:
             found += _defaults(loss, function)
             sentences += found
             if not sentences and not any(run["errors"] for run in runs):
-                sentences = found = variants(loss, answer, dtype) or [_ELSEWHERE]
+                sentences = found = variants(loss, answer, dtype) or [ELSEWHERE]
             items |= {name for run in runs for name in run["observed"] if found}
             break
     if not sentences:

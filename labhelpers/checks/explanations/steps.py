@@ -14,6 +14,8 @@ from torch import Tensor
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Setting
+from labhelpers.checks.explanations import losses
+from labhelpers.checks.explanations.own_generator import loss_of_cgan_step, loss_of_cyclegan_step
 from labhelpers.checks.explanations.story import (
     BEFORE,
     CUT,
@@ -29,7 +31,8 @@ from labhelpers.checks.explanations.story import (
     is_number,
 )
 from labhelpers.checks.probes.steps import (
-    UNCHANGED,
+    RUN_IN_EVALUATION,
+    STEEP,
     Players,
     batch_of,
     cgan_players,
@@ -66,6 +69,7 @@ class _ReadStory(Story):
                 f"`{self.plan.losses[0].function}` returns three values, the loss and the two "
                 "generated images, and they are used as if they were one."
             ]
+        self._tell_exchanged()
         found = self._misnamed() or self._losses_missing()
         if not any("computed twice" in sentence for sentence in found):  # all else follows
             found += [sentence for made in self._first_made for sentence in made.wrong]
@@ -113,6 +117,41 @@ class _ReadStory(Story):
             or made.asked.trains not in made.after
             or not any(other.asked == made.asked for other in self.made[:place])
         ]
+
+    def _tell_exchanged(self) -> None:
+        """Tell once what the losses of two discriminators got of each other."""
+        calls = [made for made in self._first_made if made.asked and not is_first(made.asked)]
+        if len(calls) != 2 or not all(call.wrong for call in calls):
+            return
+        numbers = [[words.strip("`")[-1] for words in call.given.values()] for call in calls]
+        kinds = [[words.strip("`")[:-1] for words in call.given.values()] for call in calls]
+        is_pair = all(sorted(pair) == ["1", "2"] for pair in zip(*numbers, strict=True))
+        if not is_pair or any(kind != ["the discriminator of T", "real_t", "the generated T"]
+                              for kind in kinds):  # fmt: skip
+            return
+        judge, real, fake = numbers[0]
+        first = next((made for made in self.made if made.asked and is_first(made.asked)), None)
+        exchanged = first is not None and first.given.get("discriminator_t1", "")[-1:] == "2"
+        is_other = (judge != real) != exchanged  # beside what the generators' loss got
+        found = [
+            "The two discriminators are exchanged in both parts of the step: the first of the pair "
+            "judges T1-w slices."
+        ] * exchanged
+        if is_other and fake == real:
+            found.append(
+                "The losses of the discriminators get them in the other order: each gets the "
+                "slices of the other contrast."
+            )
+        elif is_other:
+            found.append("The losses of the discriminators get `real_t1` and `real_t2` exchanged.")
+        elif fake != real:
+            found.append(
+                "The losses of the discriminators get the generated T1 and the generated T2 "
+                "exchanged: `cyclegan_generator_loss` returns the generated T1 first."
+            )
+        if exchanged and first:
+            first.wrong = [x for x in first.wrong if "the discriminator of T2 in the" not in x]
+        calls[0].wrong, calls[1].wrong = found, []
 
     def _misnamed(self) -> list[str]:
         """Return which method was asked of an object that does not have it."""
@@ -453,28 +492,59 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         story.tell(answer, batch)
         told = {_subject(sentence) for sentence in sentences}
         found = [x for x in story.sentences() if _subject(x) not in told]
-        if left() != UNCHANGED and number == 1 and ("images" in left() or not story.error):
-            found.append(f"Afterwards {left()}.")
+        if number == 1:
+            found += _left(left(), bool(story.error))
         if table is None and (found or story.error):
             table = _table(story, number, found)
         sentences += found
-        if story.error or "frozen" in left():
+        if story.error or "frozen" in " ".join(left()):
             break
     still = [key for key in story.players.optimizers if not story.steps_of(key)]
     if not story.error and (not sentences or still):
         sentences = _conditions(plan, answer, setting, still) or sentences
     written = [made.own for made in story.made if made.own and is_first(made.own)]
-    if not sentences and written and runs:
-        sentences = [
-            f"{capitalised(written[0].name)} is written out in the step, which is allowed. The "
-            "rest of the step was found right: compare that loss, and what you return of it, with "
-            f"`{written[0].function}`."
-        ]
+    notes: list[list[str]] = []
+    if written and runs:
+        sentences, notes = _of_own_loss(plan, answer, written[0], sentences)
     items = ["loss", "weights", "generator-loss", "discriminator-loss", "generator-weights",
              "discriminator-weights", "second-step", "left", "any-loss"]  # fmt: skip
     if any("tensor" in sentence for sentence in sentences):
         items.append("form")
-    return explained(sentences[:_MOST_SENTENCES], items, table)
+    explanation = explained(sentences[:_MOST_SENTENCES], items, table)
+    if explanation:
+        explanation["notes"] += notes
+    return explanation
+
+
+def _of_own_loss(
+    plan: Plan, answer: Any, asked: Loss, sentences: list[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Add what is wrong with a generator's loss that is written out, with further notes."""
+    explain, loss_of = _OWN[asked.function]
+    explanation = explain(loss_of(answer), [])
+    found = [text for word, text in explanation["notes"] if word == "wrong"] if explanation else []
+    name = capitalised(asked.name)
+    if found and losses.ELSEWHERE not in found:
+        found[0] = f"{name}, which is written out in the step: {found[0]}"
+        return sentences + found, [note for note in explanation["notes"] if note[0] != "wrong"]
+    if sentences:
+        return sentences, []
+    return [
+        f"{name} is written out in the step, which is allowed. The rest of the step was found "
+        f"right: compare that loss, and what you return of it, with `{asked.function}`."
+    ], []
+
+
+def _left(changed: list[str], is_stopped: bool) -> list[str]:
+    """Return in sentences what a step has changed that is not its own."""
+    runs = [words for words in changed if RUN_IN_EVALUATION in words]
+    rest = [words for words in changed if words not in runs]
+    if is_stopped:
+        rest = [words for words in rest if "images" in words]
+    return [f"Afterwards {', '.join(rest)}."] * bool(rest) + [
+        f"{capitalised(words)}, while its gradient was computed: leave it in training mode."
+        for words in runs
+    ]
 
 
 def _subject(sentence: str) -> str:
@@ -502,8 +572,8 @@ def _conditions(plan: Plan, answer: Any, setting: Setting, still: list[str]) -> 
     """
     is_one = plan.play is generator_players
     name, values = ("level", (-300.0, 500.0)) if is_one else ("logit", (4.0, -4.0))
-    for value in values:
-        story = _ReadStory(plan, _players(plan, setting, **{name: value}))
+    for option in (*({name: value} for value in values), {"scale": STEEP}):
+        story = _ReadStory(plan, _players(plan, setting, **option))
         story.tell(answer, batch_of(1, setting))
         if story.error:
             continue
@@ -522,7 +592,8 @@ def _conditions(plan: Plan, answer: Any, setting: Setting, still: list[str]) -> 
                     f"{losses}."
                 ]
         if not still and (sentences := story.sentences()):
-            return [f"Where {losses}: {sentences[0]}", *sentences[1:]]
+            where = "With large gradients" if "scale" in option else f"Where {losses}"
+            return [f"{where}: {sentences[0]}", *sentences[1:]]
     return []
 
 
@@ -694,6 +765,13 @@ _OF_CYCLEGAN = Plan(
     },
     _WEIGHTS_OF_CYCLE,
 )
+
+
+#: How a loss that is written out is taken apart, by the function that could be called instead.
+_OWN = {
+    "cgan_generator_loss": (losses.cgan_generator_loss, loss_of_cgan_step),
+    "cyclegan_generator_loss": (losses.cyclegan_generator_loss, loss_of_cyclegan_step),
+}
 
 
 def generator_step(answer: Any, runs: list[Run]) -> Explanation | None:

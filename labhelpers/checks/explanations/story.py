@@ -97,6 +97,7 @@ class Made:
         value: Its value, None if computing it failed.
         has_graph: Whether it can be differentiated.
         with_gradients: Whether gradients were switched on.
+        given: What it was given, in the words of `Story.described`, by argument.
         wrong: What is wrong with its arguments.
         after: The optimizers that had made a step before.
         node: Where it stands in the graph.
@@ -108,6 +109,7 @@ class Made:
     value: Tensor | None = None
     has_graph: bool = True
     with_gradients: bool = True
+    given: dict[str, str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     node: Any = None
@@ -168,7 +170,7 @@ class _WatchedCriterion(fixtures.Criterion):
     """A criterion that tells a story what it is called with."""
 
     def __init__(self, story: Story, criterion: fixtures.Criterion) -> None:
-        super().__init__(criterion.level)
+        super().__init__(criterion.level, criterion.scale)
         self.watched = partial(story.computed, "criterion", criterion.forward)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -293,6 +295,7 @@ class Story:
         asked = self._asked(name, given)
         steps = [event.who for event in self.events if event.kind == "step"]
         made = Made(asked.name, asked, after=steps, with_gradients=torch.is_grad_enabled())
+        made.given = {key: self.described(x).removesuffix(CUT) for key, x in given.items()}
         made.wrong = self._wrong_arguments(asked, given)
         self.made.append(made)
         self.events.append(Event("loss", asked.name))

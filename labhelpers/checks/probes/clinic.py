@@ -9,6 +9,7 @@ from typing import Any
 
 from labhelpers.checks.cases import Case, Log, Setting
 from labhelpers.checks.probes.mends import FUNCTION_OF, RIGHT, job_of, tell
+from labhelpers.checks.probes.signs import missing_sign
 from labhelpers.clinic import CASES, FAULTS, digest, digest_of_case
 
 __all__ = ["clinic_cgan", "clinic_cyclegan"]
@@ -38,7 +39,7 @@ def _cases(answer: Any, setting: Setting, method: str) -> Iterator[Case]:
         code = digest(letter, fault)
         is_right = code == digest_of_case(letter)
         # The code tells one wrong name from another, so that a known mistake is recognised.
-        log("diagnosis", [_RIGHT_NAME if is_right else _WRONG_NAME, code])
+        log("diagnosis", [_RIGHT_NAME if is_right else _wrong_name(letter, fault), code])
         if not callable(function):
             log("function", [f"Beside the name stands {_kind(function)}, not a function."])
             return
@@ -72,10 +73,10 @@ def _is_wrapped(function: Callable[..., Any]) -> bool:
 
 
 _RIGHT_NAME = "This was the fault."
-_WRONG_NAME = (
-    "This training had another fault. Compare its curves with the dotted ones, then look at the "
-    "slices and at where they are wrong."
-)
+
+
+def _wrong_name(letter: str, fault: str) -> str:
+    return f"This training had another fault. {missing_sign(letter, fault)}"
 
 
 def _entry(returned: Any, letter: str) -> tuple[str, Callable[..., Any] | None, str]:

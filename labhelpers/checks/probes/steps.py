@@ -23,10 +23,13 @@ from labhelpers.checks.fixtures import (
     SingleDiscriminator,
     SmallGenerator,
     images,
+    steepen,
 )
 from labhelpers.checks.probes.losses import form_of, value_of
 
 __all__ = [
+    "RUN_IN_EVALUATION",
+    "STEEP",
     "UNCHANGED",
     "Players",
     "batch_of",
@@ -45,8 +48,10 @@ __all__ = [
 _Momentum = partial(SGD, momentum=0.9, nesterov=True)
 _LARGEST = 1.5  # of the generated images: a prediction that is cut to [-1, 1] shows
 
-#: What `left_by` says of a step that changes weights and gradients only.
+#: What is logged of a step that changes weights and gradients only, and of one that switches the
+#: mode of a network for a while.
 UNCHANGED = "all is as it was"
+RUN_IN_EVALUATION = "has run in evaluation mode"
 _MOST_EVENTS = 20
 
 
@@ -101,6 +106,7 @@ def cgan_players(
     lr: float,
     options: Mapping[str, float],
     logit: float = 0.0,
+    scale: float = 1.0,
     make: Callable[..., SGD] = _Momentum,
 ) -> Players:
     """Return what the step of notebook 3 is called with.
@@ -110,6 +116,7 @@ def cgan_players(
         lr: Learning rate of the generator.
         options: The weights of the loss.
         logit: What the discriminator answers to real images, about; 0 for what its seed gives.
+        scale: What the gradients of the weights are multiplied by.
         make: Makes the optimizers.
     """
     generator = SmallGenerator(setting.seed(80), setting.dtype, _LARGEST)
@@ -118,6 +125,8 @@ def cgan_players(
         t1, t2 = batch_of(1, setting)
         discriminator.learn(t2, generator(t1), logit)
         discriminator.level = -_LEVEL * logit
+    for network in (generator, discriminator):
+        steepen(network, scale)
     optimizers = make(generator.parameters(), lr=lr), make(discriminator.parameters(), lr=0.01)
     return Players(
         {"generator": generator, "discriminator": discriminator},
@@ -135,6 +144,7 @@ def cyclegan_players(
     lr: float,
     options: Mapping[str, float],
     logit: float = 0.0,
+    scale: float = 1.0,
     make: Callable[..., SGD] = _Momentum,
 ) -> Players:
     """Return what the step of notebook 4 is called with; arguments as for `cgan_players`."""
@@ -146,6 +156,8 @@ def cyclegan_players(
         for discriminator, real, fake in pairs:
             discriminator.learn(real, fake, logit)
             discriminator.level = -_LEVEL * logit
+    for network in (*generators, *discriminators):
+        steepen(network, scale)
     optimizers = [
         make(list(chain(*(network.parameters() for network in networks))), lr=lr)
         for networks, lr in ((generators, lr), (discriminators, 0.01))
@@ -169,6 +181,10 @@ def cyclegan_players(
 # its loss is large, or positive, is left out where the discriminator errs, or where it does not.
 _LEVEL = 40.0
 _LEVELS = ("a loss below zero", "a large loss")
+#: By so much gradients are multiplied where they are to be large: clipped ones show there, and
+#: weights that are kept small after the step.
+STEEP = 1e4
+_STEEP_LABEL = "large gradients"
 _LOGITS = ("a discriminator that is right", "a discriminator that is wrong")
 
 
@@ -189,7 +205,9 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         log("loss", value_of(loss))
         log("form", form_of(loss))
         log("weights", moved())
-        log("left", left())
+        log("left", ", ".join(left()) or UNCHANGED)
+        if scale == STEEP:  # so far away, a second step has no gradient
+            return
 
         loss = players.step(answer, batch_of(2, setting))
         log("second-step", [value_of(loss), moved()])
@@ -205,6 +223,7 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         strict=True,
     ):  # fmt: skip
         yield Case(f"learning rate {lr:g}{size}", partial(act, lr=lr, scale=scale))
+    yield Case(_STEEP_LABEL, partial(act, lr=0.02, scale=STEEP))
     for label, level in zip(_LEVELS, setting.choose((-300.0, 500.0), (-400.0, 600.0)), strict=True):
         yield Case(label, partial(act_on_any, level=level))
 
@@ -227,8 +246,8 @@ def _cases(
     The other weights are large, and the learning rate small: a gradient that is cut short shows.
     """
 
-    def act(log: Log, lr: float, options: dict[str, float]) -> None:
-        _log_two_steps(answer, play(setting, lr, options), setting, log)
+    def act(log: Log, lr: float, options: dict[str, float], scale: float = 1.0) -> None:
+        _log_steps(answer, play(setting, lr, options, scale=scale), setting, log, scale != STEEP)
 
     def act_on_any(log: Log, logit: float) -> None:
         players = play(setting, 0.1, {}, logit)
@@ -241,6 +260,7 @@ def _cases(
     yield Case("default weights", partial(act, lr=0.4, options={}))
     label = ", ".join(f"{key}={value:g}" for key, value in large.items())
     yield Case(label, partial(act, lr=0.01, options=large))
+    yield Case(_STEEP_LABEL, partial(act, lr=0.01, options={}, scale=STEEP))
     for label, logit in zip(_LOGITS, setting.choose((4.0, -4.0), (3.5, -3.5)), strict=True):
         yield Case(label, partial(act_on_any, logit=logit))
 
@@ -249,8 +269,8 @@ def _returned(players: Players) -> list[str]:
     return [f"{name}'{'' if name.endswith('s') else 's'} loss" for name in players.optimizers]
 
 
-def _log_two_steps(answer: Any, players: Players, setting: Setting, log: Log) -> None:
-    """Make two steps; look at what each returns and at how far the weights have moved."""
+def _log_steps(answer: Any, players: Players, setting: Setting, log: Log, has_second: bool) -> None:
+    """Make one step or two; look at what each returns and at how far the weights have moved."""
     events, batch = _events(players), batch_of(1, setting)
     generators_moved, discriminators_moved = (
         _movement(players, name) for name in players.optimizers
@@ -264,8 +284,9 @@ def _log_two_steps(answer: Any, players: Players, setting: Setting, log: Log) ->
     log("form", [form_of(loss_generator), form_of(loss_discriminator)])
     log("generator-weights", generators_moved())
     log("discriminator-weights", discriminators_moved())
-    log("left", left())
-
+    log("left", ", ".join(left()) or UNCHANGED)
+    if not has_second:
+        return
     returned = players.step(answer, batch_of(2, setting))
     losses = [value_of(loss) for loss in unpacked(returned, *_returned(players))]
     log("second-step", [*losses, *generators_moved(), *discriminators_moved()])
@@ -292,22 +313,33 @@ def _movement(players: Players, trained: str) -> Callable[[], list[Tensor]]:
     return lambda: [now - before for now, before in zip(weights(), start, strict=True)]
 
 
-def left_by(players: Players, batch: Sequence[Tensor]) -> Callable[[], str]:
+def left_by(players: Players, batch: Sequence[Tensor]) -> Callable[[], list[str]]:
     """Return a function that returns in words what else a step has changed."""
     before = [image.clone() for image in batch]
+    evaluated: list[str] = []
 
-    def words() -> str:
-        changed = [
-            f"the {name} images are changed"
-            for name, image, copy in zip(("T1", "T2"), batch, before, strict=True)
-            if not torch.equal(image, copy)
-        ]
+    def note_mode(name: str, network: nn.Module, _: Any) -> None:
+        if not network.training and torch.is_grad_enabled() and name not in evaluated:
+            evaluated.append(name)
+
+    for name, network in players.networks.items():
+        network.register_forward_pre_hook(partial(note_mode, name))
+
+    def words() -> list[str]:
+        changed = []
+        for name, image, copy in zip(("T1", "T2"), batch, before, strict=True):
+            if not torch.equal(image, copy):
+                changed.append(f"the {name} images are changed")
+            if image.requires_grad:
+                changed.append(f"the {name} images ask for a gradient (`requires_grad`)")
         for name, network in players.networks.items():
             if not all(parameter.requires_grad for parameter in network.parameters()):
                 changed.append(f"weights of the {name} are frozen")
             if not network.training:
                 changed.append(f"the {name} is in evaluation mode")
-        return ", ".join(changed) or UNCHANGED
+            elif name in evaluated:
+                changed.append(f"the {name} {RUN_IN_EVALUATION}")
+        return changed
 
     return words
 
