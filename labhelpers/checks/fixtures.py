@@ -225,10 +225,11 @@ class SingleDiscriminator(_SmallDiscriminator):
 
 
 @torch.no_grad()
-def steepen(network: SmallGenerator | _SmallDiscriminator, factor: float) -> None:
+def steepen(factor: float, *networks: SmallGenerator | _SmallDiscriminator) -> None:
     """Make the gradients of the weights larger by a factor, and leave all outputs as they are."""
-    network.layer.weight.div_(factor)
-    network.layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * factor,))
+    for network in networks:
+        network.layer.weight.div_(factor)
+        network.layer.register_forward_pre_hook(lambda _, inputs: (inputs[0] * factor,))
 
 
 class Criterion(nn.Module):

@@ -104,7 +104,7 @@ def _marks(method: str) -> plots.CaseMarks:
     if method == "cgan":
         return plots.CaseMarks({"ln 2": math.log(2)}, errors)
     errors["two people"] = marks["two_people"]
-    change = marks["mean_pair_until"], "without mean pair"
+    change = int(marks["mean_pair_until"]), "without mean pair"
     return plots.CaseMarks({"2 ln 2": 2 * math.log(2)}, errors, change)
 
 

@@ -739,3 +739,82 @@ def cgan_step(
     loss_d.backward()
     optimizer_discriminator.step()
     return loss_g.detach(), loss_d.detach()
+
+
+# %% wrong: weights of the discriminator are kept within 0.5
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    for weight in discriminator.parameters():
+        weight.data.clamp_(-0.5, 0.5)
+    return loss_generator.detach(), loss_discriminator.detach()
+
+
+# %% wrong: gradients of the discriminator beyond 100 are clipped
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    nn.utils.clip_grad_value_(discriminator.parameters(), 100.0)
+    optimizer_discriminator.step()
+    return loss_generator.detach(), loss_discriminator.detach()
+
+
+# %% wrong: leaves a mark on the images
+def cgan_step(
+    generator,
+    discriminator,
+    optimizer_generator,
+    optimizer_discriminator,
+    real_t1,
+    real_t2,
+    lambda_gan=1.0,
+    lambda_pixel=1.0,
+):
+    real_t1.requires_grad_()
+    fake_t2 = generator(real_t1)
+    loss_generator = cgan_generator_loss(
+        discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel
+    )
+    optimizer_generator.zero_grad()
+    loss_generator.backward()
+    optimizer_generator.step()
+    loss_discriminator = cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2)
+    optimizer_discriminator.zero_grad()
+    loss_discriminator.backward()
+    optimizer_discriminator.step()
+    return loss_generator.detach(), loss_discriminator.detach()

@@ -369,3 +369,25 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss.backward()
     optimizer.step()
     return torch.round(loss.detach(), decimals=3)
+
+
+# %% wrong: predicts in evaluation mode, and switches back
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    generator.eval()
+    prediction = generator(real_t1)
+    generator.train()
+    loss = criterion(prediction, real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+# %% wrong: gradients beyond 1000 are clipped
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    nn.utils.clip_grad_norm_(generator.parameters(), 1000.0)
+    optimizer.step()
+    return loss.detach()

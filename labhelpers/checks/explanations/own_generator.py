@@ -95,10 +95,11 @@ def _first_loss(
 def _ended_by_backward() -> Iterator[None]:
     backward, grad = torch.autograd.backward, torch.autograd.grad
 
-    def found(roots: Any, *_: Any, **__: Any) -> None:
+    def found(*args: Any, **kwargs: Any) -> Any:
+        roots = next(iter((*args, *kwargs.values())))
         raise _Found(roots if isinstance(roots, Tensor) else next(iter(roots)))
 
-    torch.autograd.backward = torch.autograd.grad = found
+    torch.autograd.backward, torch.autograd.grad = found, found
     try:
         yield
     finally:

@@ -522,11 +522,12 @@ def _of_own_loss(
     """Add what is wrong with a generator's loss that is written out, with further notes."""
     explain, loss_of = _OWN[asked.function]
     explanation = explain(loss_of(answer), [])
-    found = [text for word, text in explanation["notes"] if word == "wrong"] if explanation else []
+    told = explanation["notes"] if explanation else []
+    found = [text for word, text in told if word == "wrong"]
     name = capitalised(asked.name)
     if found and losses.ELSEWHERE not in found:
         found[0] = f"{name}, which is written out in the step: {found[0]}"
-        return sentences + found, [note for note in explanation["notes"] if note[0] != "wrong"]
+        return sentences + found, [note for note in told if note[0] != "wrong"]
     if sentences:
         return sentences, []
     return [

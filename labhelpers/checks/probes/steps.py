@@ -125,8 +125,7 @@ def cgan_players(
         t1, t2 = batch_of(1, setting)
         discriminator.learn(t2, generator(t1), logit)
         discriminator.level = -_LEVEL * logit
-    for network in (generator, discriminator):
-        steepen(network, scale)
+    steepen(scale, generator, discriminator)
     optimizers = make(generator.parameters(), lr=lr), make(discriminator.parameters(), lr=0.01)
     return Players(
         {"generator": generator, "discriminator": discriminator},
@@ -156,8 +155,7 @@ def cyclegan_players(
         for discriminator, real, fake in pairs:
             discriminator.learn(real, fake, logit)
             discriminator.level = -_LEVEL * logit
-    for network in (*generators, *discriminators):
-        steepen(network, scale)
+    steepen(scale, *generators, *discriminators)
     optimizers = [
         make(list(chain(*(network.parameters() for network in networks))), lr=lr)
         for networks, lr in ((generators, lr), (discriminators, 0.01))
