@@ -15,16 +15,20 @@ from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import ScaledTranslation
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from labhelpers.data import IMAGE_SHAPE, VOXEL_MM, simulated_data_opened
 
 __all__ = [
     "INTENSITY",
     "AccessibleFigure",
+    "Frame",
     "SavedFigure",
     "Scale",
     "canvas",
@@ -104,10 +108,7 @@ class AccessibleFigure:
         Raises:
             ValueError: If the name does not end in `.png`.
         """
-        path = Path(path)
-        if path.suffix.lower() != ".png":
-            raise ValueError(f"Cannot save {path.name!r}: figures are PNG, end the name in .png.")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = png_file(path)
         path.write_bytes(self._png(_DPI))
         return path
 
@@ -146,6 +147,19 @@ class SavedFigure:
 
     def _repr_html_(self) -> str:
         return _image_tag(Path(self.path).read_bytes(), self.alt)
+
+
+def png_file(path: str | Path) -> Path:
+    """Return the path of a PNG file, after making the folder that it is to be in.
+
+    Raises:
+        ValueError: If the name does not end in `.png`.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"Cannot save {path.name!r}: figures are PNG, end the name in .png.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _image_tag(image: bytes, alt: str, attributes: str = "", kind: str = "image/png") -> str:
@@ -249,9 +263,8 @@ def draw_images(
 ) -> AccessibleFigure:
     """Draw rows of slices as one picture, with a colour bar.
 
-    One picture rather than one per slice takes a tenth of a second, so that a training can save one
-    after every epoch. Every voxel is a square of the same whole number of pixels, if the picture
-    then fits a notebook.
+    One picture rather than one per slice takes a tenth of a second. Every voxel is a square of the
+    same whole number of pixels, if the picture then fits a notebook.
 
     Args:
         rows: Row label -> slices `(N, H, W)`, the first axis of a slice being x; top row first.
@@ -296,6 +309,59 @@ def draw_images(
     _add_scale_bar(axes, width, len(columns))
     _make_room(figure, axes)
     return AccessibleFigure(figure, f"{alt} {note}.")
+
+
+class Frame:
+    """What is around the slices of a figure, drawn once and used for many: 10 times as fast.
+
+    Args:
+        figure: A figure of `draw_images` of MR images; it must not be used again.
+    """
+
+    def __init__(self, figure: AccessibleFigure) -> None:
+        self._axes = figure.figure.axes[0]
+        self._picture, self._title = self._axes.images[0], self._axes.title
+        for part in (self._picture, self._title):
+            part.set_animated(True)  # which leaves it out
+        self._canvas = FigureCanvasAgg(figure.figure)
+        with matplotlib.style.context(_STYLE):
+            self._canvas.draw()
+        self._around = self._canvas.copy_from_bbox(figure.figure.bbox)
+        red, green, blue, _ = np.asarray(self._canvas.buffer_rgba()).T
+        self._mode = "L" if (red == green).all() and (green == blue).all() else "RGB"
+
+    @styled
+    def save(self, path: str | Path, rows: Sequence[np.ndarray], title: str, alt: str) -> Path:
+        """Write a figure of other slices, with a title as wide, to a PNG file and return its path.
+
+        Args:
+            path: Name of the file.
+            rows: Slices as in `draw_images`.
+            title: Title of the figure.
+            alt: Alternative text.
+
+        Raises:
+            ValueError: If the name does not end in `.png`.
+        """
+        path = png_file(path)
+        self._canvas.restore_region(self._around)
+        self._title.set_text(title)
+        self._axes.draw_artist(self._title)
+        image = Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert(self._mode)
+
+        mosaic = _mosaic(rows)
+        shades = self._picture.to_rgba(mosaic, bytes=True)[..., 0]
+        slices = Image.fromarray(np.where(np.isnan(mosaic), np.uint8(255), shades))
+        left, bottom, right, top = (round(edge) for edge in self._axes.get_window_extent().extents)
+        size = right - left, top - bottom
+        is_whole = size[0] % slices.width == 0
+        way = Image.Resampling.NEAREST if is_whole else Image.Resampling.BILINEAR
+        image.paste(slices.resize(size, way), (left, image.height - top))
+
+        text = PngInfo()
+        text.add_text("Description", alt)
+        image.save(path, dpi=(_DPI, _DPI), pnginfo=text, compress_level=1)  # the fastest one
+        return path
 
 
 def _mosaic(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,9 @@ import torch
 from labhelpers.metrics import best_median_worst
 from labhelpers.plots.figure import (
     AccessibleFigure,
+    Frame,
     Scale,
+    credit,
     draw_images,
     listed,
 )
@@ -103,16 +107,8 @@ def sample_grid(
     Raises:
         ValueError: If a shape is wrong or the three differ.
     """
-    true = _slices("real_t2", real_t2)
-    source = _slices("real_t1", real_t1, true)
-    fake = _slices("fake_t2", fake_t2, true)
-    rows = {"T1-w (input)": source, "T2-w generated": fake, "T2-w true": true}
-    alt = (
-        f"{title}. Brain slices of {_count(true)}, one per column; from top to bottom the T1-w "
-        "input, the generated T2-w and the true T2-w. Mean absolute error of the generated "
-        f"slices: {np.abs(fake - true).mean():.3f}."
-    )
-    return draw_images(rows, _numbers(true), title, alt)
+    rows, alt = _samples(real_t1, fake_t2, real_t2, title)
+    return draw_images(rows, _numbers(rows["T2-w true"]), title, alt)
 
 
 def save_sample_grid(
@@ -123,6 +119,8 @@ def save_sample_grid(
     title: str | None = None,
 ) -> Path:
     """Save `sample_grid` to a PNG file and return its path.
+
+    A training does so after every epoch: all but the slices and the title is drawn only once.
 
     Args:
         path: Name of the file, ending in `.png`; missing folders are made.
@@ -137,7 +135,32 @@ def save_sample_grid(
     path = Path(path)
     if title is None:
         title = f"{path.parent.name} {path.stem.replace('-', ' ')}".strip()
-    return sample_grid(real_t1, fake_t2, real_t2, title).save(path)
+    rows, alt = _samples(real_t1, fake_t2, real_t2, title)
+    as_wide = re.sub(r"\d", "0", title)
+    frame = _frame(tuple(rows), rows["T2-w true"].shape, as_wide, credit())
+    return frame.save(path, list(rows.values()), title, f"{alt} {credit()}.")
+
+
+@functools.lru_cache(maxsize=1)
+def _frame(rows: tuple[str, ...], shape: tuple[int, ...], title: str, credit: str) -> Frame:
+    """Return what is around slices of one shape; `credit` is what stands under them."""
+    empty = np.zeros(shape)
+    return Frame(draw_images(dict.fromkeys(rows, empty), _numbers(empty), title, ""))
+
+
+def _samples(
+    real_t1: torch.Tensor, fake_t2: torch.Tensor, real_t2: torch.Tensor, title: str
+) -> tuple[dict[str, np.ndarray], str]:
+    """Return the rows of a grid of samples and its alternative text."""
+    true = _slices("real_t2", real_t2)
+    source = _slices("real_t1", real_t1, true)
+    fake = _slices("fake_t2", fake_t2, true)
+    alt = (
+        f"{title}. Brain slices of {_count(true)}, one per column; from top to bottom the T1-w "
+        "input, the generated T2-w and the true T2-w. Mean absolute error of the generated "
+        f"slices: {np.abs(fake - true).mean():.3f}."
+    )
+    return {"T1-w (input)": source, "T2-w generated": fake, "T2-w true": true}, alt
 
 
 def compare_methods(
