@@ -10,11 +10,13 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 __all__ = ["Captured", "Graphs", "captured"]
@@ -68,10 +70,11 @@ class Captured:
     """A training step that is recorded after a few calls, and repeated from then on.
 
     There is one recording for each kind of call: other shapes, networks, optimizers or weights of
-    losses, other layers in training or weights that need no gradient make another kind. The first
-    calls of a kind run as they are. What the step does besides computing on the GPU is not
-    repeated, so a step is not recorded that waits for the GPU (it reads or prints a value), that
-    draws random numbers on the CPU, or that keeps tensors for later. It runs as it is, always.
+    losses, other layers in training, weights that need no gradient or that were moved, and an
+    optimizer that was loaded make another kind. The first calls of a kind run as they are. What the
+    step does besides computing on the GPU is not repeated, so a step is not recorded that waits for
+    the GPU (it reads or prints a value), that draws random numbers on the CPU, that keeps tensors
+    for later or that changes the tensors that it is called with. It runs as it is, always.
 
     Learning rates may change between the calls: a recording reads them from the optimizers.
 
@@ -105,14 +108,19 @@ class Captured:
             if self._calls[kind] < _FIRST_STEPS:
                 return self._graphs.run(step)
             if self._calls[kind] == _FIRST_STEPS:
+                given = _tensors((arguments, named))
+                before = [_version(tensor) for tensor in given]
                 losses, obstacle = self._graphs.watch(step)
+                if before != [_version(tensor) for tensor in given]:
+                    obstacle = "it changes a tensor that it is called with"
                 return self._give_up(obstacle, losses) if obstacle else losses
             try:
                 self._recordings[kind] = _Recording(self._step, arguments, named, self._graphs)
             except Exception as error:  # the step went well before, so recording it is what failed
                 reason = f"{type(error).__name__}: {error}".partition("\n")[0]
                 return self._give_up(reason, step())
-        return self._recordings[kind].replay(arguments, named)
+        recording = self._recordings[kind]
+        return recording.replay(arguments, named) if recording.fits() else self._graphs.run(step)
 
     def _give_up(self, reason: str, losses: Any) -> Any:
         self._runs_as_it_is = True
@@ -135,16 +143,15 @@ class _Recording:
         named: dict[str, Any],
         graphs: Graphs,
     ) -> None:
-        own = {
-            place: value.detach().clone()
-            for place, value in _places(arguments, named)
-            if isinstance(value, Tensor)
-        }
         parts = list(_flat((arguments, named)))
-        weights = [weight for part in parts for weight in _weights(part)]
+        if any(isinstance(part, Tensor) and part.requires_grad for part in parts):
+            raise ValueError("a tensor that it is called with needs a gradient")
+        own_arguments, own_named = _copied((arguments, named))
+        self._own = _tensors((own_arguments, own_named))
+        self._weights = list(dict.fromkeys(weight for part in parts for weight in _weights(part)))
+        before = [weight.grad for weight in self._weights]
         # What the recording reads or writes has to stay where it is.
-        self._kept = arguments, named, gradients = arguments, named, [w.grad for w in weights]
-        self._own = own
+        self._kept = arguments, named, before, [_memory_of(part) for part in parts]
         self._rates = [
             (group, torch.tensor(float(group["lr"]), device=group["params"][0].device))
             for part in parts
@@ -152,27 +159,40 @@ class _Recording:
             for group in part.param_groups
             if not isinstance(group["lr"], Tensor)
         ]
-        own_arguments = [own.get(place, value) for place, value in enumerate(arguments)]
-        own_named = {name: own.get(name, value) for name, value in named.items()}
         try:
             with _rates_on_device(self._rates):
                 self._replay, self._losses = graphs.record(
                     lambda: step(*own_arguments, **own_named)
                 )
-        except Exception:
-            for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad = gradient
-            raise
+            self._gradients = [weight.grad for weight in self._weights]
+        finally:
+            self._set_gradients(before)
+        # A step that makes new gradients for those that it finds needs none of them. One that adds
+        # to them, or that found none, is another step where it finds others.
+        self._needed = [
+            (weight, old)
+            for weight, old, new in zip(self._weights, before, self._gradients, strict=True)
+            if new is not None and (old is None or old is new)
+        ]
+
+    def fits(self) -> bool:
+        """Return False if the step would find other gradients than the recorded one."""
+        return all(weight.grad is gradient for weight, gradient in self._needed)
 
     def replay(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Make the step on other tensors of the same kind and return its losses."""
-        for place, value in _places(arguments, named):
-            if place in self._own:
-                self._own[place].copy_(value)
+        for own, value in zip(self._own, _tensors((arguments, named)), strict=True):
+            own.copy_(value)
         for group, rate in self._rates:
             rate.fill_(group["lr"])
         self._replay()
+        self._set_gradients(self._gradients)  # as the step does, for whoever looks at them
         return _copied(self._losses)
+
+    def _set_gradients(self, gradients: list[Tensor | None]) -> None:
+        for weight, gradient in zip(self._weights, gradients, strict=True):
+            if weight.grad is not gradient:
+                weight.grad = gradient
 
 
 class _CUDAGraphs:
@@ -249,11 +269,6 @@ def _rates_on_device(rates: list[tuple[dict[str, Any], Tensor]]) -> Iterator[Non
             group.update(old)
 
 
-def _places(arguments: tuple[Any, ...], named: dict[str, Any]) -> Iterator[tuple[int | str, Any]]:
-    yield from enumerate(arguments)
-    yield from named.items()
-
-
 def _flat(value: Any) -> Iterator[Any]:
     """Yield what is in nested tuples, lists and dictionaries."""
     if isinstance(value, (tuple, list)):
@@ -265,6 +280,27 @@ def _flat(value: Any) -> Iterator[Any]:
         yield value
 
 
+def _tensors(value: Any) -> list[Tensor]:
+    return [part for part in _flat(value) if isinstance(part, Tensor)]
+
+
+def _version(tensor: Tensor) -> int:
+    """Return how often a tensor was changed in place."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _layers(network: nn.Module) -> list[nn.Module]:
+    """Return all layers of a network, as its `modules` does in several times the time."""
+    layers = [network]
+    seen = {network}
+    for layer in layers:  # which grows
+        for part in layer._modules.values():
+            if part is not None and part not in seen:
+                seen.add(part)
+                layers.append(part)
+    return layers
+
+
 def _weights(part: Any) -> Iterator[Tensor]:
     if isinstance(part, nn.Module):
         yield from part.parameters()
@@ -273,32 +309,58 @@ def _weights(part: Any) -> Iterator[Tensor]:
             yield from group["params"]
 
 
+def _memory_of(part: Any) -> list[Any]:
+    """Return what keeps the memory of a network or of an optimizer, whatever becomes of them."""
+    numbers = [*part.parameters(), *part.buffers()] if isinstance(part, nn.Module) else []
+    kept: list[Any] = [number.detach() for number in numbers]
+    if isinstance(part, Optimizer):
+        kept += [*part.state.values(), *part.param_groups]
+    return kept
+
+
 def _kind(value: Any) -> Any:
-    """Return what has to be the same in two calls for one recording to serve both."""
+    """Return what has to be the same in two calls for one recording to serve both.
+
+    It is asked for at every step, which a GPU makes in a thousandth of a second.
+    """
     if isinstance(value, Tensor):
-        return value.shape, value.dtype, value.device
+        return value.shape, value.dtype, value.device, value.requires_grad
     if isinstance(value, nn.Module):
-        weights = tuple((id(weight), weight.requires_grad) for weight in value.parameters())
-        return id(value), weights, tuple(layer.training for layer in value.modules())
+        kind: list[Any] = []
+        for layer in _layers(value):
+            kind += (id(layer), layer.training)
+            for numbers in (layer._parameters, layer._buffers):
+                for number in numbers.values():
+                    if not (number is None or is_lazy(number)):
+                        # Moved to another device and back it is the same one, in other memory.
+                        kind += (id(number), number.data_ptr(), number.requires_grad)
+        return tuple(kind)
     if isinstance(value, Optimizer):
-        others = [
-            {name: part for name, part in group.items() if name not in ("params", "lr")}
+        groups = [
+            _kind({name: part for name, part in group.items() if name not in ("params", "lr")})
             for group in value.param_groups
         ]
-        return id(value), repr(others)
+        parts = (*value.state.values(), *value.param_groups)
+        weights = chain.from_iterable(group["params"] for group in value.param_groups)
+        rates = (group["lr"] for group in value.param_groups)
+        used = (*parts, *weights, *(rate for rate in rates if isinstance(rate, Tensor)))
+        return id(value), tuple(map(id, used)), tuple(groups)
     if isinstance(value, (tuple, list)):
-        return tuple(map(_kind, value))
+        return tuple([_kind(part) for part in value])
     if isinstance(value, dict):
-        return tuple((name, _kind(part)) for name, part in value.items())
+        return tuple([(name, _kind(part)) for name, part in value.items()])
     return value if isinstance(value, (int, float, str)) else id(value)
 
 
 def _copied(value: Any) -> Any:
-    """Return losses that the next replay does not change."""
+    """Return tensors that the next replay does not change, and all else as it is."""
     if isinstance(value, Tensor):
         return value.detach().clone()
-    if isinstance(value, (tuple, list)):
-        return type(value)(map(_copied, value))
+    if isinstance(value, tuple):
+        parts = map(_copied, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [_copied(part) for part in value]
     if isinstance(value, dict):
         return {name: _copied(part) for name, part in value.items()}
     return value
