@@ -61,7 +61,6 @@ SLIPS = {
         ],
         {
             "steps": "2 epochs, 3 steps in each, all training subjects",
-            "rows": "2 rows for 2 epochs, counted from 1",
             "evaluation-mode": "in training mode",
         },
     ),
@@ -91,7 +90,7 @@ SLIPS = {
     ),
     "other rows": (
         [(FRAME, "pd.DataFrame(rows, index=[7] * num_epoch)")],
-        {"rows": "3 rows for 3 epochs, with the index 7, 7, 7"},
+        {"rows": "one for each epoch, with the index 7, 7, 7"},
     ),
     "a rounded loss": (
         [("training = total / n_subjects", "training = round(total / n_subjects, 2)")],
@@ -111,7 +110,7 @@ SLIPS = {
             ),
             (f"return {FRAME}", f"generator.load_state_dict(kept)\n    return {FRAME}"),
         ],
-        {"in-place": "at the end it is given the weights that it had after epoch 1"},
+        {"last-weights": "those that it had after epoch 1"},
     ),
     "a schedule": (
         [
@@ -146,11 +145,102 @@ SLIPS = {
                 "def train_generator(",
             ),
         ],
-        {"validation": "all validation subjects, 9 times in 3 epochs"},
+        {"validation": "all validation subjects with every step"},
     ),
     "a loss of something else": (
         [("training = total / n_subjects", "training = total / n_subjects + 1")],
         {"training-loss": "where the mean over the subjects is"},
+    ),
+    "stopped when the validation loss has not fallen once": (
+        [
+            (
+                'rows.append({"training": training, "validation": validation})',
+                'rows.append({"training": training, "validation": validation})\n'
+                "        if validation > min(row['validation'] for row in rows):\n"
+                "            break",
+            ),
+            ("pd.RangeIndex(1, num_epoch + 1,", "pd.RangeIndex(1, len(rows) + 1,"),
+        ],
+        {"to-the-end": "2 of 14 epochs"},
+    ),
+    "stopped early, with an index for all epochs": (
+        [
+            (
+                'rows.append({"training": training, "validation": validation})',
+                'rows.append({"training": training, "validation": validation})\n'
+                "        if validation > min(row['validation'] for row in rows):\n"
+                "            break",
+            ),
+        ],
+        {"to-the-end": "2 of 14 epochs"},
+    ),
+    "a learning rate that falls while the validation loss does not": (
+        [
+            (
+                "    rows = []\n",
+                "    rows = []\n"
+                "    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=2)\n",
+            ),
+            ("        rows.append(", "        plateau.step(validation)\n        rows.append("),
+        ],
+        {"updates": "as Adam does, with another learning rate from step 5 on"},
+    ),
+    "both loaders in one loop": (
+        [
+            (
+                "for batch in train_loader:",
+                "measured = []\n"
+                "        for batch, other in zip(train_loader, validation_loader):\n"
+                "            generator.eval()\n"
+                "            with torch.no_grad():\n"
+                '                errors = (generator(other["T1"]) - other["T2"]).abs()\n'
+                "            measured.append(errors.mean(dim=(1, 2, 3)))\n"
+                "            generator.train()",
+            ),
+            ("for batch in validation_loader:", "for batch in []:"),
+            ("validation = total / n_subjects", "validation = torch.cat(measured).mean().item()"),
+        ],
+        {
+            "steps": "3 epochs, 2 steps in each, 6, 6, 6 of 7 training subjects",
+            "validation": "all validation subjects, a part of them with every step",
+        },
+    ),
+    "all validation rounds of an epoch in one mean": (
+        [
+            (
+                STEP,
+                f"{STEP}\n"
+                "            with torch.no_grad():\n"
+                "                generator.eval()\n"
+                "                found = [(generator(b['T1']) - b['T2']).abs().mean((1, 2, 3))\n"
+                "                         for b in validation_loader]\n"
+                "                generator.train()\n"
+                "            rounds = [*(rounds if n_subjects else []), *found]",
+            ),
+            ("for batch in validation_loader:", "for batch in []:"),
+            ("validation = total / n_subjects", "validation = torch.cat(rounds).mean().item()"),
+        ],
+        {
+            "validation": "all validation subjects with every step",
+            "validation-loss": "a mean over all times that they were measured in the epoch",
+        },
+    ),
+    "one step for the gradients of an epoch": (
+        [
+            (STEP, f"{INLINE}; loss.backward()"),
+            ("generator.train()", "generator.train(); optimizer.zero_grad()"),
+            ("        training = total", "        optimizer.step()\n        training = total"),
+        ],
+        {
+            "steps": "3 epochs, 1 step in each, after 3 of 9 batches",
+            "updates": "as Adam does with the gradients of all batches since the step before",
+        },
+    ),
+    "each batch counted as a full one": (
+        [
+            (TRAINED, TRAINED.replace("len(real_t1)", "train_loader.batch_size", 1)),
+        ],
+        {"training-loss": "the mean over the subjects with each batch counted as a full one"},
     ),
     "no training": (
         [("for batch in train_loader:", "for batch in []:"), ("total / n_subjects", "1.0")],

@@ -66,6 +66,7 @@ class Step:
         is_registered: Whether its weights belong to the network.
         x: Its input.
         y: Its output, None if it failed.
+        weight: Its weights.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Step:
     is_registered: bool = True
     x: Tensor | None = None
     y: Tensor | None = None
+    weight: Tensor | None = None
 
 
 #: Layers, with the names of their positional arguments and the defaults of those.
@@ -100,6 +102,7 @@ _WORDS = {
     "sub": "subtraction",
     "div": "division",
     "detach": "detach",
+    "getitem": "a part of it by index",
     "gt": "a comparison (>)",
     "ge": "a comparison (>=)",
     "lt": "a comparison (<)",
@@ -199,7 +202,7 @@ class FlowTrace(LayerTrace):
         path, is_registered = self._name(weight)
         fields["weights"] = self._weights(weight)
         fields["gradients"] = "recorded" if is_grad_enabled() else "switched off"
-        return Step(path, kind, fields, self.flow_of(x), is_registered, x)
+        return Step(path, kind, fields, self.flow_of(x), is_registered, x, weight=weight)
 
     def _name(self, weight: Tensor) -> tuple[str, bool]:
         """Return what the network calls the layer of a weight, and whether it is a part of it."""
@@ -247,7 +250,8 @@ def _operation(name: str, args: tuple, kwargs: dict[str, Any]) -> str:
     if name == "interpolate":
         scale, mode = kwargs.get("scale_factor"), kwargs.get("mode", "nearest")
         return f"upsampling{f' ×{scale:g}' if isinstance(scale, (int, float)) else ''} ({mode})"
-    return _WORDS.get(name, name.replace("_", " ").strip())
+    words = name.replace("_", " ").strip()
+    return _WORDS.get(name) or _WORDS.get(words, words)
 
 
 def _size(value: Any) -> str:

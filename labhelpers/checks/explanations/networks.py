@@ -345,6 +345,14 @@ class _Comparison:
         """The number of the step that stands for a wanted one."""
         return {wanted: step for step, wanted in self.pairs if step and wanted}
 
+    @cached_property
+    def repeated(self) -> list[tuple[int, ...]]:
+        """The numbers of the steps of each layer that runs more than once."""
+        groups: dict[int, list[int]] = {}
+        for number, step in enumerate(self.seen.steps, 1):
+            groups.setdefault(id(step.weight), []).append(number)
+        return [tuple(group) for group in groups.values() if len(group) > 1]
+
     @property
     def after(self) -> int:
         """The number that stands for the output, or for what was to run next."""
@@ -362,14 +370,20 @@ class _Comparison:
     def find(self) -> list[_Difference]:
         """Return what differs, layers first, then what happens between them."""
         add = self.differences.append
+        for group in self.repeated:
+            name = self.seen.steps[group[0] - 1].name
+            who = f"one layer, `{name}`" if name else "one layer"
+            sentence = f"{{}} are {who}, which runs {len(group)} times. Asked for: once."
+            add(_Difference(sentence, group, remark="the same layer"))
         missing = [wanted for step, wanted in self.pairs if not step and wanted]
         if missing:
             steps = [self.wanted.steps[number - 1] for number in missing]
             layers = ", ".join(f"`{step.name}` ({_size(step)})" for step in steps)
             count = "A layer is" if len(missing) == 1 else f"{len(missing)} layers are"
             add(_Difference(f"{count} missing: {layers}."))
+        again = {number for group in self.repeated for number in group}
         for number, place in self.pairs:
-            if number and not place:
+            if number and not place and number not in again:
                 size = _size(self.seen.steps[number - 1])
                 sentence = f"{{}}, {size}, is a layer too many."
                 add(_Difference(sentence, (number,), remark="not asked for"))
@@ -425,8 +439,8 @@ class _Comparison:
         """
         assert asked is not None
         asked = self._in_steps(asked)
-        if got and all(s.fields["gradients"] == "switched off" for s in self.seen.steps):
-            got = _recorded(got)  # that is told of the steps
+        if got:  # that is told of the steps
+            got = _recorded(got, [s.fields["gradients"] != "recorded" for s in self.seen.steps])
         added = {step for step, wanted in self.pairs if step and not wanted}
         if got is None or _roots(got) & {"?", *added} or 0 in _roots(asked):
             return True  # unknown, or what follows from another difference
@@ -457,6 +471,11 @@ class _Comparison:
                 several = (
                     "{} read the skip connection first. Asked for: what comes from below first."
                 )
+            elif isinstance(mine, tuple) and {*mine[1:]} == {*parts} and mine[0] != "axis 1":
+                several = (
+                    f"{{}} read {_whole(mine[0])} what comes from below and the skip connection. "
+                    "Asked for: the one beside the other, along axis 1 (the channels)."
+                )
         sentence = "{} reads {yours}. Asked for: {asked}."
         return _Difference(sentence, (number,), yours, other, where, remark, several)
 
@@ -485,13 +504,16 @@ class _Comparison:
         """Compare the sizes of a layer."""
         asked = _USUAL | wanted.fields
         keys = [key for key, value in step.fields.items() if asked.get(key, value) != value]
+        if any(number in group for group in self.repeated):  # one layer has one size
+            keys = [key for key in keys if "channels" not in key]
         if step.y is not None or not reads_right:  # else it follows from another difference
             keys = [key for key in keys if key != "input channels"]
         yours, other = _sizes(step.fields, keys), _sizes(asked, keys)
         if step.kind != wanted.kind:
             yours, other = _size(step), _size(wanted)
         if yours:
-            sentence = "{} has {yours}. Asked for: {asked}."
+            verb = "has" if step.kind == wanted.kind else "is"
+            sentence = f"{{}} {verb} {{yours}}. Asked for: {{asked}}."
             remark = f"asked for: {other}"
             several = ""
             if keys == ["output channels"] and step.kind == wanted.kind:
@@ -536,7 +558,7 @@ class _Comparison:
             return f"{self.name(*roots)} joined with itself ({', '.join(_joints(flow))})"
         parts = [self._words(part, with_axis).removesuffix(" alone") for part in flow.root.parts]
         if not how.startswith("axis"):
-            return f"the {how} of " + " and ".join(parts)
+            return f"{_whole(how)} " + " and ".join(parts)
         along = f", along {how}{' (the channels)' if how == 'axis 1' else ''}"
         return ", then ".join(parts) + (along if with_axis else "")
 
@@ -608,12 +630,14 @@ def _joints(flow: Flow) -> list[str]:
     return [how for part in flow.root.parts for how in _joints(part)] + [flow.root.how]
 
 
-def _recorded(flow: Flow) -> Flow:
-    """Return a flow as if gradients had been recorded."""
+def _recorded(flow: Flow, is_off: list[bool]) -> Flow:
+    """Return a flow as if gradients had been recorded behind the steps without."""
     root = flow.root
     if isinstance(root, Joined):
-        root = Joined(root.how, tuple(map(_recorded, root.parts)))
-    return Flow(root, tuple(x.removesuffix(UNRECORDED) for x in flow.operations))
+        root = Joined(root.how, tuple(_recorded(part, is_off) for part in root.parts))
+    if all(is_off) or (isinstance(root, int) and is_off[root - 1]):
+        return Flow(root, tuple(x.removesuffix(UNRECORDED) for x in flow.operations))
+    return Flow(root, flow.operations)
 
 
 def _operations(flow: Flow) -> set[str]:
@@ -732,7 +756,8 @@ def _sentences(differences: list[_Difference], comparison: _Comparison) -> list[
         steps = [number for one in group for number in one.steps]
         sentence = first.sentence
         if len(group) > 1:
-            sentence = first.several or sentence.replace(" has ", " have ")
+            sentence = first.several or sentence.replace("{} has ", "{} have ")
+            sentence = sentence.replace("{} is ", "{} are ")
         where = first.where if first.where and len(group) == 1 else _steps(steps, comparison)
         text = sentence.format(where, yours=first.yours, asked=first.asked)
         sentences.append(text[0].upper() + text[1:])
@@ -767,5 +792,16 @@ def _table(comparison: _Comparison, differences: list[_Difference]) -> TableReco
     return TableRecord(name="layers", header=header, rows=rows, note="")
 
 
+def _whole(how: str) -> str:
+    """Return the words before what an operation takes."""
+    along = how.removeprefix("axis ")
+    return f"the {how} of" if along == how else f"along axis {along}"
+
+
 def _reads(flow: Flow | None) -> str:
-    return ", ".join(str(root) for root, _ in flow.paths()) if flow else ""
+    """Return what a step reads, as a cell of the table."""
+    if flow is None or not isinstance(flow.root, Joined):
+        return str(flow.root) if flow else ""
+    how = flow.root.how
+    parts = (" + " if how == "addition" else ", ").join(map(_reads, flow.root.parts))
+    return parts if how in ("axis 1", "addition") else f"{parts} ({how})"

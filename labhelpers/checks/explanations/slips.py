@@ -128,12 +128,16 @@ def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | No
     return {**explanation, "notes": [*wrong, *(["wrong", fact] for fact in facts), *rest]}
 
 
+class _SeenEnoughError(Exception):
+    """Ends a case in which a large network has been called once."""
+
+
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
-    """Run an answer on the visible cases and return its calls."""
+    """Run an answer on the visible cases and return its calls, of a network the first of each."""
     calls: list[_Call] = []
     label = ""
 
-    def watch(function: Callable[..., Any]) -> Callable[..., Any]:
+    def watch(function: Callable[..., Any], is_forward: bool = False) -> Callable[..., Any]:
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:
             call = _Call(label, function, bound(function, args, kwargs))
@@ -155,7 +159,10 @@ def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
                 if not isinstance(call.returned, nn.Module) or not inspect.isclass(function):
                     calls.append(call)
             if inspect.isclass(function) and isinstance(call.returned, nn.Module):
-                object.__setattr__(call.returned, "forward", watch(call.returned.forward))
+                forward = watch(call.returned.forward, is_forward=True)
+                object.__setattr__(call.returned, "forward", forward)
+            if is_forward:
+                raise _SeenEnoughError
             return call.returned
 
         return watched

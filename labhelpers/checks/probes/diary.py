@@ -52,6 +52,13 @@ class Call:
 class Course:
     """Data, loaders and the diary of one training.
 
+    Args:
+        setting: Seeds and number type.
+        seed: Another one gives other data and weights.
+        n_training: How many training subjects there are.
+        rises: Whether the T2-w slices of validation are what the network makes at its start, so
+            that the validation loss rises from epoch to epoch.
+
     Attributes:
         sets: The slices of the training and of the validation subjects.
         calls: What the generator was called with, in order.
@@ -64,7 +71,7 @@ class Course:
         spare: A network to compute gradients with.
     """
 
-    def __init__(self, setting: Setting, seed: int, n_training: int) -> None:
+    def __init__(self, setting: Setting, seed: int, n_training: int, rises: bool = False) -> None:
         n_subjects = {TRAINING: n_training, VALIDATION: 5}
         self.setting, self.seed = setting, seed
         self.sets = {
@@ -79,6 +86,11 @@ class Course:
         self.kept = 2.0 * kept.to(setting.dtype)
         self.network = self.last = self._new_network()
         self.start = self.network.weights()
+        if rises:
+            validation = self.sets[VALIDATION]
+            with torch.no_grad():
+                validation.t2.copy_(self.network.eval().image_of(validation.t1))
+            self.network.train()
         self.spare = self._new_network()
 
     def __deepcopy__(self, memo: Any) -> Course:
@@ -91,7 +103,7 @@ class Course:
         """Call the answer and return what it returns."""
         loaders = (
             _loader(self, self.sets[TRAINING], batch_size, moves=True),
-            _loader(self, self.sets[VALIDATION], 2, moves=False),
+            _loader(self, self.sets[VALIDATION], 3, moves=False),
         )
         hook = register_optimizer_step_pre_hook(self._note_optimizer)
         try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import product
+from itertools import chain, product
 from numbers import Real
 from typing import Any
 
@@ -31,10 +31,15 @@ _FACTORS = {2: "", 0.5: "", 100: "", 64 * 64: ", the number of voxels of a slice
 _MOST_DIGITS = 6  # after the point, of a loss that is rounded
 _MOST_LISTED = 4
 _NEVER_CALLED = "the generator is never called"
+_RISING = 14  # epochs with a validation loss that rises: more than stopping early often waits for
 
 
 def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Train a small generator for three epochs of several batches, for two of one, and for one."""
+    """Train a small generator for three epochs of several batches, for two of one, and for one.
+
+    In one more case each epoch makes the validation loss worse: to stop, to take back weights or to
+    slow down for that is nowhere asked for.
+    """
     few, many = setting.choose((5, 7), (4, 8))
 
     def act(
@@ -50,6 +55,13 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
             log(f"{PROOF}errors", course.calls[first].errors.sort().values)
             log(f"{PROOF}weights", story.after[first])
 
+    def rising(log: Log) -> None:
+        course = Course(setting, setting.seed(90), few, rises=True)
+        try:
+            course.run(answer, 40, _RISING, lr / 4)
+        finally:
+            _Story(course, lr / 4).log_end(log, _RISING)
+
     lr = setting.choose(0.02, 0.015)
     once, twice, several = (
         partial(act, batch_size=size, num_epoch=n, lr=rate, seed=seed)
@@ -63,6 +75,7 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         partial(twice, setting=replace(setting, dtype=torch.float32)),
     )
     yield Case("1 epoch, 1 batch", once)
+    yield Case(f"{_RISING} epochs, 1 batch each, with a validation loss that rises", rising)
 
 
 # --- What happened -------------------------------------------------------------------------------
@@ -148,7 +161,7 @@ class _Story:
         if self.epochs:
             modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
             log("training-mode", _mode_of_steps(modes))
-            if any(self.moved(i) for epoch in self.epochs for i in epoch):
+            if any(map(self.moved, chain(*self.epochs))):
                 log("updates", self._updates())
                 log("in-place", self._in_place())
             log("validation", self._validation())
@@ -161,6 +174,16 @@ class _Story:
             log("no-gradients", _one_of(graphs, "with gradients", "without gradients"))
             learnt = {self.moved(i) for part in self.rounds for i in part}
             log("not-learnt", _one_of(learnt, "the weights move", "the weights stay as they are"))
+
+    def log_end(self, log: Log, num_epoch: int) -> None:
+        """Log in words how a training ended, and whether its steps stayed the same."""
+        n_epochs = len(self.epochs)
+        is_all = n_epochs == num_epoch
+        log("to-the-end", "all epochs" if is_all else f"{n_epochs} of {num_epoch} epochs")
+        if n_epochs:
+            log("last-weights", self._last_weights())
+        if any(map(self.moved, chain(*self.epochs))):
+            log("updates", self._updates())
 
     def _steps(self) -> str:
         if not self.course.calls:
@@ -179,6 +202,9 @@ class _Story:
         steps = [sum(map(self.moved, epoch)) for epoch in self.epochs]
         shown = [[s for i in epoch for s in self.course.calls[i].subjects] for epoch in self.epochs]
         who = _who(shown, n_subjects, "training")
+        n_learnt, n_batches = (sum(map(len, parts)) for parts in (self.epochs, self.batches()))
+        if n_batches > n_learnt and any(steps):
+            who = f"after {n_learnt} of {n_batches} batches"
         text = f"{_count(len(steps), 'epoch')}, {_count_of_each(steps, 'step')}, {who}"
         if not any(steps) and self.course.makers:
             text += "; the optimizer makes steps, with gradients that are zero or missing"
@@ -186,14 +212,34 @@ class _Story:
         repeats = n_subjects > 1 and len(shown) > 1 and len(orders) == 1
         return f"{text}, always in the same order" if repeats else text
 
+    def batches(self) -> list[list[int]]:
+        """Return the calls of each epoch by which training subjects were learnt from, or might be.
+
+        Where not all of them were learnt from, these are also calls with gradients that no step
+        follows.
+        """
+        calls, n_subjects = self.course.calls, len(self.course.sets[TRAINING])
+        learnt = [i for epoch in self.epochs for i in epoch]
+        if len({s for i in learnt for s in calls[i].subjects}) == n_subjects * len(self.epochs):
+            return self.epochs
+        return [
+            [i for i, call in enumerate(calls)
+             if i in epoch
+             or (call.part == TRAINING and call.graph and call.number == calls[epoch[0]].number)]
+            for epoch in self.epochs
+        ]  # fmt: skip
+
     def _in_place(self) -> str:
-        if torch.equal(self.course.network.weights(), self.course.start):
-            return "it has not changed"
+        is_same = torch.equal(self.course.network.weights(), self.course.start)
+        return "it has not changed" if is_same else "it has learnt"
+
+    def _last_weights(self) -> str:
         if self.restored is None:
-            return "it has learnt"
+            return "those of its last step"
         done = sum(epoch[-1] < self.restored for epoch in self.epochs)
-        when = f"after epoch {done}" if done else "in the first epoch"
-        return f"at the end it is given the weights that it had {when}"
+        if torch.equal(self.course.calls[self.restored].weights, self.course.start):
+            return "those that it had at the start"
+        return f"those that it had {f'after epoch {done}' if done else 'in the first epoch'}"
 
     def _validation(self) -> str:
         if not self.rounds:
@@ -203,14 +249,20 @@ class _Story:
             if not parts <= set(self.course.sets):
                 return "the generator is shown slices that no loader gives as they are"
             return "training subjects are measured instead" if parts else "never measured"
-        shown = [[s for i in part for s in self.course.calls[i].subjects] for part in self.rounds]
-        who = _who(
-            [sorted(set(part)) for part in shown], len(self.course.sets[VALIDATION]), VALIDATION
+        n_subjects = len(self.course.sets[VALIDATION])
+        shown, in_epochs = (
+            [sorted({s for i in part for s in self.course.calls[i].subjects}) for part in parts]
+            for parts in (self.rounds, self.measured_in_epochs())
         )
+        who = _who(shown, n_subjects, VALIDATION)
         often = f"{_count(len(shown), 'time')} in {_count(len(self.epochs), 'epoch')}"
         if len(shown) == len(self.epochs):
             often = "once in each epoch"
-        return f"{who}, {often}"
+        elif len(shown) == sum(map(len, self.epochs)):
+            often = "with every step"
+            if all(len(part) < n_subjects for part in shown):
+                who = f"{_who(in_epochs, n_subjects, VALIDATION)}, a part of them"
+        return f"{who}{', ' if often[0] != 'w' else ' '}{often}"
 
     def _order(self) -> str:
         if self._is_after(self.rounds):
@@ -230,14 +282,30 @@ class _Story:
             for epoch, part, end in zip(self.epochs, rounds, ends, strict=True)
         )
 
-    def rounds_after(self) -> list[list[int]]:
-        """Return the round after the steps of each epoch; all rounds if an epoch has none."""
-        ends = [epoch[0] for epoch in self.epochs[1:]] + [len(self.course.calls)]
+    def measured(self) -> list[list[int]]:
+        """Return the calls that the validation loss of each epoch is made of.
+
+        They are the round after the steps of the epoch. If no subject is measured twice in an
+        epoch, they are all rounds of it; if an epoch has none, all rounds one by one.
+        """
+        calls = self.course.calls
+        whole = self.measured_in_epochs()
+        shown = [[s for i in part for s in calls[i].subjects] for part in whole]
+        if len(self.rounds) > len(whole) and all(len(x) == len(set(x)) > 0 for x in shown):
+            return whole
+        ends = [epoch[0] for epoch in self.epochs[1:]] + [len(calls)]
         found = [
             next((part for part in self.rounds if epoch[-1] < part[0] and part[-1] < end), None)
             for epoch, end in zip(self.epochs, ends, strict=True)
         ]
         return [part for part in found if part] if all(found) else self.rounds
+
+    def measured_in_epochs(self) -> list[list[int]]:
+        """Return all calls of each epoch by which validation subjects were measured."""
+        calls = self.course.calls
+        numbers = [calls[epoch[0]].number for epoch in self.epochs]
+        measured = [i for part in self.rounds for i in part]
+        return [[i for i in measured if calls[i].number == number] for number in numbers]
 
     # How the weights moved
 
@@ -278,6 +346,18 @@ class _Story:
         }
         sizes = torch.tensor([len(self.course.calls[i].subjects) for i in steps])
         lengths = gradients[""].norm(dim=1, keepdim=True).clamp(min=1e-12)
+        batches = sorted(i for epoch in self.batches() for i in epoch)
+        if len(batches) > len(steps):
+            since = [
+                [i for i in batches if before < i <= step]
+                for before, step in zip([-1, *steps], steps, strict=False)
+            ]
+            gradients["with the gradients of all batches since the step before added"] = (
+                torch.stack([
+                    torch.stack([self._gradient(i, nn.L1Loss()) for i in part]).sum(dim=0)
+                    for part in since
+                ])
+            )  # fmt: skip
         gradients["with gradients that are cut to one length"] = gradients[""] / lengths
         gradients["with errors that are summed over the batch"] = gradients[""] * sizes[:, None]
         first = {epoch[0] for epoch in self.epochs}
@@ -393,6 +473,8 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
     if table is None or table.empty or not n_epochs:
         return
     count = f"{_count(len(table), 'row')} for {_count(n_epochs, 'epoch')}"
+    if len(table) == n_epochs:
+        count = "one for each epoch"
     log("rows", f"{count}, {_counted(list(table.index))}")
     cells = [cell for column in table.columns for cell in table[column]]
     log("plain-numbers", _kind_of(cells))
@@ -401,9 +483,14 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
     tolerance = _TOLERANCE[story.course.setting.dtype]
     learnt, measured, again = (
         _ways(story.course.calls, parts)
-        for parts in (story.epochs, story.rounds_after(), story.again)
+        for parts in (story.batches(), story.measured(), story.again)
     )
     mean = next(iter(learnt))
+    whole = story.measured_in_epochs()
+    if all(whole):
+        measured["a mean over all times that they were measured in the epoch"] = _ways(
+            story.course.calls, whole
+        )[mean]
     learnt["a loss that is measured after the epoch"] = again[mean]
     if len(story.epochs) == len(story.rounds):
         both = [part for pair in zip(story.epochs, story.rounds, strict=True) for part in pair]
@@ -482,6 +569,7 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
     means = [torch.stack([batch.mean() for batch in epoch]) for epoch in epochs]
     batch_sums = torch.tensor([float(epoch.sum()) for epoch in means])
     n_batches = torch.tensor([float(len(epoch)) for epoch in means])
+    largest = torch.tensor([float(max(map(len, epoch))) for epoch in epochs])
     ways = {
         "the mean over the subjects": sums / sizes,
         "the mean of the means of the batches": batch_sums / n_batches,
@@ -490,9 +578,12 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
         "the sum over the batches": batch_sums,
         "the sum over the subjects": sums,
         "the sum over the batches, divided by the number of subjects": batch_sums / sizes,
+        "the mean over the subjects with each batch counted as a full one": batch_sums
+        * largest
+        / sizes,
         "the sum over the subjects, divided by the number of batches": sums / n_batches,
         "the sum over the subjects, divided by as many as full batches would hold": sums
-        / torch.tensor([float(len(epoch) * max(map(len, epoch))) for epoch in epochs]),
+        / (n_batches * largest),
         "a sum that goes on from epoch to epoch": sums.cumsum(0) / sizes,
         "a mean over all epochs so far": sums.cumsum(0) / sizes.cumsum(0),
     }
