@@ -78,6 +78,35 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
             ["After step 5 (`layers.4`): leaky ReLU 0.2. Asked for: nothing."],
         ),
         (
+            [
+                ("discriminator_block(128, 256)", "(again := discriminator_block(128, 128))"),
+                ("discriminator_block(256, 512)", "again"),
+                ("nn.Conv2d(512", "nn.Conv2d(128"),
+            ],
+            ["Steps 3 and 4 are one layer, `layers.2`, which runs 2 times. Asked for: once."],
+        ),
+        (
+            [(LAST, "nn.Flatten(), nn.Linear(512 * 4 * 4, 1)")],
+            [
+                "Step 5 (`layers.5`) is Linear 8192→1. Asked for: Conv2d 512→1, 1×1.",
+                "After step 4 (`layers.3`): leaky ReLU 0.2, flatten. Asked for: leaky ReLU 0.2.",
+            ],
+        ),
+        (
+            [
+                (f"self.layers({CAT})", "self.after_first(image, condition)"),
+                (
+                    "    def forward(",
+                    "    def after_first(self, image, condition):\n"
+                    "        with torch.no_grad():\n"
+                    f"            x = self.layers[0]({CAT})\n"
+                    "        return self.layers[1:](x)\n\n"
+                    "    def forward(",
+                ),
+            ],
+            ["Step 1 (`layers.0`) has gradients switched off. Asked for: gradients recorded."],
+        ),
+        (
             [("super().__init__()", "super().__init__(); self.extra = nn.Linear(2, 2)")],
             ["`extra` is made and never used."],
         ),
@@ -122,6 +151,18 @@ def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> 
             [
                 "Steps 1 to 9 have 0.5 times the output channels that are asked for: in the first "
                 "of them 32 output channels in place of 64 output channels."
+            ],
+        ),
+        (
+            [
+                ("UNetUp(1024, 256)", "UNetUp(512, 256)"),
+                ("UNetUp(512, 128)", "UNetUp(256, 128)"),
+                ("self.up2(u1, d4)", "self.up2(d4 + u1)"),
+                ("self.up3(u2, d3)", "self.up3(u2 + d3)"),
+            ],
+            [
+                "Steps 7 and 8 read the addition of what comes from below and the skip connection. "
+                "Asked for: the one beside the other, along axis 1 (the channels)."
             ],
         ),
         (
