@@ -134,7 +134,8 @@ class FlowTrace(LayerTrace):
         self.failed: Flow | None = None
         self._flows = {id(tensor): Flow(name) for name, tensor in inputs.items()}
         self._alive: list[Any] = [*inputs.values()]  # so that no id is used twice
-        self._names = {id(p): name for name, p in network.named_parameters(remove_duplicate=False)}
+        named = [*network.named_parameters(remove_duplicate=False)]
+        self._names = {id(p): name for name, p in reversed(named)}  # the first name of each
         self._hooks = [
             hook
             for name, module in network.named_modules()

@@ -467,11 +467,11 @@ class _Comparison:
             mine, parts = _tree(got), _tree(asked)[1:]
             if mine == parts[0]:
                 several = "{} read what comes from below alone, without a skip connection."
-            elif isinstance(mine, tuple) and mine[1:] == parts[::-1]:
+            elif mine == (asked.root.how, *parts[::-1]):
                 several = (
                     "{} read the skip connection first. Asked for: what comes from below first."
                 )
-            elif isinstance(mine, tuple) and {*mine[1:]} == {*parts} and mine[0] != "axis 1":
+            elif isinstance(mine, tuple) and {*mine[1:]} == {*parts} and mine[0] != asked.root.how:
                 several = (
                     f"{{}} read {_whole(mine[0])} what comes from below and the skip connection. "
                     "Asked for: the one beside the other, along axis 1 (the channels)."
