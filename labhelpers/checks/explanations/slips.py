@@ -49,6 +49,7 @@ _NEVER_A_RESULT = (type(None), Iterator, str, bytes, type)  # nor what can be ca
 _NO_TENSOR = (tuple, list, set, Mapping, np.ndarray, pd.DataFrame, pd.Series, nn.Module, Dataset)
 # Kinds of data. One variable can stand in the place of another of the same kind.
 _KINDS = (Dataset, DataLoader, nn.Module, Optimizer, Tensor, (str, Path), numbers.Real)
+_DATA = (Dataset, DataLoader, pd.DataFrame, pd.Series)  # what belongs into an argument
 _LIKE = 0.75  # how alike two names are, see `difflib`, if one may be a typing error of the other
 _GAIN = 0.1  # share of the points that an argument brings where it was not read, at least
 _MOST_TRIES = 6  # of one variable in the place of another
@@ -117,15 +118,17 @@ def explain(
 
 
 def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | None:
-    """Return an explanation with what the code tells: missing brackets, arguments never read."""
+    """Return an explanation with what the code tells: data of the notebook, arguments not read."""
     told = " ".join(text for _, text in explanation["notes"]) if explanation else ""
     facts = facts_of(answer, _called(answer), told, _who(answer))
-    if not facts or (explanation and explanation["alone"]):
+    data = _data_read(answer)
+    if not (facts or data) or (explanation and explanation["alone"]):
         return explanation
     explanation = explanation or Explanation(notes=[], items=[], alone=False, table=None)
     wrong = [note for note in explanation["notes"] if note[0] == "wrong"]
     rest = [note for note in explanation["notes"] if note[0] != "wrong"]
-    return {**explanation, "notes": [*wrong, *(["wrong", fact] for fact in facts), *rest]}
+    first, last = ([["wrong", text] for text in texts] for texts in (data, facts))
+    return {**explanation, "notes": [*first, *wrong, *last, *rest]}
 
 
 class _SeenEnoughError(Exception):
@@ -534,6 +537,21 @@ def _global_read(
             "Whoever calls it passes other data in: make all that it needs from its arguments.",
         ]
     return []
+
+
+def _data_read(answer: Any) -> list[str]:
+    """Return that a function reads data of the notebook, beside its arguments."""
+    function = _called(answer)
+    code, namespace = code_of(function), namespace_of(function)
+    read = sorted(_globals_read(code, namespace)) if code else []
+    names = [name for name in read if isinstance(namespace.get(name), _DATA)]
+    if not names:
+        return []
+    many = "variables" if len(names) > 1 else "a variable"
+    return [
+        f"{_who(answer)} reads {listed(names)}, {many} of the notebook. Whoever calls it passes "
+        "other data in: make all that it needs from its arguments."
+    ]
 
 
 def _values(places: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[str, Any]:
