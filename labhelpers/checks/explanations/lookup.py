@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from labhelpers.checks.explanations.fits import (
     is_close,
@@ -48,6 +51,11 @@ _BINNINGS: dict[str, _Bins] = {
     ),
     "the bins cut the range from 0 to 1": lambda t, n: (t * n).floor(),
     "the bins cut the range from 0 to 1, decimals cut off towards 0": lambda t, n: (t * n).trunc(),
+    "their width is 0.02 whatever n_bins is": lambda t, n: ((t + 1) / 0.02).floor(),
+    "their number is 100 whatever n_bins is": lambda t, n: (
+        ((t + 1) / 2 * 100).floor().clamp(max=99)
+    ),
+    "the number of a value is (T1 + 1) / 2 without a factor": lambda t, n: ((t + 1) / 2).floor(),
     "the range of length 2 is not halved": lambda t, n: ((t + 1) * n).floor(),
     "the bins cut the range from the smallest to the largest T1": lambda t, n: (
         ((t - t.min()) / (t.max() - t.min()) * n).floor().clamp(max=n - 1)
@@ -60,13 +68,14 @@ _BINNINGS: dict[str, _Bins] = {
         t, t.quantile(torch.linspace(0, 1, n + 1).to(t))[1:-1], right=True
     ),
 }
+_ROUND = "what falls outside goes round to the other end"
 _OUTSIDE: dict[str, Callable[[Tensor, int], tuple[Tensor, Tensor]]] = {
     "": lambda bins, n: (bins, (bins >= 0) & (bins <= n)),
     "what falls outside goes into the first and the last bin": lambda bins, n: (
         bins.clamp(0, n - 1),
         bins >= bins,
     ),
-    "what falls outside goes round to the other end": lambda bins, n: (bins % n, bins >= bins),
+    _ROUND: lambda bins, n: (bins % n, bins >= bins),
 }
 _LEFT_OUT: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda t: t >= -1,
@@ -85,12 +94,33 @@ _PEOPLE: dict[str, Callable[[int], slice]] = {
 } | {
     f"the first {k} subjects": (lambda n, k=k: slice(k)) for k in (5, 8, 10, 16, 20, 32, 40, 50, 64)
 }
-_CONTRASTS = {
-    "": ("t1", "t2"),
-    "sorted by T2-w, and T1-w is averaged": ("t2", "t1"),
-    "sorted by T1-w, and T1-w is averaged": ("t1", "t1"),
-    "sorted by T2-w, and T2-w is averaged": ("t2", "t2"),
+_Pair = tuple[Tensor, Tensor]
+#: What is sorted into bins and what is averaged there, of T1-w and T2-w, `(N, voxels)` each.
+_VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
+    "": lambda t1, t2: (t1, t2),
+    "sorted by T2-w, and T1-w is averaged": lambda t1, t2: (t2, t1),
+    "sorted by T1-w, and T1-w is averaged": lambda t1, t2: (t1, t1),
+    "sorted by T2-w, and T2-w is averaged": lambda t1, t2: (t2, t2),
+    "sorted by T1-w, and the absolute value of T2-w is averaged": lambda t1, t2: (t1, t2.abs()),
+    "sorted by T1-w, and the square of T2-w is averaged": lambda t1, t2: (t1, t2.square()),
+    "sorted by T1-w, and the difference T2-w - T1-w is averaged": lambda t1, t2: (t1, t2 - t1),
+    "sorted by T1-w, and the difference T1-w - T2-w is averaged": lambda t1, t2: (t1, t1 - t2),
+    "sorted by T1-w, and the sum T1-w + T2-w is averaged": lambda t1, t2: (t1, t1 + t2),
+    "sorted by T1-w, and the product T1-w · T2-w is averaged": lambda t1, t2: (t1, t1 * t2),
+    "sorted by the absolute value of T1-w": lambda t1, t2: (t1.abs(), t2),
+    "sorted by -T1-w": lambda t1, t2: (-t1, t2),
+    "those of two mean images: the subjects are averaged first, place by place": (
+        lambda t1, t2: (t1.mean(dim=0, keepdim=True), t2.mean(dim=0, keepdim=True))
+    ),
+    "sorted by T1-w after each slice was stretched to its own range": (
+        lambda t1, t2: (2 * _stretched(t1) - 1, t2)
+    ),
 }
+
+
+def _stretched(slices: Tensor) -> Tensor:
+    low, high = slices.amin(dim=1, keepdim=True), slices.amax(dim=1, keepdim=True)
+    return (slices - low) / (high - low)
 
 
 _BOTH = "the bins are closed on both sides, so that a value on an edge counts twice"
@@ -99,12 +129,23 @@ _BOTH = "the bins are closed on both sides, so that a value on an edge counts tw
 class _Way(NamedTuple):
     """How a table was made: each choice in words, empty where it is right."""
 
-    contrast: str = ""
+    values: str = ""
     people: str = ""
     binning: str = ""
     outside: str = ""
     left_out: str = ""
     statistic: str = ""
+    divisor: str = ""
+    after: str = ""
+
+    @property
+    def n_changes(self) -> int:
+        """Number of choices that are other than asked for."""
+        return (
+            sum(map(bool, (self.values, self.people, self.binning or self.left_out)))
+            + bool(self.statistic or self.divisor)
+            + bool(self.after)
+        )
 
 
 class _Case(NamedTuple):
@@ -120,24 +161,86 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     setting = setting_of(runs)
     cases = []
     # In the second case no voxel is near the ends, the third has more subjects than a batch.
-    for size, n_bins in ((4, 32), (3, 20), (83, 64)):
+    for size, n_bins in ((2, 32), (3, 20), (83, 64)):
         dataset = make_dataset(size, setting.seed(40 + size), setting.dtype, extremes=size != 3)
         table = probes.as_tensor(answer(dataset, n_bins=n_bins)).double()
         cases.append(_Case(table.reshape(-1), dataset, n_bins))
+    items = ["shape", "inner-bins", "end-bins", "empty-bins"]
     sentences = []
     sizes = [len(case.table) for case in cases]
+    given = cases
     if sizes[0] == sizes[1] == sizes[2]:
         sentences.append(f"The table has {sizes[0]} entries whatever n_bins is.")
         cases = [case._replace(n_bins=sizes[0]) for case in cases]
-    ways = [_Way()] if all(_fits(_Way(), case) for case in cases) else [*_ways(cases[0])]
-    for case in cases[1:]:
-        ways = [way for way in ways if _fits(way, case)]
-    if not ways:
-        return None
+    elif all(len(case.table) == len(_filled(case)) < case.n_bins for case in cases):
+        sentences.append(
+            f"The table holds the bins with a voxel only: {_sizes_in_words(cases)}. Asked for: "
+            "n_bins entries, 0 for a bin without a voxel."
+        )
+        cases = [
+            case._replace(
+                table=torch.zeros(case.n_bins).double().index_put((_filled(case),), case.table)
+            )
+            for case in cases
+        ]
+    ways = [_Way()] if all(_fits(_Way(), case) for case in cases) else _confirmed(cases)
     readings = [_table_in_words(way, cases) for way in ways]
-    shortest = min(readings, key=len)
-    sentences += shortest
-    return explained(sentences, ["shape", "inner-bins", "end-bins", "empty-bins"])
+    if readings:
+        sentences += min(readings, key=lambda sentences: sum(map(len, sentences)))
+    sentences = sentences or [*_one_bin_in_words(given)]
+    return explained(sentences, items)
+
+
+def _one_bin_in_words(cases: Sequence[_Case]) -> Iterator[str]:
+    """Yield what one bin of a table holds, and what it has to hold."""
+    for case in cases:
+        if len(case.table) != case.n_bins:
+            yield f"The table has another number of entries than n_bins: {_sizes_in_words(cases)}."
+            return
+        chosen = _Binned(_Way(), case).of("")
+        right = (chosen.sums / chosen.counts.clamp(min=1))[: case.n_bins]
+        wrong = ~torch.isclose(case.table, right, rtol=0, atol=_SUMMED_UP)
+        if not wrong.any():
+            continue
+        # The bin with the fewest voxels, but more than one if there is such a bin.
+        places = wrong.nonzero()[:, 0].tolist()
+        place = min(places, key=lambda k: (chosen.counts[k] < 2, chosen.counts[k]))
+        edges = [2 * k / case.n_bins - 1 for k in (place, place + 1)]
+        values = chosen.binned.values[chosen.binned.bins == place]
+        some = ", ".join(f"{value:.4g}" for value in values[:_MOST_TOLD].tolist())
+        more = ", …" if len(values) > _MOST_TOLD else ""
+        held = f"{len(values)} voxel{'s' * (len(values) != 1)} with T2 = {some}{more}"
+        yield (
+            f"{len(places)} of {case.n_bins} entries are wrong with {len(case.dataset)} subjects "
+            f"and n_bins={case.n_bins}. One of them: entry {place}, for T1 from {edges[0]:.4g} to "
+            f"{edges[1]:.4g}. That bin holds {held if len(values) else 'no voxel'}, so that "
+            f"{right[place]:.4g} is right. Yours is {case.table[place]:.4g}."
+        )
+        return
+
+
+_MOST_TOLD = 5  # values of a bin
+_MOST_TRIED = 60  # ways with the same number of changes
+_LEAST_FILLED = 4  # bins, of which a table tells something
+
+
+def _filled(case: _Case) -> Tensor:
+    """Return the numbers of the bins that hold a voxel."""
+    return _Binned(_Way(), case).of("").counts.nonzero()[:, 0]
+
+
+def _confirmed(cases: Sequence[_Case]) -> list[_Way]:
+    """Return the ways with the fewest changes in which all tables can have been made."""
+    found: dict[int, list[_Way]] = {}
+    for way in _ways(cases[0]):
+        found.setdefault(way.n_changes, []).append(way)
+    for n_changes in sorted(found):
+        ways = found[n_changes][:_MOST_TRIED]
+        for case in cases[1:]:
+            ways = [way for way in ways if _fits(way, case)]
+        if ways:
+            return ways
+    return []
 
 
 def _ways(case: _Case) -> Iterator[_Way]:
@@ -148,31 +251,37 @@ def _ways(case: _Case) -> Iterator[_Way]:
         people.setdefault(tuple(range(n)[choose(n)]), []).append(words)
     for way in _choices():
         binned = _Binned(way, case)
+        if not len(binned.bins):
+            continue
         for names in people.values():
             chosen = binned.of(names[0])
-            is_usual = not (way.binning or way.left_out)
-            n_others = bool(way.contrast) + bool(names[0]) + (not is_usual)
-            statistics = [*_QUICK, *(_SLOW if is_usual else ())] if n_others < 2 else [""]
-            for statistic in statistics:
-                if chosen.agrees(statistic, case.table):
-                    yield from (way._replace(people=x, statistic=statistic) for x in names)
+            changed = way._replace(people=names[0])
+            for statistic, divisor, after in chosen.readings(changed.n_changes, case.table):
+                found = changed._replace(statistic=statistic, divisor=divisor, after=after)
+                yield from (found._replace(people=name) for name in names)
 
 
 def _choices() -> Iterator[_Way]:
     """Yield what can be put into bins, and how."""
-    for contrast in _CONTRASTS:
-        yield from (_Way(contrast, left_out=left_out) for left_out in _LEFT_OUT)
+    for values in _VALUES:
+        yield from (_Way(values, left_out=left_out) for left_out in _LEFT_OUT)
         for binning, outside in product([*_BINNINGS, _BOTH], _OUTSIDE):
-            if binning:
-                yield _Way(contrast, binning=binning, outside=outside)
+            if binning and not (values and outside == _ROUND):
+                yield _Way(values, binning=binning, outside=outside)
+
+
+@functools.lru_cache(maxsize=4)
+def _voxels(dataset: IXIDataset, values: str) -> _Pair:
+    """Return what is sorted into bins and what is averaged there, `(N, voxels)` each."""
+    slices = (image.double().flatten(1) for image in (dataset.t1, dataset.t2))
+    return _VALUES[values](*slices)
 
 
 class _Binned:
     """The voxels of a data set, put into bins in some way."""
 
     def __init__(self, way: _Way, case: _Case) -> None:
-        names = _CONTRASTS[way.contrast]
-        key, value = (getattr(case.dataset, name).double().flatten(1) for name in names)
+        key, value = _voxels(case.dataset, way.values)
         kept = _LEFT_OUT[way.left_out](key)
         rule = _BINNINGS["" if way.binning == _BOTH else way.binning]
         bins = rule(key.flatten(), case.n_bins).long().reshape(key.shape)
@@ -186,13 +295,29 @@ class _Binned:
             self.bins = torch.cat((self.bins, bins[on_edge] - 1))
             self.values = torch.cat((self.values, value[on_edge]))
             self.subjects = torch.cat((self.subjects, subjects[on_edge]))
-        self.n_bins = case.n_bins
-        self.size = max(len(case.table), case.n_bins, int(self.bins.max()) + 1)
-        shape = (len(key), self.size)
-        places = self.subjects * self.size + self.bins
-        n_places = shape[0] * shape[1]
-        self.counts = torch.bincount(places, minlength=n_places).reshape(shape).double()
-        self.sums = torch.bincount(places, self.values, n_places).reshape(shape)
+        self.n_bins, self.n_rows = case.n_bins, len(key)
+        self.size = max(len(case.table), case.n_bins, case.n_bins + 2)
+        self.counts, self.sums = self._sorted(self.bins, self.values)
+        last = np.zeros(self.counts.numel())
+        last[(self.subjects * self.size + self.bins).numpy()] = (
+            self.values.numpy()
+        )  # the last stays
+        self.last = torch.from_numpy(last).reshape(self.counts.shape)
+
+    def _sorted(self, bins: Tensor, values: Tensor) -> _Pair:
+        """Return numbers of voxels and sums of values, for each subject and bin."""
+        n = self.n_rows
+        places = self.subjects * self.size + bins
+        counts = torch.bincount(places, minlength=n * self.size)
+        sums = torch.bincount(places, values, n * self.size)
+        return counts.reshape(n, -1).double(), sums.reshape(n, -1)
+
+    @functools.cached_property
+    def in_order(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Bins, values and subjects of all voxels, by bins, and in a bin by values."""
+        order = self.values.argsort()
+        order = order[self.bins[order].argsort(stable=True)]
+        return self.bins[order], self.values[order], self.subjects[order]
 
     def of(self, people: str) -> _Chosen:
         """Return the bins of some of the subjects."""
@@ -208,73 +333,240 @@ class _Chosen(NamedTuple):
     sums: Tensor
     counts: Tensor
 
-    def agrees(self, statistic: str, table: Tensor) -> bool:
-        """Return True if a table holds a statistic in all bins that are not empty."""
+    def readings(self, n_changes: int, table: Tensor) -> Iterator[tuple[str, str, str]]:
+        """Yield statistic, divisor, and what was done after, that give a table."""
+        filled = self.filled(table)
+        if filled is None:
+            return
+        some = filled.nonzero()[:, 0]
+        # All but a few rules leave one value in all empty bins, or the value of another bin.
+        rest = table[~filled].nan_to_num(1e9)
+        odd = len(rest.unique()) > 1 and not torch.isin(rest, table[some]).all()
+        if n_changes > 2 or len(some) < _LEAST_FILLED or odd:
+            return
+        wanted = table[some]
+        # To count the values that are averaged takes long.
+        divisors = [*_DIVISORS] if not n_changes else [*_DIVISORS][:-1]
+        below = torch.stack([_DIVISORS[x](self).expand_as(self.counts)[some] for x in divisors])
+        known = below > 0  # where there is nothing to divide by, anything may stand
+        divided = torch.stack([make(self)[some] for make in _SUMS.values()])[:, None] / below
+        for after in _AFTER if n_changes < 2 else _QUICK_AFTER:
+            made = _AFTER[after](divided)
+            wrong = (made - wanted).abs() > _SUMMED_UP * wanted.abs().clamp(min=1)
+            wrong |= made.isnan()
+            fits = ~(wrong & known).any(dim=2) & (2 * known.sum(dim=1) >= len(some))
+            for one, other in fits.nonzero().tolist():
+                yield [*_SUMS][one], divisors[other], after
+        if n_changes < 2:
+            for after in _AFTER if not n_changes else [""]:
+                for statistic in _IN_ORDER:
+                    if self.agrees(statistic, "", after, table):
+                        yield statistic, "", after
+            for after in _SMOOTHED:
+                if self.agrees("", "", after, table):
+                    yield "", "", after
+
+    def filled(self, table: Tensor) -> Tensor | None:
+        """Return which entries of a table stand for a filled bin, None if some are missing."""
         filled = self.counts > 0
         # What lies outside of a table of n_bins entries is lost, of a shorter one it is missing.
         if not filled.any() or filled[len(table) : self.binned.n_bins].any():
+            return None
+        return filled[: len(table)]
+
+    def agrees(self, statistic: str, divisor: str, after: str, table: Tensor) -> bool:
+        """Return True if a table holds a statistic in all bins that are not empty."""
+        filled = self.filled(table)
+        if filled is None:
             return False
-        wanted = (_QUICK | _SLOW)[statistic](self)[: len(table)]
-        filled = filled[: len(table)]
-        return is_close(table[filled], wanted[filled], _SUMMED_UP)
+        if statistic in _IN_ORDER:
+            made, known = _IN_ORDER[statistic](self), filled
+        else:
+            below = _DIVISORS[divisor](self).expand_as(self.counts)
+            made = _SUMS[statistic](self) / below
+            known = filled & (below > 0)[: len(table)]
+        if after in _SMOOTHED:
+            made = _SMOOTHED[after](torch.where(self.counts > 0, made, 0.0)[: len(table)])
+        else:
+            made = _AFTER[after](made)[: len(table)]
+        # The sizes are those of the entries: a large one does not excuse a small one.
+        error = (table - made).abs() / made.abs().clamp(min=1)
+        return 2 * known.sum() >= filled.sum() and bool((error[known] <= _SUMMED_UP).all())
 
     @property
-    def n_voxels(self) -> float:
+    def n_voxels(self) -> Tensor:
         """Number of all voxels."""
-        return float(self.counts.sum())
+        return self.counts.sum()
 
     @property
     def means(self) -> Tensor:
         """The mean of each subject in each bin, 0 for an empty one."""
         return self.binned.sums[self.chosen] / self.binned.counts[self.chosen].clamp(min=1)
 
+    @property
+    def n_filled(self) -> Tensor:
+        """Number of subjects with a voxel in each bin."""
+        return (self.binned.counts[self.chosen] > 0).sum(dim=0)
+
     def in_order(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return values sorted bin by bin, and where each bin starts and how many it has."""
-        subjects = torch.arange(len(self.binned.counts))[self.chosen]
-        mine = torch.isin(self.binned.subjects, subjects)
-        bins, values = self.binned.bins[mine], self.binned.values[mine]
-        order = values.argsort(stable=True)
-        order = order[bins[order].argsort(stable=True)]
+        _, values, subjects = self.binned.in_order
+        if len(self.means) < self.binned.n_rows:
+            mine = torch.isin(subjects, torch.arange(self.binned.n_rows)[self.chosen])
+            values = values[mine]
         counts = self.counts.long()
-        return values[order], counts.cumsum(0) - counts, counts
+        return values, counts.cumsum(0) - counts, counts
 
 
 def _fits(way: _Way, case: _Case) -> bool:
-    return _Binned(way, case).of(way.people).agrees(way.statistic, case.table)
+    chosen = _Binned(way, case).of(way.people)
+    return chosen.agrees(way.statistic, way.divisor, way.after, case.table)
 
 
-def _at(chosen: _Chosen, place: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the value of each bin at a place in its order, a function of the number of values."""
+def _at(chosen: _Chosen, *places: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the mean of the values at places in the order of each bin, functions of its size."""
     values, starts, counts = chosen.in_order()
-    return values[(starts + place(counts)).clamp(0, len(values) - 1)]
+    found = [values[(starts + place(counts)).clamp(0, len(values) - 1)] for place in places]
+    return torch.stack(found).mean(dim=0)
 
 
-_QUICK: dict[str, Callable[[_Chosen], Tensor]] = {
-    "": lambda b: b.sums / b.counts,
-    "sums, not divided by the number of voxels in the bin": lambda b: b.sums,
-    "sums divided by the number of all voxels": lambda b: b.sums / b.n_voxels,
-    "sums divided by one more than the number of voxels in the bin": (
-        lambda b: b.sums / (b.counts + 1)
+def _last_of(rows: Tensor, filled: Tensor) -> Tensor:
+    """Return the last row that holds something, bin by bin."""
+    order = torch.arange(1, len(rows) + 1)[:, None] * filled
+    return rows.gather(0, order.argmax(dim=0)[None])[0]
+
+
+def _spread(chosen: _Chosen, less: int) -> Tensor:
+    """Return the standard deviation in each bin, 0 for a single voxel."""
+    values, _, counts = chosen.in_order()
+    bins = torch.arange(len(counts)).repeat_interleave(counts)
+    mean = chosen.sums / chosen.counts
+    squares = torch.zeros_like(mean).index_add(0, bins, (values - mean[bins]).square())
+    return (squares / (counts - less).clamp(min=1)).sqrt()
+
+
+_ASSIGNED = (
+    "an assignment such as `sums[bins] += values` writes each place once; `index_add` and "
+    "`bincount` add up every voxel"
+)
+#: What is divided.
+_SUMS: dict[str, Callable[[_Chosen], Tensor]] = {
+    "": lambda b: b.sums,
+    f"sums with one voxel of each subject, the last one in the bin ({_ASSIGNED})": (
+        lambda b: b.binned.last[b.chosen].sum(dim=0)
     ),
-    "sums divided by at least 2": lambda b: b.sums / b.counts.clamp(min=2),
-    "sums divided by the number of subjects": lambda b: b.sums / len(b.means),
-    "sums divided by n_bins": lambda b: b.sums / b.binned.n_bins,
-    "numbers of voxels": lambda b: b.counts,
-    "shares of all voxels": lambda b: b.counts / b.n_voxels,
-    "numbers of voxels divided by sums": lambda b: b.counts / b.sums,
-    "means, moved to the range from 0 to 1": lambda b: (b.sums / b.counts + 1) / 2,
-    "means over subjects of the mean of each": (
-        lambda b: b.means.sum(dim=0) / (b.binned.counts[b.chosen] > 0).sum(dim=0)
+    f"values of one voxel, the last one in the bin ({_ASSIGNED})": (
+        lambda b: _last_of(b.binned.last[b.chosen], b.binned.counts[b.chosen] > 0)
     ),
-    "means over subjects of the mean of each, 0 for one without a voxel there": (
-        lambda b: b.means.mean(dim=0)
-    ),
+    "sums of the last subject alone": lambda b: b.binned.sums[b.chosen][-1],
+    "sums of the first subject alone": lambda b: b.binned.sums[b.chosen][0],
     "sums over subjects of the mean of each": lambda b: b.means.sum(dim=0),
+    "means in which each new subject has the weight one half": (
+        lambda b: functools.reduce(lambda total, mean: (total + mean) / 2, b.means, 0 * b.sums)
+    ),
+    "numbers of voxels": lambda b: b.counts,
 }
-_SLOW: dict[str, Callable[[_Chosen], Tensor]] = {
+#: By what, in words after the sums.
+_DIVISORS: dict[str, Callable[[_Chosen], Tensor]] = {
+    "": lambda b: b.counts,
+    "not divided by the number of voxels in the bin": lambda b: torch.ones_like(b.counts),
+    "divided by the number of all voxels": lambda b: b.n_voxels,
+    "divided by one more than the number of voxels in the bin": lambda b: b.counts + 1,
+    "divided by one less than the number of voxels in the bin": lambda b: b.counts - 1,
+    "divided by at least 2": lambda b: b.counts.clamp(min=2),
+    "divided by the number of subjects": lambda b: torch.tensor(float(len(b.means))),
+    "divided by the number of subjects with a voxel in the bin": lambda b: b.n_filled,
+    "divided by n_bins": lambda b: torch.tensor(float(b.binned.n_bins)),
+    "divided by the number of bins with a voxel": lambda b: (b.counts > 0).sum(),
+    "divided by the numbers of voxels of the last subject alone": (
+        lambda b: b.binned.counts[b.chosen][-1]
+    ),
+    "divided by the numbers of voxels of the first subject alone": (
+        lambda b: b.binned.counts[b.chosen][0]
+    ),
+    "divided by densities, where numbers of voxels are asked for (`density=True`)": (
+        lambda b: b.counts / b.n_voxels / (2 / b.binned.n_bins)
+    ),
+    "divided by their total and the width of a bin, as `density=True` does": (
+        lambda b: b.sums.sum() * (2 / b.binned.n_bins)
+    ),
+    "divided by densities, both made with `density=True`": (
+        lambda b: b.sums.sum() * b.counts / b.n_voxels
+    ),
+    "divided by sums": lambda b: b.sums,
+    "divided by the largest number of voxels in a bin": lambda b: b.counts.max(),
+    "divided by the square root of the number of voxels in the bin": lambda b: b.counts.sqrt(),
+    "divided by the number of T2-w values in the bin, where T1-w values are to be counted": (
+        lambda b: _own_counts(b)
+    ),
+}
+
+
+def _own_counts(chosen: _Chosen) -> Tensor:
+    """Return how many of the values that are averaged lie in each bin themselves."""
+    binned = chosen.binned
+    subjects = torch.arange(len(binned.counts))[chosen.chosen]
+    values = binned.values[torch.isin(binned.subjects, subjects)]
+    bins = _BINNINGS[""](values, binned.n_bins).long().clamp(min=0)
+    return torch.bincount(bins, minlength=binned.size).double()
+
+
+#: Other statistics, which need the values in their order.
+_IN_ORDER: dict[str, Callable[[_Chosen], Tensor]] = {
     "medians": lambda b: _at(b, lambda counts: (counts - 1) // 2),
+    "medians, of two values in the middle their mean": (
+        lambda b: _at(b, lambda counts: (counts - 1) // 2, lambda counts: counts // 2)
+    ),
     "largest values": lambda b: _at(b, lambda counts: counts - 1),
     "smallest values": lambda b: _at(b, lambda counts: counts * 0),
+    "middles between the smallest and the largest value": (
+        lambda b: _at(b, lambda counts: counts * 0, lambda counts: counts - 1)
+    ),
+    "standard deviations": lambda b: _spread(b, 1),
+    "standard deviations, divided by n": lambda b: _spread(b, 0),
+}
+#: What is done to the entries at the end.
+_AFTER: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda table: table,
+    "moved to the range from 0 to 1": lambda table: (table + 1) / 2,
+    "moved as if they went from 0 to 1": lambda table: 2 * table - 1,
+    "taken with the other sign": lambda table: -table,
+    "made positive, as by `abs`": lambda table: table.abs(),
+    "replaced by their square root": lambda table: table.sqrt(),
+    "cut off below 0": lambda table: table.clamp(min=0),
+} | {
+    f"rounded to {places} decimal{'s' * (places != 1)}": (
+        lambda table, places=places: table.round(decimals=places)
+    )
+    for places in range(4)
+}
+_QUICK_AFTER = ["", "moved to the range from 0 to 1"]
+
+
+def _over_neighbours(table: Tensor, width: int, padding: str) -> Tensor:
+    """Return means over as many entries, those beyond the ends left out, as 0, or repeated."""
+    ends = width // 2
+    rows = table[None, None]
+    if padding == "repeated":
+        rows = functional.pad(rows, (ends, ends), mode="replicate")
+    size = 0 if padding == "repeated" else ends
+    return functional.avg_pool1d(rows, width, 1, size, count_include_pad=padding == "0")[0, 0]
+
+
+_SMOOTHED: dict[str, Callable[[Tensor], Tensor]] = {
+    f"averaged over {width} neighbouring bins (beyond the ends: {padding})": functools.partial(
+        _over_neighbours, width=width, padding=padding
+    )
+    for width in (3, 5, 7)
+    for padding in ("left out", "0", "repeated")
+}
+_MEANS_OF_SUBJECTS = {
+    "divided by the number of subjects with a voxel in the bin": (
+        "means over subjects of the mean of each"
+    ),
+    "divided by the number of subjects": (
+        "means over subjects of the mean of each, 0 for one without a voxel there"
+    ),
 }
 
 
@@ -284,16 +576,29 @@ def _table_in_words(way: _Way, cases: Sequence[_Case]) -> list[str]:
 
 def _way_in_words(way: _Way) -> Iterator[str]:
     """Yield a sentence for each choice that is not the one asked for."""
-    if way.contrast:
-        yield f"The voxels are {way.contrast}. Asked for: sorted by T1-w, T2-w averaged."
+    if way.values:
+        yield f"The voxels are {way.values}. Asked for: sorted by T1-w, T2-w averaged."
     if way.people:
         yield f"The table is made of {way.people}. Asked for: all subjects."
     if way.binning or way.left_out:
         parts = ", ".join(part for part in (way.binning, way.outside, way.left_out) if part)
         asked = "n_bins of equal width over [-1, 1], closed on the left, the last one on both sides"
         yield f"Your bins: {parts}. Asked for: {asked}."
-    if way.statistic:
-        yield f"The entries are {way.statistic}. Asked for: the mean of the voxels in each bin."
+    if way.statistic or way.divisor:
+        asked = "the mean of the voxels in each bin"
+        yield f"The entries are {_statistic_in_words(way)}. Asked for: {asked}."
+    if way.after:
+        yield f"The entries are {way.after} at the end. Asked for: the means as they are."
+
+
+def _statistic_in_words(way: _Way) -> str:
+    if way.statistic in _IN_ORDER:
+        return way.statistic
+    if way.statistic.startswith("sums over subjects") and way.divisor in _MEANS_OF_SUBJECTS:
+        return _MEANS_OF_SUBJECTS[way.divisor]
+    whole = way.statistic.startswith(("values", "means")) and way.divisor.startswith("not")
+    divided = way.divisor or "divided by the number of voxels in the bin"
+    return f"{way.statistic or 'sums'}{'' if whole else f', {divided}'}"
 
 
 def _length_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
@@ -303,14 +608,18 @@ def _length_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
         return
     filled = [_Binned(way, case).of(way.people).counts.nonzero() for case in cases]
     ends = [int(places.max()) + 1 for places in filled]
-    pairs = zip(sizes, cases, strict=True)
-    got = ", ".join(f"{size} for n_bins={case.n_bins}" for size, case in pairs)
     why = ": it ends with the last bin that holds a voxel" if sizes == ends else ""
-    yield f"The number of entries is not n_bins but {got}{why}."
+    yield f"The number of entries is not n_bins but {_sizes_in_words(cases)}{why}."
+
+
+def _sizes_in_words(cases: Sequence[_Case]) -> str:
+    return ", ".join(f"{len(case.table)} for n_bins={case.n_bins}" for case in cases)
 
 
 def _empty_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
-    """Yield a sentence if bins without a voxel do not hold 0."""
+    """Yield a sentence if bins without a voxel do not hold 0, or what comes of it at the end."""
+    if way.after in _SMOOTHED:
+        return
     found: list[set[str]] = []
     for case in cases:
         chosen = _Binned(way, case).of(way.people)
@@ -320,11 +629,11 @@ def _empty_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
             continue
         got = case.table[places]
         rules = {
-            "0": torch.zeros_like(got),
+            "0": _AFTER[way.after](torch.zeros_like(got)),
             "nan, which is 0 / 0": torch.full_like(got, torch.nan),
             "-1": torch.full_like(got, -1),
             "the mean of all voxels": torch.full_like(
-                got, float(chosen.sums.sum()) / chosen.n_voxels
+                got, float(chosen.sums.sum() / chosen.n_voxels)
             ),
             "the value of the bin before": case.table[places - 1],
             "the value of the bin after": case.table[(places + 1) % len(case.table)],

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations, product
+from operator import ne
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from labhelpers.checks.explanations.fits import (
     ORIENTATIONS,
@@ -23,27 +27,46 @@ from labhelpers.data import IXIDataset
 
 __all__ = ["mean_image"]
 
+
+def _mean_without(slices: Tensor, left_out: float, otherwise: float) -> Tensor:
+    """Return means over the values that are not a given one."""
+    kept = slices != left_out
+    mean = (slices * kept).sum(dim=0) / kept.sum(dim=0)
+    return mean.where(kept.any(dim=0), otherwise)
+
+
 _STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean": lambda slices: slices.mean(dim=0),
     "median": lambda slices: slices.median(dim=0).values,
+    "median (the mean of the two values in the middle)": lambda slices: slices.quantile(0.5, dim=0),
     "maximum": lambda slices: slices.max(dim=0).values,
     "minimum": lambda slices: slices.min(dim=0).values,
+    "middle between minimum and maximum": (
+        lambda slices: (slices.max(dim=0).values + slices.min(dim=0).values) / 2
+    ),
     "standard deviation": lambda slices: slices.std(dim=0),
+    "standard deviation, divided by n": lambda slices: slices.std(dim=0, correction=0),
+    "sum": lambda slices: slices.sum(dim=0),
+} | {
+    f"mean of values other than {left_out:g} ({otherwise:g} where none is left)": functools.partial(
+        _mean_without, left_out=left_out, otherwise=otherwise
+    )
+    for left_out in (-1.0, 0.0)
+    for otherwise in (0.0, -1.0, math.nan)
 }
 
 
 class _Image(NamedTuple):
-    """How an image was made.
+    """How an image was made of slices with weights.
 
     Attributes:
-        statistic: `"mean"` for any weighted sum of slices, else another one.
         contrast: Of which slices, in words.
         weights: How much each subject counts, adding up to 1.
-        scale: By what the statistic is multiplied.
+        scale: By what the mean is multiplied.
         offset: What is added then.
         orientation: What was done to the image axes, in words.
     """
 
-    statistic: str
     contrast: str
     weights: Tensor
     scale: float
@@ -59,26 +82,217 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
         make_dataset(size, setting.seed(30 + size), setting.dtype, extremes=size > 6)
         for size in (6, 83, 89)
     ]
+    for dataset in datasets[1:]:
+        probes.add_extremes(dataset)
     results = [probes.as_tensor(answer(dataset)).double() for dataset in datasets]
     shape = tuple(results[0].shape)
+    words = _weights_in_words(results, datasets)
+    if not words or any(vague in words for vague in _VAGUE) or words == _NOTHING:
+        known = "" if words == _NOTHING and shape == (1, *VOXELS) else words
+        steps = _steps_in_words(results, datasets)
+        words = steps or known or _axes_in_words(results[:2], datasets[:2])
+        if not words:
+            return explained([_one_voxel_in_words(results, datasets)], ["values", "shape"])
+    if shape != (1, *VOXELS):
+        words += f" Its shape is {shape} for {len(datasets[0])} subjects."
+    asked = f"Asked for: the mean of the T2-w slices of all subjects, shape {(1, *VOXELS)}."
+    return explained([f"{words} {asked}"], ["values", "shape"])
+
+
+def _weights_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
+    """Return in words how much the slices count in an image, "" if it is no weighted sum."""
     found: list[_Image] = []
     for result, dataset in zip(results, datasets, strict=True):
         turns = [found[0].orientation] if found else [*ORIENTATIONS]
         image = _read_image(result, dataset, turns)
         if image is None:
-            break
+            return ""
         found.append(image)
-    ways = {(image.statistic, image.contrast, image.orientation) for image in found}
-    if len(found) == len(datasets) and len(ways) == 1:
-        words = _image_in_words(found)
-    else:
-        words = _axes_in_words(results[:2], datasets[:2])
-    if not words:
-        return None
-    if shape != (1, *VOXELS):
-        words += f" Its shape is {shape} for {len(datasets[0])} subjects."
-    asked = f"Asked for: the mean of the T2-w slices of all subjects, shape {(1, *VOXELS)}."
-    return explained([f"{words} {asked}"], ["values", "shape"])
+    ways = {(image.contrast, image.orientation) for image in found}
+    return _image_in_words(found) if len(ways) == 1 else ""
+
+
+# --- Steps that no weights of slices can tell -----------------------------------------------------
+
+_Step = Callable[[Tensor], Tensor]
+
+
+def _of_each(slices: Tensor, name: str) -> Tensor:
+    """Return a number of each slice, `(N, 1)`."""
+    return getattr(slices, name)(dim=1, keepdim=True)
+
+
+#: What is done to each slice, `(N, voxels)`, before the statistic.
+_BEFORE: dict[str, _Step] = {
+    "": lambda x: x,
+    "taking absolute values": lambda x: x.abs(),
+    "squaring": lambda x: x.square(),
+    "cutting off what is below 0": lambda x: x.clamp(min=0),
+    "taking the mean off each": lambda x: x - _of_each(x, "mean"),
+    "taking the mean off each and dividing by its standard deviation": (
+        lambda x: (x - _of_each(x, "mean")) / _of_each(x, "std")
+    ),
+    "stretching each to the range from 0 to 1": lambda x: _stretched(x),
+    "stretching each to the range from -1 to 1": lambda x: 2 * _stretched(x) - 1,
+    "dividing each by its largest value": lambda x: x / _of_each(x, "amax"),
+}
+
+
+def _stretched(x: Tensor) -> Tensor:
+    low, high = _of_each(x, "amin"), _of_each(x, "amax")
+    return (x - low) / (high - low)
+
+
+def _blurred(image: Tensor, width: int, counts_outside: bool) -> Tensor:
+    return functional.avg_pool2d(
+        image.reshape(1, 1, *VOXELS), width, 1, width // 2, count_include_pad=counts_outside
+    ).reshape(-1)
+
+
+#: What is done to the image, `(voxels,)`, after it.
+_AFTER: dict[str, _Step] = (
+    {
+        "": lambda x: x,
+        "whose square root is taken": lambda x: x.sqrt(),
+        "made positive, as by `abs`": lambda x: x.abs(),
+        "cut off below 0": lambda x: x.clamp(min=0),
+        "moved to the range from 0 to 1": lambda x: (x + 1) / 2,
+        "moved as if it went from 0 to 1": lambda x: 2 * x - 1,
+        "stretched to the range from 0 to 1": lambda x: _stretched(x[None])[0],
+        "stretched to the range from -1 to 1": lambda x: 2 * _stretched(x[None])[0] - 1,
+        "minus its mean": lambda x: x - x.mean(),
+        "minus its mean, divided by its standard deviation": lambda x: (x - x.mean()) / x.std(),
+        "its decimals cut off": lambda x: x.trunc(),
+    }
+    | {
+        f"rounded to {places} decimal{'s' * (places != 1)}": functools.partial(
+            torch.round, decimals=places
+        )
+        for places in range(4)
+    }
+    | {
+        f"averaged over {width} x {width} voxels{', 0 beyond the border' * outside}": (
+            functools.partial(_blurred, width=width, counts_outside=outside)
+        )
+        for width in (3, 5, 7)
+        for outside in (False, True)
+    }
+)
+_PEOPLE: dict[str, Callable[[int], slice]] = {
+    "all subjects": lambda n: slice(None),
+    "the first subject alone": lambda n: slice(1),
+    "the last subject alone": lambda n: slice(n - 1, None),
+    "all subjects but the last": lambda n: slice(n - 1),
+    "all subjects but the first": lambda n: slice(1, None),
+    "every second subject": lambda n: slice(0, None, 2),
+} | {
+    f"the first {k} subjects": (lambda n, k=k: slice(k)) for k in (5, 8, 10, 16, 20, 32, 40, 50, 64)
+}
+
+
+class _Steps(NamedTuple):
+    """Steps from a data set to an image, in words, in the order in which they are taken."""
+
+    contrast: str
+    people: str
+    before: str
+    statistic: str
+    after: str
+    orientation: str
+
+    @property
+    def n_changes(self) -> int:
+        """Number of steps that are other than asked for."""
+        return sum(map(ne, self, _ASKED)) - ((self.before, self.after) == _ROOT)
+
+
+_ASKED = _Steps("T2-w", "all subjects", "", "mean", "", "")
+_ROOT = ("squaring", "whose square root is taken")  # the one belongs to the other
+
+
+def _steps_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
+    """Return in words by which steps images were made, "" if that is not known."""
+    found = [steps for steps in _steps(datasets[0], results[0]) if steps != _ASKED]
+    for steps in sorted(found, key=lambda steps: (steps.n_changes, len(" ".join(steps)))):
+        made = [_made(steps, dataset) for dataset in datasets]
+        if all(is_close(one.reshape(-1), x) for one, x in zip(results, made, strict=True)):
+            before = f", after {steps.before}" if steps.before else ""
+            of = f"Your image is the {steps.statistic} of the {steps.contrast} slices"
+            words = f"{of} of {steps.people}{before}"
+            return words + "".join(f", {x}" for x in (steps.after, steps.orientation) if x) + "."
+    return ""
+
+
+def _made(steps: _Steps, dataset: IXIDataset) -> Tensor:
+    """Return the image `(voxels,)` that steps make of a data set."""
+    slices = _slices(dataset)[steps.contrast]
+    slices = _BEFORE[steps.before](slices[_PEOPLE[steps.people](len(slices))])
+    image = _AFTER[steps.after](_STATISTICS[steps.statistic](slices))
+    return ORIENTATIONS[steps.orientation](image.reshape(VOXELS)).reshape(-1)
+
+
+def _slices(dataset: IXIDataset) -> dict[str, Tensor]:
+    return {
+        "T2-w": dataset.t2.double().flatten(1),
+        "T1-w": dataset.t1.double().flatten(1),
+    }
+
+
+def _steps(dataset: IXIDataset, result: Tensor) -> Iterator[_Steps]:
+    """Yield steps, at most two of them other than asked for, that make an image of a data set."""
+    if result.numel() != VOXELS[0] * VOXELS[1]:
+        return
+    turned = {
+        words: turn(result.reshape(VOXELS)).reshape(-1) for words, turn in ORIENTATIONS.items()
+    }
+    for (contrast, slices), people, before in product(_slices(dataset).items(), _PEOPLE, _BEFORE):
+        base = _Steps(contrast, people, before, *_ASKED[3:])
+        if base.n_changes > 2:
+            continue
+        some = _BEFORE[before](slices[_PEOPLE[people](len(slices))])
+        for statistic, compute in _STATISTICS.items():
+            known = base._replace(statistic=statistic)
+            if known.n_changes > 2:
+                continue
+            image = compute(some)
+            for after, change in _AFTER.items():
+                if known._replace(after=after).n_changes > 2:
+                    continue
+                made = change(image)
+                for orientation, wanted in turned.items():
+                    # One voxel in the middle of the way tells most apart.
+                    steps = known._replace(after=after, orientation=orientation)
+                    near = abs(float(made[_A_VOXEL] - wanted[_A_VOXEL])) < 1e-3
+                    if steps.n_changes <= 2 and near and is_close(made, wanted):
+                        yield steps
+
+
+_A_VOXEL = 1_300
+
+
+def _one_voxel_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
+    """Return what one voxel holds and what it has to hold, "" if all are right."""
+    for result, dataset in zip(results, datasets, strict=True):
+        slices = _slices(dataset)["T2-w"]
+        right = slices.mean(dim=0)
+        if result.numel() != right.numel():
+            return f"Your result has the shape {tuple(result.shape)} for {len(slices)} subjects."
+        error = (result.reshape(-1) - right).abs().nan_to_num(torch.inf)
+        if error.max() > 1e-4:
+            place = int(error.argmax())
+            some = ", ".join(f"{value:.4g}" for value in slices[:6, place].tolist())
+            more = ", …" if len(slices) > 6 else ""
+            n_wrong = int((error > 1e-4).sum())
+            x, y = divmod(place, VOXELS[1])
+            return (
+                f"{n_wrong} of {error.numel()} voxels are wrong with {len(slices)} subjects. One "
+                f"of them: at [0, {x}, {y}] the T2-w slices hold {some}{more}, whose mean is "
+                f"{right[place]:.4g}. Your image has {result.reshape(-1)[place]:.4g} there."
+            )
+    return ""
+
+
+# --- Weights of slices ----------------------------------------------------------------------------
 
 
 def _read_image(result: Tensor, dataset: IXIDataset, orientations: Sequence[str]) -> _Image | None:
@@ -101,15 +315,7 @@ def _read_image(result: Tensor, dataset: IXIDataset, orientations: Sequence[str]
             scale = total if contrast else 1.0
             if not contrast:
                 contrast = f"{of_t1:.3g} · T1-w + {of_t2:.3g} · T2-w"
-            return _Image("mean", contrast, own / total, scale, float(weights[-1]), orientation)
-        for (statistic, compute), (contrast, slices) in product(
-            _STATISTICS.items(), {"T2-w": t2, "T1-w": t1}.items()
-        ):
-            pair = fitted(torch.stack((compute(slices), one[0])), image)
-            if pair is not None:
-                scale, offset = pair.tolist()
-                equal = torch.full((n,), 1 / n, dtype=torch.float64)
-                return _Image(statistic, contrast, equal, scale, offset, orientation)
+            return _Image(contrast, own / total, scale, float(weights[-1]), orientation)
     return None
 
 
@@ -121,12 +327,15 @@ def _image_in_words(images: Sequence[_Image]) -> str:
     counted = [int((image.weights.abs() > 1e-4).sum()) for image in images]
     scale = _scale([(image.scale, image.offset) for image in images], sizes, counted)
     is_sum = scale.startswith("divided") or scale == "not divided"
-    statistic = "sum" if is_sum and first.statistic == "mean" else first.statistic
-    words = f"Your image is the {statistic} of the {first.contrast} slices of {who}"
+    words = (
+        f"Your image is the {'sum' if is_sum else 'mean'} of the {first.contrast} slices of {who}"
+    )
     return words + "".join(f", {part}" for part in (scale, first.orientation) if part) + "."
 
 
 _EVERYBODY = "all subjects"
+_NOTHING = f"Your image is the mean of the T2-w slices of {_EVERYBODY}."
+_VAGUE = ("do not count the same", "which depends on the data set")
 
 
 def _who(weights: Sequence[Tensor]) -> str:
@@ -180,6 +389,12 @@ def _rules(weights: Tensor) -> Iterator[tuple[str, Callable[[int], Tensor]]]:
         return torch.tensor(shares, dtype=torch.float64)
 
     yield "all subjects, each new one with the weight one half", halved
+
+    def divided(n: int) -> Tensor:
+        shares = torch.tensor([float(n) ** (number - n) for number in range(n)]).double()
+        return shares / shares.sum()
+
+    yield "all subjects, divided by their number at each step, not once at the end", divided
     for size in range(2, len(weights)):
 
         def of_batches(n: int, size: int = size) -> Tensor:
@@ -232,6 +447,11 @@ def _scale(
         for number, words in ((m, "their number"), (n, "the number of all subjects")):
             if fits(m / (number - less)):
                 return f"divided by {words} {'less' if less > 0 else 'plus'} one"
+    if fits(1 / n):
+        return "divided twice by the number of subjects"
+    starts = offsets * n
+    if (factors - 1).abs().max() < 1e-4 and (starts / starts[0] - 1).abs().max() < 1e-3:
+        return f"in a sum that starts with {starts[0]:.4g} and not with 0"
     divisor = float(m[0] / factors[0])
     if fits(m / divisor):
         return f"divided by {divisor:.6g}, whatever their number"
