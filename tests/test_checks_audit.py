@@ -150,3 +150,23 @@ def test_what_false_alarms_have_in_common_is_told():
         "named in 25 of the 25 pairs of data sets that do not have it, also the one to which "
         "nothing was done"
     )
+
+
+def test_what_a_few_of_many_misses_share_is_not_told_as_a_reason():
+    assert audit._by_chance(3, 3, 7) < audit._CHANCE < audit._by_chance(2, 3, 7)
+
+
+def test_pairs_that_are_missed_in_one_set_only_are_told_by_that():
+    both = explained("pairs", lambda pair: "in both sets" in str(pair.plants))
+    assert both.endswith("wherever it is in one of the two sets only")
+
+
+def test_each_wrong_name_is_told():
+    some = pairs(0)
+    wrong = {"subject": "same subject on both sides", "finite": "not finite"}
+    found = [[wrong.get(item, PROBLEMS[item]) for item in sorted(pair.planted)] for pair in some]
+    told = audit._result(["a set"] * len(some), found, some)
+    assert all(repr(name) in told for name in wrong.values())
+    for item, name in wrong.items():
+        codes = [audit._code(item, PROBLEMS[item], *x) for x in zip(some, found, strict=True)]
+        assert audit._explained(item, codes, some, found).endswith(f"the result holds {name!r}")

@@ -42,11 +42,173 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             "Your result is the mean of the T2-w slices over the second image axis. Its shape is "
             "(6, 1, 64) for 6 subjects.",
         ),
-        ('torch.stack([sample["T2"] ** 3 for sample in dataset]).mean(dim=0)', ""),
+        (
+            'torch.stack([sample["T1"] for sample in dataset]).mean(dim=0).round(decimals=2)',
+            "Your image is the mean of the T1-w slices of all subjects, rounded to 2 decimals.",
+        ),
+        (
+            'torch.nn.functional.avg_pool2d(torch.stack([s["T2"] for s in dataset]).mean(dim=0), '
+            "3, 1, 1)",
+            "Your image is the mean of the T2-w slices of all subjects, averaged over 3 x 3 "
+            "voxels, 0 beyond the border.",
+        ),
+        (
+            'torch.stack([s["T2"].square() for s in list(dataset)[:-1]]).mean(dim=0).sqrt()',
+            "Your image is the mean of the T2-w slices of all subjects but the last, after "
+            "squaring, whose square root is taken.",
+        ),
+        (
+            "torch.stack([torch.where(s['T2'] > -1, s['T2'], torch.nan) for s in dataset])"
+            ".nanmean(dim=0).nan_to_num(-1)",
+            "Your image is the mean of values other than -1 (-1 where none is left) of the T2-w "
+            "slices of all subjects.",
+        ),
+        (
+            'torch.stack([(s["T2"] - s["T2"].mean()) / s["T2"].std() for s in dataset]).mean(0)',
+            "Your image is the mean of the T2-w slices of all subjects, after taking the mean off "
+            "each and dividing by its standard deviation.",
+        ),
+        (
+            '(1 + torch.stack([s["T2"] for s in dataset]).sum(dim=0)) / len(dataset)',
+            "Your image is the mean of the T2-w slices of all subjects, in a sum that starts with "
+            "1 and not with 0.",
+        ),
     ],
 )
 def test_a_mean_image(code: str, text: str) -> None:
     assert wrong("mean-image", (LOOP, code)) == text
+
+
+def test_an_image_of_no_known_kind_is_told_by_one_voxel() -> None:
+    text = wrong("mean-image", (LOOP, 'torch.stack([s["T2"] ** 3 for s in dataset]).mean(dim=0)'))
+    assert "of 4096 voxels are wrong with 6 subjects. One of them: at [0, " in text
+    assert "likely" not in text
+
+
+COUNTED = "totals / counts.clamp(min=1)"
+SUMS = "torch.zeros(n_bins, dtype=t2.dtype).index_add(0, bins, t2)"
+ASSIGNED = (
+    "the last one in the bin (an assignment such as `sums[bins] += values` writes each place once; "
+    "`index_add` and `bincount` add up every voxel)"
+)
+
+
+@pytest.mark.parametrize(
+    ("edits", "text"),
+    [
+        (
+            [(SUMS, "torch.zeros(n_bins, dtype=t2.dtype); totals[bins] += t2")],
+            f"The entries are values of one voxel, {ASSIGNED}, divided by the number of voxels in "
+            "the bin.",
+        ),
+        (
+            [
+                (
+                    SUMS,
+                    "torch.zeros(n_bins, dtype=t2.dtype)\n"
+                    "    for one, other in zip(bins.split(4096), t2.split(4096)):\n"
+                    "        totals[one] += other",
+                )
+            ],
+            f"The entries are sums with one voxel of each subject, {ASSIGNED}, divided by the "
+            "number of voxels in the bin.",
+        ),
+        (
+            [("bincount(bins,", "bincount(bins[-4096:],")],
+            "The entries are sums, divided by the numbers of voxels of the last subject alone.",
+        ),
+        (
+            [(COUNTED, "totals / len(dataset)")],
+            "The entries are sums, divided by the number of subjects.",
+        ),
+        (
+            [
+                (
+                    "torch.bincount(bins,",
+                    "torch.bincount(((t2 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1),",
+                )
+            ],
+            "The entries are sums, divided by the number of T2-w values in the bin, where T1-w "
+            "values are to be counted.",
+        ),
+        (
+            [(COUNTED, "totals / totals.sum() / (2 / n_bins)")],
+            "The entries are sums, divided by their total and the width of a bin, as "
+            "`density=True` does.",
+        ),
+        (
+            [("index_add(0, bins, t2)", "index_add(0, bins, t2.abs())")],
+            "The voxels are sorted by T1-w, and the absolute value of T2-w is averaged.",
+        ),
+        (
+            [
+                ("index_add(0, bins, t2)", "index_add(0, bins, t2 - t1)"),
+                (COUNTED, "totals / counts"),
+            ],
+            "The voxels are sorted by T1-w, and the difference T2-w - T1-w is averaged. "
+            "Bins without a voxel hold nan, which is 0 / 0.",
+        ),
+        (
+            [(COUNTED, f"torch.nn.functional.avg_pool1d(({COUNTED})[None], 3, 1, 1)[0]")],
+            "The entries are averaged over 3 neighbouring bins (beyond the ends: 0) at the end.",
+        ),
+        (
+            [
+                (
+                    COUNTED,
+                    "torch.stack([(t2[bins == k].min() + t2[bins == k].max()) / 2 if counts[k] "
+                    "else t2[0] * 0 for k in range(n_bins)])",
+                )
+            ],
+            "The entries are middles between the smallest and the largest value.",
+        ),
+        (
+            [
+                (
+                    "for sample in dataset])\n    t2",
+                    "for sample in [{'T1': dataset.t1.mean(0)}]])\n    t2",
+                ),
+                (
+                    "for sample in dataset])\n    bins",
+                    "for sample in [{'T2': dataset.t2.mean(0)}]])\n    bins",
+                ),
+            ],
+            "The voxels are those of two mean images: the subjects are averaged first, place by "
+            "place.",
+        ),
+        (
+            [(COUNTED, "(totals / counts)[counts > 0]")],
+            "The table holds the bins with a voxel only: 31 for n_bins=32, 13 for n_bins=20, 60 "
+            "for n_bins=64.",
+        ),
+        (
+            [
+                ("    bins =", "    t2, t1 = t2[t1 < 1], t1[t1 < 1]\n    bins ="),
+                (
+                    COUNTED,
+                    "torch.stack([t2[bins == k].median() if counts[k] else t2[0] * 0 "
+                    "for k in range(n_bins)])",
+                ),
+            ],
+            "Your bins: voxels of exactly 1 are left out. The entries are medians.",
+        ),
+        (
+            [
+                ("(t1 + 1) / 2 * n_bins", "(t1 + 1) / 0.02"),
+                (COUNTED, f"torch.where(counts > 0, {COUNTED}, -1)"),
+            ],
+            "Your bins: their width is 0.02 whatever n_bins is, what falls outside goes into the "
+            "first and the last bin. Bins without a voxel hold -1.",
+        ),
+    ],
+)
+def test_how_a_table_was_made(edits: list[tuple[str, str]], text: str) -> None:
+    assert wrong("intensity-lookup", *edits) == text
+
+
+def test_a_table_of_no_known_kind_is_told_by_one_bin() -> None:
+    text = wrong("intensity-lookup", (COUNTED, "totals.sign() * totals.abs() ** 0.7 / counts"))
+    assert "entries are wrong with 2 subjects and n_bins=32. One of them: entry " in text
 
 
 @pytest.mark.parametrize(
@@ -65,8 +227,8 @@ def test_a_mean_image(code: str, text: str) -> None:
                 ("for sample in dataset", "for sample in list(dataset)[:1]"),
                 ("totals / counts.clamp(min=1)", "totals"),
             ],
-            "The table is made of the first subject alone. The entries are sums, not divided by "
-            "the number of voxels in the bin.",
+            "The entries are sums of the first subject alone, not divided by the number of voxels "
+            "in the bin.",
         ),
         (
             [("    t1 = torch.cat", "    n_bins = 100\n    t1 = torch.cat")],
@@ -97,6 +259,30 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
             "The training loader shows 8 (a single batch) of the 42 subjects.",
         ),
         (
+            [("DataLoader(train_set", "DataLoader(torch.utils.data.Subset(train_set, range(40))")],
+            "The training loader shows the first 40 of the 42 subjects.",
+        ),
+        (
+            [
+                ("shuffle=False", "shuffle=True"),
+                (
+                    "    train_loader",
+                    "    train_set.t1 = train_set.t1.flip(2)\n    train_loader",
+                ),
+            ],
+            'The slices of batch["T1"] of the training loader are mirrored along its first axis. '
+            "The test loader shuffles anew in every epoch.",
+        ),
+        (
+            [
+                (
+                    "DataLoader(test_set",
+                    "DataLoader(torch.utils.data.TensorDataset(test_set.t1, test_set.t2)",
+                )
+            ],
+            "A batch of your test loader is a list of 2 values of the type Tensor.",
+        ),
+        (
             [
                 (
                     "    test_loader",
@@ -115,3 +301,28 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
 )
 def test_loaders(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("make-dataloaders", *edits) == text
+
+
+def test_images_are_right_whatever_their_order_and_number() -> None:
+    source = solutions()["make-dataloaders"].source
+    for old, new in (
+        ("shuffle=False", "shuffle=True"),
+        ("batch_size=5", "batch_size=1"),
+        ('mode="test"', 'mode="train"'),
+    ):
+        report = judge("make-dataloaders", load("make-dataloaders", source.replace(old, new)))
+        (images,) = (item for item in report.items if item.checks.startswith("A batch holds"))
+        assert images.outcome == "right"
+
+
+def test_data_of_the_notebook_are_named() -> None:
+    answer = load(
+        "mean-image",
+        "from labhelpers.checks.fixtures import make_dataset\n"
+        "import torch\n"
+        "train_loader = torch.utils.data.DataLoader(make_dataset(5, 1, torch.float64), 2)\n"
+        "def mean_t2_image(dataset):\n"
+        '    return sum(batch["T2"].sum(0) for batch in train_loader) / len(dataset)\n',
+    )
+    (note, *_) = judge("mean-image", answer).notes
+    assert note[1].startswith("Your function reads `train_loader`, a variable of the notebook.")

@@ -68,7 +68,7 @@ def deep(dataset):
         (lambda dataset: AlwaysEqual(), "stopped"),
         (AlwaysEqual(), "stopped"),
         (lambda dataset: torch.full((1, 64, 64), float("nan")), "nan"),
-        (lambda dataset: torch.zeros(0), "likely"),
+        (lambda dataset: torch.zeros(0), "has the shape (0,)"),
     ],
 )
 def test_any_failure_is_a_report(answer: object, told: str) -> None:

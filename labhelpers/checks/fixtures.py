@@ -35,6 +35,7 @@ __all__ = [
     "split_numbers",
     "steepen",
     "subject_codes",
+    "subject_slices",
     "write_folder",
 ]
 
@@ -105,12 +106,17 @@ def write_folder(folder: Path, n_subjects: int, seed: int) -> None:
     See `subject_codes` for the codes, `codes_of` for reading them again.
     """
     for number, code in enumerate(subject_codes(n_subjects, seed)):
-        # Clones: else each file would hold all the numbers of which a tensor is a part.
-        t1, t2 = (hashed((64, 64), seed + 2 * number + k).clone() for k in range(2))
-        for image in (t1, t2):
-            image[0, :2] = torch.tensor([-1.0, 1.0])
-            image[5, 7] = (2 * code + 1 - GRID) / GRID
-        write_pair(folder, _SUBJECT.format(number), t1, t2)
+        write_pair(folder, _SUBJECT.format(number), *subject_slices(number, code, seed))
+
+
+def subject_slices(number: int, code: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the two slices `(64, 64)` of a subject of a written folder."""
+    # Clones: else each file would hold all the numbers of which a tensor is a part.
+    t1, t2 = (hashed((64, 64), seed + 2 * number + k).clone() for k in range(2))
+    for image in (t1, t2):
+        image[0, :2] = torch.tensor([-1.0, 1.0])
+        image[5, 7] = (2 * code + 1 - GRID) / GRID
+    return t1, t2
 
 
 def split_numbers(n_subjects: int) -> tuple[list[int], list[int]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
 
 from labhelpers.checks.cases import Setting, unpacked
 from labhelpers.checks.explanations.fits import (
@@ -38,14 +40,23 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
     n_subjects = probes.n_subjects(setting)
     parts = dict(zip(("training", "test"), split_numbers(n_subjects), strict=True))
     seen = {}
+    changed: dict[str, str] = {}  # part -> what was done to its slices
     with tempfile.TemporaryDirectory() as folder:
         probes.write_slices(Path(folder), setting)
+        files = _read_files(Path(folder))
         for size in (8, 40, 3):
             options = {} if size == 40 else {"batch_size": size}
             loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
-            sentences = _images_in_words(next(iter(loaders[1])), Path(folder))
-            if sentences:
-                return explained(sentences, _LOADER_ITEMS)
+            for part, loader in zip(parts, loaders, strict=True):
+                if odd := _odd_batch(part, loader):
+                    return Explanation(
+                        notes=[["wrong", odd[0]], *(["next", text] for text in odd[1:])],
+                        items=[],
+                        alone=True,
+                        table=None,
+                    )
+                if part not in changed and (words := _images_in_words(part, loader, files)):
+                    changed[part] = words
             read = [[probes.read(loader) for _ in range(3)] for loader in loaders]
             numbers = probes.numbers_of_codes(setting)
             decoded = [[probes.decoded(epoch, numbers) for epoch in epochs] for epochs in read]
@@ -53,49 +64,108 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
             if len(train) < 3 or len(test) < 3:
                 return None
             seen[size] = _Loaders(train, test)
-    if exchanged := _exchanged(seen, parts):
+    if not changed and (exchanged := _exchanged(seen, parts)):
         return explained([exchanged], _LOADER_ITEMS)
-    sentences = [*_part_in_words("training", seen, parts), *_part_in_words("test", seen, parts)]
+    sentences = [*changed.values()]
+    for part in parts:
+        sentences += _part_in_words(part, seen, parts, is_changed=part in changed)
     return explained(sentences, _LOADER_ITEMS)
 
 
 _LOADER_ITEMS = [
     *("train-batches", "train-subjects", "train-shuffled", "test-batches", "test-order", "images"),
 ]
+_N_IMAGES = 8  # of a batch that are looked at
 
 
-def _images_in_words(batch: dict[str, Tensor], folder: Path) -> list[str]:
-    """Return in a sentence what was done to the slices of the files, nothing if they are there."""
-    files = {
-        name: torch.cat([getattr(IXIDataset(folder, mode), name) for mode in ("train", "test")])
+def _odd_batch(part: str, loader: Any) -> list[str]:
+    """Return what a batch is if it is no dictionary of T1 and T2, and what makes it so."""
+    batch = next(iter(loader), None)
+    if batch is None or (isinstance(batch, Mapping) and {"T1", "T2"} <= batch.keys()):
+        return []
+    if isinstance(batch, Mapping):
+        kind = f"a dictionary with {', '.join(map(repr, batch))}"
+    elif isinstance(batch, (list, tuple)):
+        kinds = {type(value).__name__ for value in batch}
+        kind = f"a {type(batch).__name__} of {len(batch)} values of the type {' or '.join(kinds)}"
+    else:
+        kind = f"an object of the type {type(batch).__name__}"
+    sentences = [
+        f'A batch of your {part} loader is {kind}. Asked for: a dictionary {{"T1": ..., "T2": '
+        "...} of two tensors (N, 1, 64, 64)."
+    ]
+    if isinstance(loader, DataLoader):
+        collate, dataset = loader.collate_fn, type(loader.dataset).__name__
+        if collate is not default_collate:
+            code = getattr(collate, "__code__", None)
+            where = f" in line {code.co_firstlineno}" if code else ""
+            name = getattr(collate, "__name__", type(collate).__name__)
+            name = "a lambda" if name == "<lambda>" else f"`{name}`"
+            sentences.append(
+                f"It is made by your `collate_fn`, {name}{where}. Without one, a DataLoader puts "
+                "dictionaries together to a dictionary."
+            )
+        elif dataset != "IXIDataset":
+            sentences.append(
+                f"The loader was given a `{dataset}`, whose items it puts together as they are. "
+                "The items of an `IXIDataset` are dictionaries."
+            )
+    return sentences
+
+
+def _read_files(folder: Path) -> dict[str, Tensor]:
+    """Return all slices in a folder, `(N, 64 * 64)` for each contrast."""
+    parts = [IXIDataset(folder, mode) for mode in ("train", "test")]
+    return {
+        name: torch.cat([getattr(part, name) for part in parts]).flatten(1).double()
         for name in ("t1", "t2")
     }
+
+
+def _images_in_words(part: str, loader: Any, files: dict[str, Tensor]) -> str:
+    """Return in a sentence what was done to the slices of the files, "" if they are there."""
+    batches = [batch for _, batch in zip(range(_N_IMAGES), loader, strict=False)]
     for name in ("t1", "t2"):
-        image = probes.as_tensor(batch[name.upper()])[0].reshape(-1, *VOXELS)[0].double()
-        ways = []
-        for source, orientation in product(files, ORIENTATIONS):
-            turned = ORIENTATIONS[orientation](image).reshape(1, -1)
-            slices = files[source].reshape(len(files[source]), -1).double()
-            likeness = torch.corrcoef(torch.cat((turned, slices)))[0, 1:].nan_to_num().abs()
-            own = slices[likeness.argmax()]
-            pair = fitted(torch.stack((own, torch.ones_like(own))), turned[0])
-            if pair is not None and likeness.max() > 0.99:
-                scale, offset = pair.tolist()
-                is_same = abs(scale - 1) < 1e-4 and abs(offset) < 1e-4
-                moved = (
-                    ""
-                    if is_same
-                    else f"{scale:.4g} times the values in the files, plus {offset:.4g}"
-                )
-                from_other = f"taken from the {source.upper()} files" if source != name else ""
-                ways.append([part for part in (from_other, orientation, moved) if part])
-        if not ways:
-            return ["The test loader shows slices that are not in the folder `root`."]
-        shortest = min(ways, key=len)
-        if words := ", ".join(shortest):
-            asked = "Asked for: the slices as they are in the files."
-            return [f'The slices of batch["{name.upper()}"] are {words}. {asked}']
-    return []
+        # All of the first batch, and one of each of the others.
+        images = [probes.as_tensor(batch[name.upper()]) for batch in batches]
+        images = [*images[0][:_N_IMAGES], *(batch[0] for batch in images[1:])]
+        ways = [_way(name, image.double().reshape(-1, *VOXELS)[0], files) for image in images]
+        odd = [way for way in ways if way != ""]
+        if not odd:
+            continue
+        which = f'slices of batch["{name.upper()}"] of the {part} loader'
+        asked = "Asked for: the slices as they are in the files."
+        some = "The" if len(odd) == len(ways) else f"{len(odd)} of {len(ways)}"
+        if None in odd:
+            return (
+                f"{some} {which} are not in the folder `root`, also not mirrored, turned or on "
+                f"another scale. {asked}"
+            )
+        words = Counter(odd).most_common(1)[0][0]
+        return f"{some} {which} are {words}. {asked}"
+    return ""
+
+
+def _way(name: str, image: Tensor, files: dict[str, Tensor]) -> str | None:
+    """Return what was done to a slice of the files, "" for nothing, None if it is not there."""
+    ways = []
+    for source, orientation in product([name, *(files.keys() - {name})], ORIENTATIONS):
+        turned = ORIENTATIONS[orientation](image).reshape(1, -1)
+        slices = files[source]
+        likeness = torch.corrcoef(torch.cat((turned, slices)))[0, 1:].nan_to_num().abs()
+        own = slices[likeness.argmax()]
+        pair = fitted(torch.stack((own, torch.ones_like(own))), turned[0])
+        if pair is not None and likeness.max() > 0.99:
+            scale, offset = pair.tolist()
+            is_same = abs(scale - 1) < 1e-4 and abs(offset) < 1e-4
+            moved = (
+                "" if is_same else f"{scale:.4g} times the values in the files, plus {offset:.4g}"
+            )
+            from_other = f"taken from the {source.upper()} files" if source != name else ""
+            ways.append([part for part in (from_other, orientation, moved) if part])
+            if not ways[-1]:
+                break
+    return ", ".join(min(ways, key=len)) if ways else None
 
 
 def _flat(batches: Iterable[list[int]]) -> list[int]:
@@ -116,15 +186,24 @@ def _exchanged(seen: dict[int, _Loaders], parts: dict[str, list[int]]) -> str:
 
 
 def _part_in_words(
-    part: str, seen: dict[int, _Loaders], parts: dict[str, list[int]]
+    part: str, seen: dict[int, _Loaders], parts: dict[str, list[int]], is_changed: bool
 ) -> Iterator[str]:
-    """Yield a sentence for each thing that is wrong with one of the loaders."""
+    """Yield a sentence for each thing that is wrong with one of the loaders.
+
+    Args:
+        part: Which one.
+        seen: What both showed.
+        parts: The subjects of each part.
+        is_changed: Whether its slices are other than in the files, so that nobody knows whose.
+    """
     epochs = {size: two.train if part == "training" else two.test for size, two in seen.items()}
     subjects, other = parts[part], parts["test" if part == "training" else "training"]
     name = f"The {part} loader"
     if not epochs[8][1]:  # it can be read once only
         return
     yield from _batches_in_words(part, name, epochs, subjects)
+    if is_changed:
+        return
     first = _flat(epochs[8][0])
     if probes.MIXED in first:
         yield f"{name} shows T1-w and T2-w slices of different subjects side by side."
@@ -141,7 +220,7 @@ def _part_in_words(
             f"{name} shows {len(mine)} different subjects in an epoch, some of them up to {most} "
             f"times. {asked}."
         )
-    elif len(mine) < len(subjects) and not _is_cut(epochs[8][0], subjects):
+    elif len(mine) < len(subjects) and not _is_cut(epochs, subjects):
         order = [number for number in subjects if number in mine]
         which = f"{len(order)}"
         if len(epochs[8][0]) == 1:
@@ -157,13 +236,13 @@ def _part_in_words(
     yield from _order_in_words(part, name, epochs[8], subjects)
 
 
-def _is_cut(batches: list[list[int]], subjects: list[int]) -> bool:
+def _is_cut(epochs: dict[int, list[list[list[int]]]], subjects: list[int]) -> bool:
     """Return True if subjects are missing because the last, smaller batch is."""
-    size, shown = len(batches[0]), _flat(batches)
-    is_own = {*shown} <= {*subjects}
-    return (
-        is_own and len(batches) > 1 and len(shown) == len(subjects) // size * size < len(subjects)
-    )
+    for batches, *_ in epochs.values():
+        size, shown = len(batches[0]), _flat(batches)
+        if not {*shown} <= {*subjects} or len(shown) != len(subjects) // size * size:
+            return False
+    return len(epochs[8][0]) > 1 and len(_flat(epochs[8][0])) < len(subjects)
 
 
 def _batches_in_words(
@@ -183,7 +262,7 @@ def _batches_in_words(
         )
         yield f"{name} makes batches of {by_size}. Asked for: {asked}."
     read = epochs[8][0]
-    if _is_cut(read, subjects):
+    if _is_cut(epochs, subjects):
         missing = len(subjects) - sum(map(len, read))
         yield (
             f"{name} leaves out the last, smaller batch: {missing} of the {len(subjects)} subjects "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -25,6 +27,7 @@ _SEED = 300
 _FILE = "pairs.pt"
 
 _MOST_SIGNS = 3  # that are told of what was missed
+_CHANCE = 0.12  # that what they have in common means nothing, at most
 _MOST_NAMES = 20  # that are written down of an answer
 _NAME_LENGTH = 60
 
@@ -160,7 +163,8 @@ def _result(kinds: Sequence[Any], found: Iterable[list[str] | None], pairs: list
     """Return in words what was returned."""
     seen = Counter(kind[:_NAME_LENGTH] for kind in kinds if isinstance(kind, str))
     unknown = [name for names in found for name in _unknown(names or [])]
-    named = f" with {unknown[0]!r}, a name that the table does not have" if unknown else ""
+    others = " and ".join(map(repr, dict.fromkeys(unknown)))
+    named = f" with {others}, which the table does not have" if unknown else ""
     (usual, _), *others = seen.most_common(2)
     if not others:
         return usual + named
@@ -196,10 +200,18 @@ def _explained(
         elif len(wrong) < len(among):
             text += f": {_where(item, wrong, among, pairs)}"
         if code == _OTHER_NAME:
-            other = Counter(name for k in wrong for name in _unknown(found[k] or []))
-            text += f"; there the result holds {other.most_common(1)[0][0]!r}"
+            held = Counter(name for k in wrong for name in _unknown(found[k] or []))
+            most = max(held.values())
+            # Beside another problem there may be another wrong name.
+            names = [name for name, count in held.items() if count == most]
+            other = max(names, key=lambda name: _likeness(name, PROBLEMS[item]))
+            text += f"; there the result holds {other!r}"
         parts.append(text)
     return ".\n".join(parts) or _RIGHT
+
+
+def _likeness(name: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, name, other).ratio()
 
 
 def _signs(item: str, pair: Pair) -> list[str]:
@@ -217,6 +229,11 @@ def _signs(item: str, pair: Pair) -> list[str]:
     return [*signs, "another problem is there, too"] if len(pair.planted) > 1 else signs
 
 
+def _by_chance(n: int, n_wanted: int, n_all: int) -> float:
+    """Return how likely it is that `n_wanted` of `n_all`, drawn by chance, hold `n` given ones."""
+    return math.comb(n_all - n, n_wanted - n) / math.comb(n_all, n_wanted)
+
+
 def _where(item: str, wanted: Sequence[int], among: Sequence[int], pairs: list[Pair]) -> str:
     """Return in words what some pairs of data sets have in common, and what was done to the rest.
 
@@ -228,8 +245,14 @@ def _where(item: str, wanted: Sequence[int], among: Sequence[int], pairs: list[P
     """
     signs = [_signs(item, pair) for pair in pairs]
     holds = {sign: {k for k in among if sign in signs[k]} for k in wanted for sign in signs[k]}
-    # What holds of a single pair may do so by chance.
-    common = {sign: ks for sign, ks in holds.items() if len(ks) > 1 and ks <= set(wanted)}
+    # What holds of a single pair, or of a few of many that are wanted, may do so by chance.
+    common = {
+        sign: ks
+        for sign, ks in holds.items()
+        if len(ks) > 1
+        and ks <= set(wanted)
+        and (ks == set(wanted) or _by_chance(len(ks), len(wanted), len(among)) < _CHANCE)
+    }
     left = set(wanted)
     parts: list[str] = []
     while common and len(parts) < _MOST_SIGNS:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from labhelpers.checks.cases import ERROR, PROOF, Case, Log, Setting, unpacked
+from labhelpers.checks.fingerprint import observe, same
 from labhelpers.checks.fixtures import (
     ALONE,
     EMPTY,
@@ -22,13 +23,16 @@ from labhelpers.checks.fixtures import (
     make_dataset,
     split_numbers,
     subject_codes,
+    subject_slices,
     write_folder,
 )
-from labhelpers.checks.records import Observed
+from labhelpers.checks.records import TOLERANCES, Observed
+from labhelpers.data import IXIDataset
 
 __all__ = [
     "MIXED",
     "STRANGE",
+    "add_extremes",
     "as_tensor",
     "decoded",
     "intensity_lookup",
@@ -43,6 +47,7 @@ __all__ = [
 ]
 
 _TEST, _TRAIN = "test-codes", "train-codes"  # what is logged of the loaders
+_TEST_IMAGES, _TRAIN_IMAGES = "test-images", "train-images"
 _FOLDER_SEED = 100
 MIXED, STRANGE = -1, -2
 # More than any loader of the folder has; they end a loader that never ends.
@@ -65,9 +70,11 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
             returned = answer(Path(folder), **options)
             train_loader, test_loader = unpacked(returned, "training loader", "test loader")
             log(_TEST, read(test_loader))
-            batch = next(iter(test_loader))
-            log("images", [as_tensor(batch[modality]).double() for modality in ("T1", "T2")])
             log(_TRAIN, [read(train_loader) for _ in range(3)])
+            for name, loader in ((_TEST_IMAGES, test_loader), (_TRAIN_IMAGES, train_loader)):
+                batch = next(iter(loader))
+                pair = [as_tensor(batch[modality]).double() for modality in ("T1", "T2")]
+                log(name, [[codes_of(images), images] for images in pair])
 
     yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
     yield Case("default batch size", act)
@@ -116,7 +123,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
     """
     train, test = split_numbers(n_subjects(setting))
     numbers = numbers_of_codes(setting)
-    result: Observed = {name: observed[name] for name in ("images", ERROR) if name in observed}
+    result: Observed = {ERROR: observed[ERROR]} if ERROR in observed else {}
 
     def log(label: str, name: str, value: Any) -> None:
         result.setdefault(name, {})[label] = value
@@ -138,7 +145,31 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
             log(label, "train-subjects", [_who(epoch, train, test) for epoch in epochs])
             log(label, "train-shuffled", _order(read, train, test))
             log(label, f"{PROOF}train-codes", all(map(_are_real, epochs, raw)))
+    for label, test_images in observed.get(_TEST_IMAGES, {}).items():
+        train_images = observed.get(_TRAIN_IMAGES, {}).get(label)
+        changed = [
+            f"of the {part} loader are not as they are in the files"
+            for part, images in (("test", test_images), ("training", train_images))
+            if not _are_as_in_files(images, setting)
+        ]
+        log(label, "images", f"slices {' and '.join(changed) or 'as they are in the files'}")
     return result
+
+
+def _are_as_in_files(raw: Any, setting: Setting) -> bool:
+    """Return True if images are those of the subjects whose codes they show."""
+    numbers, seed = numbers_of_codes(setting), setting.secret_seed(_FOLDER_SEED)
+    if not isinstance(raw, list) or len(raw) != 2:
+        return False
+    for contrast, part in enumerate(raw):
+        codes, images = part if isinstance(part, list) and len(part) == 2 else ([], None)
+        known = isinstance(codes, list) and 0 < len(codes) <= _MOST_PAIRS
+        if not known or not all(type(code) is int and code in numbers for code in codes):
+            return False
+        slices = [subject_slices(numbers[code], code, seed)[contrast] for code in codes]
+        if not same(images, observe(torch.stack(slices)[:, None]), TOLERANCES[0]):
+            return False
+    return True
 
 
 def decoded(raw: Any, numbers: Mapping[int, int]) -> list[list[int]] | None:
@@ -187,6 +218,8 @@ def keeps_batches(epochs: list[list[list[int]]]) -> bool:
 
 def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
     """Return in words which subjects a loader showed in an epoch, whatever the order."""
+    if STRANGE in subjects:
+        return "slices that are not in the files"
     if MIXED in subjects:
         return "T1 and T2 of different subjects"
     parts = {"training subjects": train, "test subjects": test, "subjects": train + test}
@@ -197,7 +230,7 @@ def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
             if len(subjects) == len(part):
                 return f"all {name}, once each"
             return f"{len(subjects)} of the {len(part)} {name}, once each"
-    return "subjects that are not in the folder"
+    raise AssertionError("All subjects belong to one of the parts.")
 
 
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -208,6 +241,12 @@ def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
         log("values", as_tensor(image).reshape(-1).double())
 
     yield from _on_datasets(answer, setting, look, larger=True)
+
+
+def add_extremes(dataset: IXIDataset) -> None:
+    """Let some T2-w voxels be -1, 0 or 1 in every second subject, as the background is."""
+    for column, value in enumerate((-1, 0, 1)):
+        dataset.t2[::2, :, 8:10, 8 + column] = value
 
 
 def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -245,8 +284,8 @@ def _on_datasets(
         setting: Sizes, seeds and number type.
         look: Logs what the answer returned.
         larger: Take one data set of more subjects than the lab has to train, so that a number
-            that is written down shows. It is a prime: no size of batches divides it. And let
-            some voxels be -1, 0 or 1 in every second subject, as the background is.
+            that is written down shows. It is a prime: no size of batches divides it. And call
+            `add_extremes`.
         options: Further arguments of the answer.
     """
     few, many = setting.choose((7, 503), (5, 509))
@@ -255,8 +294,7 @@ def _on_datasets(
     def act(log: Log, n_subjects: int, seed: int, extremes: bool = True) -> None:
         dataset = make_dataset(n_subjects, setting.seed(seed), setting.dtype, extremes)
         if larger:
-            for column, value in enumerate((-1, 0, 1)):
-                dataset.t2[::2, :, 8:10, 8 + column] = value
+            add_extremes(dataset)
         before = dataset.t1.clone(), dataset.t2.clone()
         look(answer(dataset, **options), log)
         after = dataset.t1, dataset.t2

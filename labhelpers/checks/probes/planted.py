@@ -216,7 +216,8 @@ class _Sets:
             noise = [hashed(train.shape, k, train.dtype).sign() for k in range(1, _MANY)]
             self.parts[0] = torch.cat([train, *(train + _LITTLE * one for one in noise)])
             told += ", which is far smaller"
-        return Plant("pairs", True, told, (), (f"in {where}",))
+        places = [f"in {where}", *["in one of the two sets only"] * (len(sides) == 1)]
+        return Plant("pairs", True, told, (), tuple(places))
 
     def _whole_set(self, item: str, side: int) -> Plant:
         where = f"the {_SIDES[side]} set"
