@@ -148,7 +148,7 @@ def _images_in_words(part: str, loader: Any, files: dict[str, Tensor]) -> str:
 
 def _way(name: str, image: Tensor, files: dict[str, Tensor]) -> str | None:
     """Return what was done to a slice of the files, "" for nothing, None if it is not there."""
-    ways = []
+    ways: list[list[str]] = []
     for source, orientation in product([name, *(files.keys() - {name})], ORIENTATIONS):
         turned = ORIENTATIONS[orientation](image).reshape(1, -1)
         slices = files[source]

@@ -391,7 +391,7 @@ class _Chosen(NamedTuple):
             made = _AFTER[after](made)[: len(table)]
         # The sizes are those of the entries: a large one does not excuse a small one.
         error = (table - made).abs() / made.abs().clamp(min=1)
-        return 2 * known.sum() >= filled.sum() and bool((error[known] <= _SUMMED_UP).all())
+        return bool(2 * known.sum() >= filled.sum() and (error[known] <= _SUMMED_UP).all())
 
     @property
     def n_voxels(self) -> Tensor:

@@ -163,8 +163,8 @@ def _result(kinds: Sequence[Any], found: Iterable[list[str] | None], pairs: list
     """Return in words what was returned."""
     seen = Counter(kind[:_NAME_LENGTH] for kind in kinds if isinstance(kind, str))
     unknown = [name for names in found for name in _unknown(names or [])]
-    others = " and ".join(map(repr, dict.fromkeys(unknown)))
-    named = f" with {others}, which the table does not have" if unknown else ""
+    listed = " and ".join(map(repr, dict.fromkeys(unknown)))
+    named = f" with {listed}, which the table does not have" if unknown else ""
     (usual, _), *others = seen.most_common(2)
     if not others:
         return usual + named
