@@ -165,7 +165,10 @@ def _way(name: str, image: Tensor, files: dict[str, Tensor]) -> str | None:
             ways.append([part for part in (from_other, orientation, moved) if part])
             if not ways[-1]:
                 break
-    return ", ".join(min(ways, key=len)) if ways else None
+    if not ways:
+        return None
+    shortest = min(ways, key=len)
+    return ", ".join(shortest)
 
 
 def _flat(batches: Iterable[list[int]]) -> list[int]:
