@@ -20,7 +20,8 @@ from labhelpers.folders import shared_folder
 
 __all__ = ["Checkpoint", "Kept", "checkpoint_file", "forget_run"]
 
-_COST = 30  # times as long as writing took, a training goes on before it is written again
+_COST = 30  # times as long as writing takes, a training goes on before it is written
+_SPEED = 500e6  # bytes per second that the first writing is expected to reach
 _SPARE = 50e6  # bytes that are left free on the disk
 
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}  # of some network disks
@@ -95,7 +96,8 @@ class Checkpoint:
         self._name, self._parts, self._same = name, list(parts), dict(same)
         self._lock = FileLock(f"{self.path}.lock", timeout=0)
         self._is_on = self._is_ours = False
-        self._seconds, self._written = 0.0, -float("inf")  # what writing took, and when it was
+        self._seconds = 0.0  # what writing took
+        self._written = time.perf_counter()  # when it was, or the training began
 
     @property
     def is_kept(self) -> bool:
@@ -154,13 +156,14 @@ class Checkpoint:
             now: Whether to write in any case.
         """
         start = time.perf_counter()
-        is_soon = start - self._written < _COST * self._seconds
-        if not self._is_on or (is_soon and not (now or is_finished)):
-            return
         states = [
             part.state_dict() if _is_network(part) or not is_finished else None
             for part in self._parts
         ]
+        expected = self._seconds or _size(states) / _SPEED
+        is_soon = start - self._written < _COST * expected
+        if not self._is_on or (is_soon and not (now or is_finished)):
+            return
         kept = {
             "same": self._same,
             "progress": progress,

@@ -338,15 +338,21 @@ def test_nothing_is_kept_while_nbgrader_grades(monkeypatch):
     assert not checkpoint_file("demo", N_EPOCHS).exists()
 
 
-def test_short_epochs_are_not_written_each(monkeypatch):
-    monkeypatch.setattr(checkpoints, "_COST", 1e6)
+@pytest.mark.parametrize(
+    ("cost", "speed", "epochs"),
+    [(1e6, 1e300, [2, 7]), (1e6, 1e3, [7]), (0, 1e3, [2, 3, 4, 5, 6, 7])],
+)
+def test_short_epochs_are_not_written_each(cost, speed, epochs, monkeypatch):
+    """Nor is the first one, if writing is expected to take a good part of it."""
+    monkeypatch.setattr(checkpoints, "_COST", cost)
+    monkeypatch.setattr(checkpoints, "_SPEED", speed)
     written = []
     save = torch.save
     monkeypatch.setattr(
         checkpoints.torch, "save", lambda *what: (written.append(what[0]), save(*what))
     )
     train()
-    assert [kept["progress"]["epoch"] for kept in written] == [2, 7]
+    assert [kept["progress"]["epoch"] for kept in written] == epochs
 
 
 def test_a_killed_kernel_goes_on(folder):
