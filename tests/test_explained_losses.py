@@ -430,7 +430,7 @@ def test_a_tiny_number_in_a_logarithm_is_told_beside_another_mistake() -> None:
         error = (fake_t2 - real_t2).abs()[real_t2 > -0.9].mean()
         return lambda_gan * gan + lambda_pixel * error
 
-    first, second = (text for _, text in notes_of("cgan-generator-loss", masked))
+    second, first = (text for _, text in notes_of("cgan-generator-loss", masked))
     assert first == (
         "In the voxel-wise term, only voxels where real_t2 is greater than -0.9 count, asked for "
         "all."
@@ -454,6 +454,41 @@ def test_what_is_certain_is_told_without_an_equation() -> None:
     assert [text for _, text in notes_of("cgan-generator-loss", rooted)] == [
         "D is called with an image that is none of those given.",
         "The loss does not depend on lambda_pixel and real_t2.",
+    ]
+
+
+def test_mistakes_of_two_terms_are_told_where_the_loss_has_no_equation() -> None:
+    def masked(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = F.softplus(discriminator(fake_t2, real_t1)).mean()
+        return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).abs()[real_t2 > -1].mean()
+
+    def huber(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = -torch.log(discriminator(fake_t2, real_t1).sigmoid() + 1e-3).mean()
+        return lambda_gan * gan + lambda_pixel * F.smooth_l1_loss(fake_t2, real_t2)
+
+    assert [text for _, text in notes_of("cgan-generator-loss", masked)] == [
+        "In the adversarial term, the label is 0, asked for 1.",
+        "In the voxel-wise term, only voxels where real_t2 is greater than -1 count, asked for "
+        "all.",
+    ]
+    assert [text for _, text in notes_of("cgan-generator-loss", huber)] == [
+        "In the voxel-wise term, you have the Huber loss (smooth L1), asked for the mean absolute "
+        "difference.",
+        "In the adversarial term, 0.001 is added inside the logarithm: the term is right for small "
+        "logits only.",
+    ]
+
+
+def test_a_factor_is_told_beside_what_a_loss_makes_of_its_inputs() -> None:
+    def masked(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+        error = (fake_t2 - real_t2).abs()[real_t2 > -1].mean()
+        return lambda_gan * gan + 100 * lambda_pixel * error
+
+    assert [text for _, text in notes_of("cgan-generator-loss", masked)] == [
+        "In the voxel-wise term, only voxels where real_t2 is greater than -1 count, asked for "
+        "all.",
+        "In the voxel-wise term, there is a factor 100 too many.",
     ]
 
 

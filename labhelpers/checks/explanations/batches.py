@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -124,6 +124,19 @@ class Loss:
     def symbols(self) -> list[str]:
         """Names of the weights in the notation of the notebooks."""
         return [name.replace("lambda", "λ") for name in self.lambdas]
+
+    def of_weight(self, k: int) -> Loss:
+        """Return what is left if all λ but one are 0."""
+        places = [j for j, x in enumerate(self.asked) if x.part.weight.factors[0][1][k]]
+        return replace(
+            self,
+            asked=tuple(self.asked[j] for j in places),
+            groups={
+                tuple(places.index(j) for j in group): name
+                for group, name in self.groups.items()
+                if set(group) <= set(places)
+            },
+        )
 
 
 def _bent(image: Tensor) -> Tensor:
@@ -253,6 +266,17 @@ class Answer:
     def __init__(self, function: Callable[..., Any], loss: Loss) -> None:
         self._function, self._loss = function, loss
         self.names = names_read(function)
+
+    def with_weight(self, k: int) -> Answer:
+        """Return the answer for which all λ but one are 0, whatever they are."""
+        others = [name for j, name in enumerate(self._loss.lambdas) if j != k]
+
+        def alone(*args: Any, **lambdas: float) -> Any:
+            return self._function(*args, **(lambdas | dict.fromkeys(others, 0.0)))
+
+        answer = Answer(alone, self._loss)
+        answer.names = self.names
+        return answer
 
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None

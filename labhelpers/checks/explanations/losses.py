@@ -218,7 +218,7 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
-        told = variants(loss, answer, dtype) + list(_large(loss, answer))
+        told = _term_by_term(loss, answer, watch.calls, dtype)
         known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
         return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
@@ -240,6 +240,24 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     if yours != asked:
         notes = [["yours", yours], ["asked for", asked]]
     return sentences, notes
+
+
+def _term_by_term(
+    loss: Loss, answer: Answer, calls: Sequence[Call], dtype: torch.dtype
+) -> list[str]:
+    """Return what is wrong in the terms of each λ, where the loss as a whole has no equation."""
+    sentences, known = [], set[int]()
+    for k in range(len(loss.lambdas)):
+        part, alone = loss.of_weight(k), answer.with_weight(k)
+        equation = equation_of(part, alone, calls, dtype)
+        if equation:
+            ordered, names, differences = _compare(part, equation, calls)
+            sentences += differences
+            sentences += _large(part, alone, ordered, names, calls, _LAMBDAS[0])
+            known |= {j for j, asked in enumerate(loss.asked) if asked in part.asked}
+    if not known:
+        return variants(loss, answer, dtype) + _large(loss, answer)
+    return sentences + variants(loss, answer, dtype, known)
 
 
 def _large(

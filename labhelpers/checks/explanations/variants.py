@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fractions import Fraction
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from labhelpers.checks.explanations.batches import (
     Scene,
     tensors_of,
 )
-from labhelpers.checks.explanations.equations import LOGITS
+from labhelpers.checks.explanations.equations import LOGITS, number
 
 __all__ = ["variants"]
 
@@ -58,7 +59,9 @@ class _Change(NamedTuple):
 _ASKED = _Change("")
 
 
-def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+def variants(
+    loss: Loss, answer: Answer, dtype: torch.dtype, known: Collection[int] = ()
+) -> list[str]:
     """Return sentences on the terms of a loss that are other than asked for.
 
     Each variant is found on some batches and holds on others, with other λ and another number of
@@ -68,21 +71,26 @@ def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
         loss: The loss that is asked for.
         answer: The student's.
         dtype: Type of the numbers.
+        known: Positions of terms that are explained already.
 
     Returns:
         Sentences; none if nothing is known of any term, or if the answer fails.
     """
     with suppress(AnswerError):
-        return list(_variants(loss, answer, dtype))
+        return list(_variants(loss, answer, dtype, known))
     return []
 
 
-def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
+def _variants(
+    loss: Loss, answer: Answer, dtype: torch.dtype, known: Collection[int]
+) -> Iterator[str]:
     chosen: list[_Fit] = []
     told: dict[str, list[int]] = {}
     sentences: list[str] = []
     groups = _groups(loss)
     for lambdas, terms in groups:
+        if set(terms) <= set(known):
+            continue
         fit = _find(loss, answer, dtype, lambdas, terms)
         if fit is None:
             sentences += _where_right(loss, answer, dtype, lambdas, terms)
@@ -90,6 +98,9 @@ def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
         chosen.append(fit)
         if fit.change.text:
             told.setdefault(fit.change.text, []).extend(fit.terms)
+        if fit.factor != 1:
+            piece = f"there is a factor {number(fit.factor)} too many"
+            told.setdefault(piece, []).extend(fit.terms)
     sentences += [f"In {_called(loss, terms)}, {text}." for text, terms in told.items()]
     fresh = _FRESH if loss.lambdas else ()
     if len(chosen) < len(groups) or _agree(loss, answer, dtype, 13, fresh, chosen):
@@ -97,10 +108,11 @@ def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
 
 
 class _Fit(NamedTuple):
-    """A change that gives the values of some terms: which change, and in which of them."""
+    """A change that gives the values of some terms, in which of them, and times which number."""
 
     change: _Change
     terms: tuple[int, ...]
+    factor: float = 1.0
 
 
 def _groups(loss: Loss) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
@@ -151,6 +163,10 @@ def _find(
     for change in (_ASKED, *_changes(loss, terms)):
         for some in [terms] if change is _ASKED else dict.fromkeys([*((k,) for k in terms), terms]):
             fit = _Fit(change, some)
+            first = _value(loss, *places[0], lambdas, [fit])
+            if some == terms and first:  # a simple number may stand before the whole
+                simple = float(Fraction(values[0] / first).limit_denominator(20))
+                fit = fit._replace(factor=simple or 1.0)
             if all(
                 _same(_value(loss, *place, lambdas, [fit]), value, dtype)
                 for place, value in zip(places, values, strict=True)
@@ -186,8 +202,8 @@ def _value(
     total = 0.0
     for k, asked in enumerate(loss.asked):
         if weight := asked.part.weight.value(lambdas, scene.n):
-            change = next((fit.change for fit in fits if k in fit.terms), _ASKED)
-            total += weight * _term(loss, scene, p, asked, change)
+            fit = next((fit for fit in fits if k in fit.terms), _Fit(_ASKED, ()))
+            total += fit.factor * weight * _term(loss, scene, p, asked, fit.change)
     return total
 
 
