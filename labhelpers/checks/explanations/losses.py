@@ -247,10 +247,12 @@ def _term_by_term(
 ) -> list[str]:
     """Return what is wrong in the terms of each λ, where the loss as a whole has no equation."""
     sentences, known = [], set[int]()
+    scene = Scene(loss, 1, _BATCH, 0, dtype)
     for k in range(len(loss.lambdas)):
         part, alone = loss.of_weight(k), answer.with_weight(k)
-        equation = equation_of(part, alone, calls, dtype)
-        if equation:
+        if not alone.value(scene, 0, _LAMBDAS[0]):  # the other λ weighs all that there is
+            continue
+        if equation := equation_of(part, alone, calls, dtype):
             ordered, names, differences = _compare(part, equation, calls)
             sentences += differences
             sentences += _large(part, alone, ordered, names, calls, _LAMBDAS[0])
