@@ -459,7 +459,11 @@ def _order(release: Release, notebook: NotebookNode) -> list[str]:
         notes.append("In this file no cell has been run.")
     elif idle:
         first = idle[0].source.strip().partition("\n")[0]
-        notes.append(f"{len(idle)} given cells have not been run, the first begins: {first}")
+        notes.append(
+            f"{len(idle)} given cells have not been run, the first begins: {first}"
+            if len(idle) > 1
+            else f"One given cell has not been run; it begins: {first}"
+        )
     for above, below in itertools.pairwise(ran):
         if above > below:
             notes.append(

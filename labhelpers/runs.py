@@ -58,7 +58,8 @@ def load_record(name: str) -> dict[str, Any]:
     path = run_folder(name) / _RECORD
     if not path.exists():
         raise NotTrainedYet(
-            f"The training {name!r} is not there yet: {path.parent.as_posix()} was not made."
+            f"The training {name!r} is not there yet: run the cell that trains it. "
+            f"({path.parent.as_posix()} was not made.)"
         )
     return json.loads(path.read_text(encoding="utf-8"))
 

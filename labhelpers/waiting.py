@@ -157,11 +157,11 @@ class _Gate(ast.NodeTransformer):
         for source, cell in zip(reversed(sources), reversed(cells), strict=True):
             lines = [one.lineno for one in cell.body if name in _stored(ast.Module([one], []))]
             if lines and source not in ran:
-                line = textwrap.shorten(source.split("\n")[lines[0] - 1], 50)
+                line = textwrap.shorten(source.split("\n")[lines[0] - 1], 60, placeholder=" ...")
                 is_training = not trainings.isdisjoint(_called(cell))
                 loads = "; a training that is kept is loaded, not repeated" if is_training else ""
                 return (
-                    f"This cell waits for {name}, which is not there since the kernel started: "
+                    f"This cell waits for {name}, which nothing has made since the kernel started: "
                     f"run the cell with `{line}`, or all cells above this one{loads}."
                 )
         return ""

@@ -232,7 +232,7 @@ def test_the_order_of_running_is_told_as_far_as_it_is_known(notebook):
     notebook["data"]["execution_count"] = 99
     notebook["curves"]["execution_count"] = None
     notes = notebook.examine().notes
-    assert "1 given cells have not been run, the first begins: show_losses" in " ".join(notes)
+    assert "One given cell has not been run; it begins: show_losses" in " ".join(notes)
     assert any("[99] stands above" in note for note in notes) and count < 99
     assert notebook.examine().status == "ready", "grading runs it in order anyway"
 

@@ -168,7 +168,9 @@ def test_after_a_restart_a_cell_says_which_cell_to_run(kernel, tmp_path):
     notebooks = {"a": [SETUP, IMPORTS, "network = 1"], "b": notebook}
     kernel.run(f"%cd -q {tmp_path}")
     assert kernel.run(RELEASED.format(notebooks=notebooks)) == ([], True)
-    start = "This cell waits for {}, which is not there since the kernel started: run the cell with"
+    start = (
+        "This cell waits for {}, which nothing has made since the kernel started: run the cell with"
+    )
     end = ", or all cells above this one"
     loads = "; a training that is kept is loaded, not repeated."
     line = f"{start.format('network')} `network = train(`{end}{loads}"
@@ -188,7 +190,10 @@ def test_what_was_not_trained_is_told_in_its_words(kernel, tmp_path):
         "from labhelpers.training import show_losses\n\nshow_losses('cgan')"
     )
     assert counts_as_run
-    assert shown == ["The training 'cgan' is not there yet: images/cgan was not made."]
+    assert shown == [
+        "The training 'cgan' is not there yet: run the cell that trains it. "
+        "(images/cgan was not made.)"
+    ]
 
 
 MEAN = """

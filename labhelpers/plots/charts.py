@@ -364,7 +364,7 @@ def perception_distortion(table: pd.DataFrame) -> AccessibleFigure:
 
     Args:
         table: One row per method, its name as index; columns `PSNR` in dB and `sharpness`, 1 being
-            that of the true slices.
+            that of the true slices. The first row has a mark of its own.
 
     Raises:
         ValueError: If the table has no row or lacks one of the columns.
@@ -372,6 +372,9 @@ def perception_distortion(table: pd.DataFrame) -> AccessibleFigure:
     _require_columns(table, ("PSNR", "sharpness"), "table")
     figure, (axes,) = new_chart(9, 5)
     axes.plot(table["PSNR"], table["sharpness"], "o", color=_BLUE, markersize=7)
+    first = table.iloc[:1]
+    axes.plot(first["PSNR"], first["sharpness"], "D", color=_VERMILLION, markersize=9, zorder=3)
+    axes.lines[-1].set_label(str(table.index[0]))
     axes.axhline(1, color="black", linewidth=1, linestyle=(0, (1, 2)))
     axes.margins(x=0.2, y=0.18)
     axes.lines[-1].set_label("as sharp as the true slices")
@@ -383,7 +386,7 @@ def perception_distortion(table: pd.DataFrame) -> AccessibleFigure:
     )
     shown = finish(figure, "Perception against distortion", alt)
     points = table[["PSNR", "sharpness"]].to_numpy()
-    _name_points(shown, [str(name) for name in table.index], points)
+    _name_points(shown, ["", *map(str, table.index[1:])], points)  # the legend names the first
     return shown
 
 
@@ -482,7 +485,7 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
 
     Args:
         shown: The chart, with one panel.
-        names: The n names.
+        names: The n names; an empty one is not written.
         points: Their places `(n, 2)`, in the units of the axes.
     """
     axes = shown.figure.axes[0]
@@ -492,6 +495,8 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
     points_per_pixel = 72 / shown.figure.dpi  # pixels would be larger in an SVG
     angles = np.deg2rad([30, 150, -30, -150, *range(0, 360, 15)])
     for name, point, (x, y) in zip(names, points, places, strict=True):
+        if not name:
+            continue
         note = axes.annotate(
             textwrap.fill(name, 24), point, (0, 0), textcoords="offset points", ha="center",
             va="center", fontsize=9,
@@ -505,8 +510,12 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
                 dy = np.sin(angle) * (distance + height / 2)
                 box = Bbox.from_bounds(x + dx - width / 2, y + dy - height / 2, width, height)
                 outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
-                covered = sum(box.overlaps(other) for other in taken)
-                if (cost := 1000 * (outside + covered) + distance) < least:
+                faults = 10 * outside + 10 * sum(box.overlaps(other) for other in taken)
+                if distance > 8:  # a line leads to the name: it crosses no other name
+                    line = [(x + dx * part, y + dy * part) for part in np.linspace(0, 1, 12)]
+                    names_before = taken[len(places) :]
+                    faults += sum(any(one.contains(*dot) for dot in line) for one in names_before)
+                if (cost := 1000 * faults + distance) < least:
                     least, chosen = cost, box
                     note.xyann = dx * points_per_pixel, dy * points_per_pixel
         taken.append(chosen)
