@@ -4,6 +4,9 @@ import json
 import re
 import shutil
 
+import pytest
+import torch
+
 from labhelpers.instructor.experiments import benchmark, report
 from labhelpers.instructor.sources import TRAINING_NOTEBOOKS
 from labhelpers.phantom import write_phantom
@@ -53,6 +56,29 @@ def test_figures_are_printed_saved_and_taken_in(tmp_path, monkeypatch, capsys):
     assert "| Generator, plain | 0.500 | 2.00 | 1 | 50 % | 900 |" in page
     assert "| Generator, lab, float32 | 0.200 | 5.00 | **2.50** | 50 % | 900 |" in page
     assert "in bfloat16 is" not in page, "this machine gains nothing from it"
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_quick_figures(on_gpu, tmp_path, monkeypatch, capsys):
+    trained = []
+
+    def run_all(trials, seeds, part, num_epoch, file):
+        trained.extend((trial.method, trial.name) for trial in trials)
+        assert file.parent.is_dir()
+        measured = {"sharpness": 1.0, "seconds": 12.3, "losses": {}, "test": {"PSNR": 23.4}}
+        key = {"part": part, "method": "generator", "name": "recommended", "epochs": num_epoch}
+        return [key | measured]
+
+    monkeypatch.setattr(benchmark, "fetch_ixi", lambda: tmp_path)
+    monkeypatch.setattr(benchmark, "benchmark_training", lambda root, repeats: TRAINING)
+    monkeypatch.setattr(benchmark, "run_all", run_all)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: on_gpu)
+    benchmark.benchmark_quickly(tmp_path / "build")
+    printed = capsys.readouterr().out
+    assert re.search(r"generator +40 +plain +0.5", printed)
+    assert ("12.3" in printed) == on_gpu
+    ways = ("recommended", "recommended, not captured")
+    assert sorted(trained) == sorted((m, w) for m in TRAINING_NOTEBOOKS for w in ways) * on_gpu
 
 
 def test_figures_of_a_gpu_are_taken_in_beside_those_of_the_cpu(tmp_path):

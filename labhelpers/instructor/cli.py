@@ -397,15 +397,21 @@ def mutations(exercises: tuple[str, ...], workers: int) -> None:
 
 @experiments.command()
 @click.option("--repeats", type=int, default=9, show_default=True, help="Epochs and steps of each.")
-def benchmark(repeats: int) -> None:
+@click.option("--quick", is_flag=True, help="Time a few steps and, on a GPU, six trainings.")
+def benchmark(repeats: int, quick: bool) -> None:
     """Measure speed and memory.
 
     Compares the notebooks' own steps with the published recipe in its plainest form, and times
-    data, checks and grading. Saves build/benchmark.json.
+    data, checks and grading. Saves build/benchmark.json; with --quick nothing but the records of
+    trainings on a GPU, by the recommended recipes with captured steps and without, in
+    build/trials.jsonl.
     """
-    from labhelpers.instructor.experiments.benchmark import benchmark_all
+    from labhelpers.instructor.experiments.benchmark import benchmark_all, benchmark_quickly
 
-    benchmark_all(repeats, Path("build", "benchmark.json"))
+    if quick:
+        benchmark_quickly(Path("build"))
+    else:
+        benchmark_all(repeats, Path("build", "benchmark.json"))
 
 
 @experiments.command()

@@ -27,11 +27,18 @@ from labhelpers.instructor.course.samples import MODEL, hand_in
 from labhelpers.instructor.experiments.measure import median_seconds
 from labhelpers.instructor.experiments.published import FilesDataset
 from labhelpers.instructor.experiments.training_speed import benchmark_training
+from labhelpers.instructor.experiments.trials import NOT_CAPTURED, read_results, run_all, table
 from labhelpers.instructor.grading.autograde import autograde
 from labhelpers.instructor.sources import read_solutions
 from labhelpers.recipes import BATCH_SIZE
 
-__all__ = ["benchmark_all", "benchmark_checks", "benchmark_data", "benchmark_grading"]
+__all__ = [
+    "benchmark_all",
+    "benchmark_checks",
+    "benchmark_data",
+    "benchmark_grading",
+    "benchmark_quickly",
+]
 
 
 def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
@@ -103,6 +110,35 @@ def benchmark_grading(assignment: str = "2-generator", repeats: int = 3) -> dict
     return {"assignment": assignment, "seconds": round(times["seconds"])}
 
 
+def benchmark_quickly(folder: Path) -> None:
+    """Print the times of a few steps and, on a GPU, of one training by each recommended recipe.
+
+    On a GPU each is trained with and without captured steps: `results` of the same command trains
+    more of them. Nothing but these records, in the folder, is kept.
+
+    Args:
+        folder: Where the records of the trainings are added, as `results` does.
+    """
+    root = fetch_ixi()
+    _print_steps(benchmark_training(root, repeats=3))
+    if torch.cuda.is_available():
+        chosen = [one for one in read_results() if one.name in ("recommended", NOT_CAPTURED)]
+        folder.mkdir(parents=True, exist_ok=True)
+        records = run_all(chosen, [0], "test", 20, (folder / "trials.jsonl").absolute())
+        print(table(records).round(4).to_string())
+
+
+def _print_steps(training: dict[str, Any]) -> pd.DataFrame:
+    """Print what `benchmark_training` returned, and return its steps as a table."""
+    steps = pd.DataFrame(training["steps"]).round({"seconds": 5, "share_of_peak": 3, "busy": 2})
+    peaks = {name: round(peak) for name, peak in training["peaks"].items()}
+    print(f"Training on {training['device']}")
+    print(f"Matrix product, GFLOP/s: {peaks}")
+    plain = steps.groupby(["method", "batch"])["seconds"].transform("first")
+    print(steps.assign(ratio=(plain / steps["seconds"]).round(2)).to_string(index=False))
+    return steps
+
+
 def benchmark_all(repeats: int, output: Path) -> None:
     """Run the benchmarks, print their tables and save the figures as JSON.
 
@@ -112,12 +148,7 @@ def benchmark_all(repeats: int, output: Path) -> None:
     """
     root = fetch_ixi()
     training = benchmark_training(root, repeats)
-    steps = pd.DataFrame(training["steps"]).round({"seconds": 5, "share_of_peak": 3, "busy": 2})
-    peaks = {name: round(peak) for name, peak in training["peaks"].items()}
-    print(f"Training on {training['device']}")
-    print(f"Matrix product, GFLOP/s: {peaks}")
-    plain = steps.groupby(["method", "batch"])["seconds"].transform("first")
-    print(steps.assign(ratio=(plain / steps["seconds"]).round(2)).to_string(index=False))
+    steps = _print_steps(training)
 
     data = benchmark_data(root, repeats)
     print(
@@ -135,7 +166,7 @@ def benchmark_all(repeats: int, output: Path) -> None:
             "recorded": datetime.date.today().isoformat(),
         },
         "steps": steps.to_dict("records"),
-        "peaks": peaks,
+        "peaks": {name: round(peak) for name, peak in training["peaks"].items()},
         "repeats": repeats,
         "data": data,
         "checks": {"longest_s": longest, "others_s": second},
