@@ -12,6 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from labhelpers.waiting import NotThereYet
+
 __all__ = [
     "best_median_worst",
     "evaluate_generator",
@@ -279,7 +281,7 @@ def best_median_worst(subjects: pd.DataFrame, metric: str = "PSNR") -> dict[str,
 
 
 @contextmanager
-def evaluating(generator: nn.Module) -> Iterator[torch.device]:
+def evaluating(generator: nn.Module | None) -> Iterator[torch.device]:
     """Run a generator without gradients, in evaluation mode; afterwards its mode is as it was.
 
     Args:
@@ -287,7 +289,12 @@ def evaluating(generator: nn.Module) -> Iterator[torch.device]:
 
     Yields:
         The device where the generator expects its images.
+
+    Raises:
+        NotThereYet: If there is no network, since it was not trained yet.
     """
+    if generator is None:
+        raise NotThereYet("This cell waits for a trained network: run the cell that trains it.")
     device = next((weight.device for weight in generator.parameters()), torch.device("cpu"))
     was_training = generator.training
     generator.eval()
