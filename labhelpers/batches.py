@@ -1,4 +1,4 @@
-"""Batches of a training: on the device, mirrored, and after a stop in the order of before."""
+"""Batches of a training: counted, on the device, mirrored, after a stop in the order of before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-__all__ = ["Batches", "mirrored", "to_device"]
+__all__ = ["Batches", "CountedLoader", "mirrored", "to_device"]
+
+
+class CountedLoader(DataLoader):
+    """A loader that tells in one line how often it was passed through, while a loop runs."""
+
+    _n_passes = 0
+
+    def __iter__(self) -> Any:
+        """Count a pass and begin it."""
+        self._n_passes += 1
+        print(f"\rPass {self._n_passes} through the training subjects", end="", flush=True)
+        return super().__iter__()
 
 
 class Batches:

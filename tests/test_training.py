@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from labhelpers import plots, training
+from labhelpers.batches import CountedLoader
 from labhelpers.data import IXIDataset, limit_subjects
 from labhelpers.recipes import GeneratorRecipe
 from labhelpers.session import seed_everything
@@ -279,3 +280,11 @@ def test_error_while_drawing_is_not_lost(loaders, monkeypatch):
     monkeypatch.setattr(plots, "save_sample_grid", fail)
     with pytest.raises(OSError, match="disk full"):
         train(loaders)
+
+
+def test_a_loader_tells_how_often_it_was_passed_through(capsys):
+    loader = CountedLoader(range(4), batch_size=2)
+    assert [batch.tolist() for _ in range(2) for batch in loader] == 2 * [[0, 1], [2, 3]]
+    assert capsys.readouterr().out.split("\r")[1:] == [
+        f"Pass {number} through the training subjects" for number in (1, 2)
+    ]
