@@ -95,7 +95,10 @@ class Preflight:
     def headline(self) -> str:
         """The outcome in one line."""
         if self.status == "ready":
-            return f"{self.file}: ready to hand in"
+            faulty = {_STATES["partly"], _STATES["wrong"]}
+            n_faulty = sum(part.state in faulty for part in self.parts)
+            rest = f", with {n_faulty} of {len(self.parts)} parts not all right" if n_faulty else ""
+            return f"{self.file}: ready to hand in{rest}"
         if self.status == "open":
             n_open = sum(not part.done for part in self.parts)
             return f"{self.file}: nothing to repair, {n_open} of {len(self.parts)} parts open"

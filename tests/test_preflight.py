@@ -216,6 +216,8 @@ def test_a_check_tells_the_state_also_where_its_metadata_were_lost(notebook, sta
         STEP, Report(STEP, "generator_step", status, score, 2, answer=notebook.digest(STEP))
     )
     assert notebook.state(STEP) == (f"{score} of 2", state)
+    ready = "2-generator.ipynb: ready to hand in, with 1 of 4 parts not all right"
+    assert notebook.examine().headline == ready
     notebook["check-generator-step"]["outputs"][0]["metadata"] = {}
     assert notebook.state(STEP) == (f"{score} of 2", state)
     notebook["check-generator-step"]["outputs"] = []
