@@ -25,6 +25,7 @@ from labhelpers.metrics import (
     subject_metrics,
     with_intervals,
 )
+from labhelpers.waiting import NotThereYet
 
 
 @pytest.fixture(params=range(5))
@@ -251,3 +252,8 @@ def test_sharpness(real_t2):
     assert sharpness(real_t2, real_t2) == pytest.approx(1)
     assert sharpness(real_t2, blurred) < 0.5
     assert sharpness(real_t2, real_t2 / 2) == pytest.approx(0.5)
+
+
+def test_a_network_that_was_not_trained_yet_is_waited_for():
+    with pytest.raises(NotThereYet, match="run the cell that trains it"):
+        generate(None, [])
