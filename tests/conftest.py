@@ -1,11 +1,13 @@
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import postgres
 import pytest
 import torch
+from filelock import FileLock
 from submissions import write_small_course
 from toy import write_toy_course
 
@@ -59,16 +61,62 @@ def nothing_simulated_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the course outside the working tree, with its student version."""
-    root = copy_course(tmp_path_factory.mktemp("course"))
-    build_student(root)
-    # The same series each time: its right numbers are worked out once.
+def once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a folder by its name; the first test process that asks for it fills it for all.
+
+    Tests only read it, or change a copy.
+    """
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+
+    def folder(name: str, fill: Callable[[Path], object]) -> Path:
+        path, filled = common / name, common / f"{name}.filled"
+        with FileLock(common / f"{name}.lock"):
+            if not filled.exists():
+                shutil.rmtree(path, ignore_errors=True)
+                path.mkdir()
+                fill(path)
+                filled.touch()
+        return path
+
+    return folder
+
+
+@contextmanager
+def one_series() -> Iterator[None]:
+    """Let courses be graded on the same series: its right numbers are worked out once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger, "draw_series", lambda: 314_159_265 + 2**31 * 358_979_323)
+        yield
+
+
+def _write_course(root: Path) -> None:
+    copy_course(root)
+    build_student(root)
+    with one_series():
         for assignment in assignments():
             ledger.begin_run(open_course(root).coursedir.db_url, assignment)
-    return root
+
+
+def _write_toy_course(root: Path) -> None:
+    write_toy_course(root)
+    build_student(root)
+
+
+def _write_small_course(root: Path) -> None:
+    with one_series():
+        write_small_course(root)
+
+
+@pytest.fixture(scope="session")
+def course(once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the course outside the working tree, with its student version."""
+    return shutil.copytree(
+        once("course", _write_course), tmp_path_factory.mktemp("course") / "course"
+    )
 
 
 @pytest.fixture(params=assignments())
@@ -78,10 +126,8 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def toy_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = write_toy_course(tmp_path_factory.mktemp("template"))
-    build_student(root)
-    return root
+def toy_template(once) -> Path:
+    return once("toy-course", _write_toy_course)
 
 
 @pytest.fixture
@@ -104,8 +150,9 @@ def postgresql(postgresql_server: postgres.Server) -> str:
 
 
 @pytest.fixture(scope="session")
-def _small_course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_small_course(tmp_path_factory.mktemp("small") / "course")
+def _small_course(once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    template = once("small-course", _write_small_course)
+    return shutil.copytree(template, tmp_path_factory.mktemp("small") / "course")
 
 
 @pytest.fixture

@@ -44,15 +44,18 @@ CANVAS_ROSTER = """Student,ID,SIS User ID,SIS Login ID,Section
 """
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    root = write_toy_course(tmp_path_factory.mktemp("collect") / "course")
+@pytest.fixture(scope="session")
+def template(once):
+    return once("two-notebooks", write_two_notebooks)
+
+
+def write_two_notebooks(root):
+    write_toy_course(root)
     other = root / "notebooks" / "other"
     other.mkdir()
     content = notebook(["# Other", "def triple(x):\n    pass"], ["triple"])
     (other / "other.ipynb").write_bytes(content)
     build_student(root)
-    return root
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def points(course, student):
     return total_scores(read_scores(api)).loc[(student, "toy"), "score"]
 
 
-@pytest.mark.parametrize("name", ["My%20Course", "quest?ion", "c#sharp", "a b", "50% & more"])
+@pytest.mark.parametrize("name", ["My%20Course", "quest?ion", "50% & c#sharp"])
 def test_the_gradebook_lies_in_the_course_whatever_its_name(toy_course, tmp_path, name):
     decoy = tmp_path / "My Course" / "build"
     decoy.mkdir(parents=True)

@@ -87,34 +87,37 @@ def verdicts(url: str) -> dict[str, list]:
     return {trace["student"]: [trace[key] for key in what] for trace in read_traces(url, "toy")}
 
 
-@pytest.fixture(scope="module")
-def class_course(toy_template, tmp_path_factory):
+@pytest.fixture(scope="session")
+def class_course(toy_template, once):
     """A course where a class has handed in, not graded."""
-    root = tmp_path_factory.mktemp("class") / "course"
-    copy_course(toy_template, root)
-    hand_in_class(root)
-    return root
+
+    def hand_in_all(root):
+        copy_course(toy_template, root)
+        hand_in_class(root)
+
+    return once("class", hand_in_all)
 
 
 def copy_course(source: Path, target: Path) -> Path:
     """Copy a course with its gradebook, whose path the copied configuration works out."""
-    return shutil.copytree(source, target)
+    return shutil.copytree(source, target, dirs_exist_ok=True)
 
 
-@pytest.fixture(scope="module")
-def graded(class_course, tmp_path_factory):
+@pytest.fixture(scope="session")
+def graded(class_course, once):
     """The same class graded by plain nbgrader and with 1 and 2 workers."""
-    roots = {}
-    for how in ("plain", 1, 2):
-        root = roots[how] = copy_course(class_course, tmp_path_factory.mktemp("run") / "course")
-        if how == "plain":
-            course = open_course(root)
-            for folder in sorted((root / "build" / "submitted").iterdir()):
-                autograde(course, folder.name, "toy")
-        else:
-            outcome = grade("toy", (), root, workers=how)
+
+    def grade_all(folder):
+        course = open_course(copy_course(class_course, folder / "plain"))
+        for student in sorted((folder / "plain" / "build" / "submitted").iterdir()):
+            autograde(course, student.name, "toy")
+        for workers in (1, 2):
+            root = copy_course(class_course, folder / str(workers))
+            outcome = grade("toy", (), root, workers=workers)
             assert len(outcome.graded) == len(CLASS) + 3 and not outcome.failed
-    return roots
+
+    folder = once("graded-class", grade_all)
+    return {"plain": folder / "plain", 1: folder / "1", 2: folder / "2"}
 
 
 def test_one_or_two_workers_and_plain_nbgrader_give_the_same_gradebook(graded):
