@@ -16,7 +16,8 @@ def scaled(image: Tensor) -> Tensor:
         image: A slice, any shape.
     """
     finite = image.isfinite()
-    low, high = image[finite].min(), image[finite].max()
+    low = torch.where(finite, image, torch.inf).min()
+    high = torch.where(finite, image, -torch.inf).max()
     return torch.where(finite, (image - low) / (high - low), 0.0)
 
 
@@ -29,13 +30,12 @@ def head_outline(image: Tensor) -> Tensor:
     Args:
         image: A slice, `(1, 64, 64)` or `(64, 64)`, on any scale.
     """
-    bright = scaled(image) > _HEAD
+    bright = (scaled(image) > _HEAD).byte()
     inside = torch.ones_like(bright)
     for axis in (-1, -2):
-        after_one = bright.int().cummax(axis).values
-        before_one = bright.flip(axis).int().cummax(axis).values.flip(axis)
-        inside &= (after_one & before_one).bool()
-    return inside
+        inside &= bright.cummax(axis).values  # behind one that is bright
+        inside &= bright.flip(axis).cummax(axis).values.flip(axis)  # before one
+    return inside.bool()
 
 
 def head_overlap(image: Tensor, other: Tensor) -> float:

@@ -19,6 +19,8 @@ from labhelpers.instructor.authoring.mistakes import (
 )
 
 MISTAKES = read_mistakes()
+# Their known mistakes take minutes to work out in a series: of them right answers are graded only.
+DEAR = {"audit-split", "generator-unet"}
 TEXTS = [
     (exercise, name, key, mistake[key])
     for exercise, of_exercise in MISTAKES.items()
@@ -95,7 +97,7 @@ def test_problems_are_told_in_sentences() -> None:
 def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A sample of each; all with `pytest --all-answers`."""
+    """A sample of each; with `pytest --all-answers` all that are right, and wrong ones of all."""
     everything = request.config.getoption("--all-answers")
     drawn = []
     for exercise in EXERCISES:
@@ -107,7 +109,8 @@ def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
         wrong = [answer for answer in all_mistakes() if answer.exercise == exercise]
         random = Random(exercise)
         drawn += right if everything else random.sample(right, 1)
-        drawn += [] if everything else random.sample(wrong, 1)  # `labhelpers mistakes` has them all
+        if everything or exercise not in DEAR:  # `labhelpers mistakes` grades them all
+            drawn += random.sample(wrong, 1)
     table = grade_answers(drawn, tmp_path / "courses")
     assert len(table) == len(drawn)
 
