@@ -7,9 +7,10 @@ from pathlib import Path
 import postgres
 import pytest
 import torch
+from checking import HIDDEN
 from filelock import FileLock
 from submissions import write_small_course
-from toy import write_toy_course
+from toy import fork_kernels, write_toy_course
 
 from labhelpers import data
 from labhelpers.checks.records import Numbers
@@ -35,6 +36,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--kills", type=int, default=3, help="how many times a process of a grading run is killed"
     )
+
+
+#: Files of long tests, the longest first, so that at the end no processor waits for another one;
+#: the last two use all processors there are.
+_FIRST = [
+    "test_grading",
+    "test_validate",
+    "test_hostile",
+    "test_colab",
+    "test_browser",
+    "test_damaged",
+    "test_mistakes",
+    "test_checks_expected",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"{name}.py": place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -89,12 +109,12 @@ def once(
 def one_series() -> Iterator[None]:
     """Let courses be graded on the same series: its right numbers are worked out once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger, "draw_series", lambda: 314_159_265 + 2**31 * 358_979_323)
+        patch.setattr(ledger, "draw_series", lambda: HIDDEN)
         yield
 
 
 def _write_course(root: Path) -> None:
-    copy_course(root)
+    fork_kernels(copy_course(root))
     build_student(root)
     with one_series():
         for assignment in assignments():
@@ -156,14 +176,16 @@ def _small_course(once, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small_course(_small_course: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A course of two small notebooks with real exercises, to be handed in to.
-
-    Known mistakes are not worked out there: that takes a minute, and no score depends on it.
-    """
+def without_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known mistakes are not worked out: that takes minutes, and no score depends on it."""
 
     def right_numbers(exercise_id: str, series: int, mistakes: bool) -> Numbers:
         return numbers_for(exercise_id, series)
 
     monkeypatch.setattr(verdicts, "numbers_for", right_numbers)
+
+
+@pytest.fixture
+def small_course(_small_course: Path, without_mistakes: None) -> Path:
+    """A course of two small notebooks with real exercises, to be handed in to."""
     return _small_course

@@ -6,16 +6,16 @@ import os
 import nbformat
 import psutil
 import pytest
-from checking import solutions
+from checking import HIDDEN, solutions
 from nbformat import v4
 
+from labhelpers.checks.cases import public_part
 from labhelpers.checks.handover import MIME_TYPE
 from labhelpers.instructor.grading.kernels.execute import Job, execute, has_run
 from labhelpers.instructor.grading.kernels.sandbox import Limits
 from labhelpers.instructor.grading.verdicts import score_cell
 
-TOLD = 12_345
-SERIES = TOLD + 2**31 * 67_890
+SERIES, TOLD = HIDDEN, public_part(HIDDEN)
 STEP = "def generator_step(generator, optimizer, criterion, real_t1, real_t2):\n    {}"
 WORKS = "print('works')"
 
@@ -204,12 +204,14 @@ def score_of(exercise: str, *sources: str, **way: bool):
 
 
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.usefixtures("without_mistakes")
 def test_loaders_are_tried_on_files_that_only_the_grader_can_make(way):
     assert score_of("make-dataloaders", **way).score == 4
     assert score_of("make-dataloaders", WITHOUT_THE_FILES, **way).score == 0
 
 
 @pytest.mark.sandbox
+@pytest.mark.usefixtures("without_mistakes")
 def test_audits_are_tried_on_files_that_only_the_grader_can_make():
     assert score_of("audit-split").score == 4
     assert score_of("audit-split", WITHOUT_THE_FILES).score == 0

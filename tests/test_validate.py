@@ -4,6 +4,7 @@ import sys
 import pytest
 from toy import toy_notebook, write_source
 
+from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.course.validate import EXPECTED_OUTPUTS
 
 pytestmark = pytest.mark.slow
@@ -18,6 +19,12 @@ def validate(root, update=False):
     command = [sys.executable, "-W", "ignore", "-c", RUN + call, str(root)]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.timeout(1800)
+def test_the_notebooks_of_the_lab_run_solved_and_untouched():
+    good, text = validate(REPOSITORY)
+    assert good, text
 
 
 def test_outputs_are_stored_once_and_compared_ever_after(toy_course):

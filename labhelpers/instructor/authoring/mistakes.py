@@ -97,6 +97,7 @@ def _grade_assignment(
     os.environ["OMP_NUM_THREADS"] = "1"  # the kernels inherit it; processes share the processor
     _write_course(assignment, root)
     course = open_course(root)
+    course.config.ExecuteSubmission.forked = True
     convert(course, GenerateAssignment, assignment)
     submissions = {
         f"student-{number:02}": [answer for answer in one_of_each if answer]
