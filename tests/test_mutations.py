@@ -45,6 +45,13 @@ def test_trials_are_kept_and_counted(tmp_path: Path) -> None:
     assert again == rows
     assert shown[-1].endswith(" 0 of them not tried yet.")
     (row,) = summary(rows)
-    assert row["changes"] == len(rows) == row["refused"] + row["same"] + row["different"]
+    assert (
+        row["changes"]
+        == row["tried"]
+        == len(rows)
+        == row["refused"] + row["same"] + row["different"]
+    )
     assert row["same"] == row["different"] == 0  # nothing in this line may be changed
     assert row["named"] > 0
+    few = try_all(["mean-image"], file, most=3)
+    assert len(few) == 3 and all(one in rows for one in few)

@@ -371,7 +371,8 @@ def doctor(seeds: int) -> None:
 @experiments.command()
 @click.argument("exercises", nargs=-1)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True)
-def mutations(exercises: tuple[str, ...], workers: int) -> None:
+@click.option("--most", type=click.IntRange(1), help="Changes of each exercise, drawn at random.")
+def mutations(exercises: tuple[str, ...], workers: int, most: int | None) -> None:
     """Change the solutions in thousands of small ways and try the checks on them (hours).
 
     EXERCISES are ids such as mean-image; without them, all. Finished tries are kept in
@@ -387,7 +388,7 @@ def mutations(exercises: tuple[str, ...], workers: int) -> None:
         raise click.ClickException(f"There is no exercise {', '.join(sorted(unknown))}.")
     file = Path("build", "mutations.jsonl").absolute()
     file.parent.mkdir(exist_ok=True)
-    rows = try_all(exercises or EXERCISES, file, workers, click.echo)
+    rows = try_all(exercises or EXERCISES, file, workers, click.echo, most)
     for row in rows:
         if row["accepted"]:
             where = "another series refuses it" if row["differs"] else "accepted"

@@ -283,23 +283,21 @@ def try_all(
     file: Path,
     workers: int = 1,
     show: Callable[[str], object] = print,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Try all changes of the solutions of some exercises; return a row for each of them.
+    """Try changes of the solutions of some exercises; return a row for each of them.
 
     Args:
         exercises: Their ids.
         file: JSON lines; rows that it holds already are not tried again.
         workers: Number of processes.
         show: Takes a line of text now and then.
+        most: So many changes of each exercise, drawn by their digests; all by default.
     """
-    wanted = {*exercises}
-    solutions = read_solutions()
-    todo = {
-        _key(mutant): mutant
-        for exercise in EXERCISES
-        if exercise in wanted
-        for mutant in mutants(exercise, solutions[exercise].source)
-    }
+    todo: dict[str, Mutant] = {}
+    for exercise in exercises:
+        found = _by_key(exercise)
+        todo |= {key: found[key] for key in sorted(found)[:most]}
     rows = {row["key"]: row for row in _read(file) if row["key"] in todo}
     left = [mutant for key, mutant in todo.items() if key not in rows]
     show(f"{len(todo)} changes, {len(left)} of them not tried yet.")
@@ -314,6 +312,12 @@ def try_all(
             if number % 100 == 0:
                 show(f"{number} of {len(left)} tried.")
     return [rows[key] for key in todo]
+
+
+def _by_key(exercise: str) -> dict[str, Mutant]:
+    """Return all changes of the solution of an exercise."""
+    source = read_solutions_once()[exercise].source
+    return {_key(mutant): mutant for mutant in mutants(exercise, source)}
 
 
 def _key(mutant: Mutant) -> str:
@@ -378,7 +382,8 @@ def summary(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "exercise": exercise,
-            "changes": len(own),
+            "changes": len(_by_key(exercise)),
+            "tried": len(own),
             "refused": sum(not row["accepted"] for row in own),
             "named": sum(
                 not row["accepted"] and bool(row["hints"] or row["explained"]) for row in own
