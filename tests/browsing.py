@@ -154,7 +154,7 @@ def cell(panel: Locator, source: str) -> Locator:
     cells = panel.locator(".jp-Cell")
     place = cells.evaluate_all(
         """(cells, text) => cells.findIndex(
-            cell => cell.querySelector('.jp-InputArea').textContent.includes(text)
+            cell => cell.querySelector('.jp-InputArea')?.textContent.includes(text)
         )""",
         source,
     )
