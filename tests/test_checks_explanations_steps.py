@@ -1,7 +1,7 @@
 """What a student reads of a training step that differs from the one that is asked for."""
 
 import pytest
-from checking import judge, load, solutions
+from checking import judge, load, solutions, untouched
 
 from labhelpers.checks.report import Report
 
@@ -399,3 +399,11 @@ def test_a_generators_loss_that_is_written_out_is_taken_apart(
     report = tried("cyclegan-step", (CALL, OWN.replace(old, new) if old else OWN))
     told = [text.partition("in the step: ")[2] or text for text in sentences(report)]
     assert told[: len(wanted)] == wanted and (report.status == "right") == (not wanted)
+
+
+def test_a_step_is_explained_also_where_its_losses_are_not_written() -> None:
+    source = solutions()["cgan-step"].source.replace(D_CLEAR, "")
+    step = load("cgan-step", source)
+    for loss in ("cgan-generator-loss", "cgan-discriminator-loss"):
+        step.__globals__[loss.replace("-", "_")] = untouched(loss)
+    assert sentences(judge("cgan-step", step)) == [NEVER]
