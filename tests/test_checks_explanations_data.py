@@ -1,7 +1,14 @@
 """What a student reads of an answer of notebook 1 that works with other data than asked for."""
 
+import math
+import random
+import re
+from itertools import permutations
+
 import pytest
-from checking import judge, load, solutions
+from checking import answers, judge, load, solutions
+
+from labhelpers.checks.probes import data
 
 LOOP = 'torch.stack([sample["T2"] for sample in dataset]).mean(dim=0)'
 
@@ -301,6 +308,49 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
 )
 def test_loaders(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("make-dataloaders", *edits) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "shuffled within batches, each of which keeps its subjects",
+            "shuffles within a batch only: each batch holds the same subjects in every epoch",
+        ),
+        (
+            "batches whose order is shuffled, each of which keeps its subjects",
+            "shuffles the batches, not the subjects: each batch holds the same subjects, in the "
+            "same order, in every epoch, and only the order of the batches changes",
+        ),
+        (
+            "shuffled within windows of 16 subjects",
+            "does not shuffle all subjects among each other: in all 3 epochs no subject comes more "
+            r"than 1\d places before its place in the data set",
+        ),
+    ],
+)
+def test_loaders_that_shuffle_in_part(name: str, text: str) -> None:
+    (answer,) = (a for a in answers("wrong") if (a.exercise, a.name) == ("make-dataloaders", name))
+    notes = judge("make-dataloaders", load("make-dataloaders", answer.source)).notes
+    (told,) = (note for word, note in notes if word == "wrong")
+    assert re.match(rf"The training loader {text}\. Asked for: an order drawn anew", told)
+
+
+def test_right_shuffles_are_taken_for_partial_ones_less_than_once_in_a_billion() -> None:
+    n = 6
+    for far in range(n):
+        orders = [
+            order
+            for order in permutations(range(n))
+            if all(number - place <= far for place, number in enumerate(order))
+        ]
+        log_orders = (n - far) * math.log(far + 1) + math.lgamma(far + 1)
+        assert len(orders) == round(math.exp(log_orders))
+    assert 9 * math.exp(data._LOG_CHANCE) < 1e-9  # three cases, three ways to be partial
+    numbers = random.Random(1)
+    for _ in range(200):
+        epochs = [numbers.sample(range(42), 42) for _ in range(3)]
+        assert not data.kept_by_shuffling(epochs, [*range(42)])
 
 
 def test_images_are_right_whatever_their_order_and_number() -> None:

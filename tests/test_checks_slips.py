@@ -57,6 +57,23 @@ def test_a_result_of_the_wrong_kind_is_the_one_thing_told(exercise: str, kind: s
         assert re.search(rf"line \d+: `{re.escape(statement)}`", text)
 
 
+def test_loaders_that_can_be_read_once_are_told_why_not() -> None:
+    text, _ = told(
+        "make-dataloaders",
+        """
+from torch.utils.data import DataLoader
+from labhelpers.data import IXIDataset
+
+def make_dataloaders(root, batch_size=40):
+    def batches(mode, size):
+        yield from DataLoader(IXIDataset(root, mode), size, shuffle=mode == "train")
+    return batches("train", batch_size), batches("test", 5)
+""",
+    )
+    assert "the training loader is a generator" in text
+    assert "A generator can be read only once, and every epoch needs a new pass" in text
+
+
 MEAN_IMAGE = {
     "a `return` that is not reached": (
         """

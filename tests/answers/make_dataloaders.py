@@ -321,3 +321,71 @@ def make_dataloaders(root, batch_size=40):
             return -(-len(train_set) // batch_size)
 
     return DataLoader(train_set, batch_sampler=Blocks()), DataLoader(test_set, 5)
+
+
+# %% wrong: batches whose order is shuffled, each of which keeps its subjects
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+    batches = list(BatchSampler(SequentialSampler(train_set), batch_size, drop_last=False))
+    train_loader = DataLoader(train_set, batch_sampler=SubsetRandomSampler(batches))
+    return train_loader, DataLoader(test_set, 5)
+
+
+# %% wrong: shuffled within windows of 16 subjects
+class Windows(Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        for part in torch.arange(self.n).split(16):
+            yield from part[torch.randperm(len(part))].tolist()
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+    train_loader = DataLoader(train_set, batch_size, sampler=Windows(len(train_set)))
+    return train_loader, DataLoader(test_set, 5)
+
+
+# %% wrong: each subject drawn from a buffer of the next 16
+class Buffer(Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        waiting, coming = [], list(range(self.n))
+        while coming or waiting:
+            while coming and len(waiting) < 16:
+                waiting.append(coming.pop(0))
+            yield waiting.pop(random.randrange(len(waiting)))
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+    train_loader = DataLoader(train_set, batch_size, sampler=Buffer(len(train_set)))
+    return train_loader, DataLoader(test_set, 5)
+
+
+# %% wrong: the order of the data set, begun somewhere else in every epoch
+class Turned(Sampler):
+    def __init__(self, n):
+        self.n = n
+
+    def __len__(self):
+        return self.n
+
+    def __iter__(self):
+        start = random.randrange(self.n)
+        return iter([*range(start, self.n), *range(start)])
+
+
+def make_dataloaders(root, batch_size=40):
+    train_set, test_set = (IXIDataset(root, mode=mode) for mode in ("train", "test"))
+    train_loader = DataLoader(train_set, batch_size, sampler=Turned(len(train_set)))
+    return train_loader, DataLoader(test_set, 5)

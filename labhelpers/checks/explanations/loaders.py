@@ -236,7 +236,7 @@ def _part_in_words(
             which += " (every second)"
         yield f"{name} shows {which} of the {len(subjects)} subjects. {asked}."
         return
-    yield from _order_in_words(part, name, epochs[8], subjects)
+    yield from _order_in_words(part, name, [*epochs.values()], subjects)
 
 
 def _is_cut(epochs: dict[int, list[list[list[int]]]], subjects: list[int]) -> bool:
@@ -251,7 +251,7 @@ def _is_cut(epochs: dict[int, list[list[list[int]]]], subjects: list[int]) -> bo
 def _batches_in_words(
     part: str, name: str, epochs: dict[int, list[list[list[int]]]], subjects: list[int]
 ) -> Iterator[str]:
-    sizes = {size: len(read[0][0]) for size, read in epochs.items()}
+    sizes = {size: max(map(len, read[0])) for size, read in epochs.items()}
     wanted = {size: size if part == "training" else 5 for size in sizes}
     # A loader that shows fewer subjects has no larger batch.
     wanted = {size: min(most, len(_flat(epochs[size][0]))) for size, most in wanted.items()}
@@ -271,14 +271,14 @@ def _batches_in_words(
             f"{name} leaves out the last, smaller batch: {missing} of the {len(subjects)} subjects "
             "are missing. Asked for: no sample is dropped."
         )
-    elif len({*map(len, read[:-1])}) > 1:
+    elif len({*map(len, read[:-1])}) > 1 and not probes.keeps_batches(epochs[8]):
         yield f"{name} makes batches of different sizes: {', '.join(map(str, map(len, read)))}."
 
 
 def _order_in_words(
-    part: str, name: str, batches: list[list[list[int]]], subjects: list[int]
+    part: str, name: str, read: list[list[list[list[int]]]], subjects: list[int]
 ) -> Iterator[str]:
-    epochs = [_flat(epoch) for epoch in batches]
+    epochs = [_flat(epoch) for epoch in read[0]]
     places = {number: place for place, number in enumerate(subjects)}
     orders = [[places.get(number, -1) for number in epoch] for epoch in epochs]
     if -1 in orders[0]:
@@ -288,12 +288,13 @@ def _order_in_words(
         which = (
             "in the order of the data set" if orders[0] == sorted(orders[0]) else "in another order"
         )
-        yield f"{name} shows them {which}, the same in every epoch. Asked for: shuffled anew."
-    elif part == "training" and probes.keeps_batches(batches):
         yield (
-            f"{name} shuffles within a batch only: each batch holds the same subjects in every "
-            "epoch. Asked for: an order drawn anew from all training subjects."
+            f"{name} shows the subjects {which}, the same in every epoch. Asked for: shuffled anew."
         )
+    elif part == "training":
+        partial = next(filter(None, (_partial_shuffle(two, subjects) for two in read)), "")
+        if partial:
+            yield f"{name} {partial}. Asked for: an order drawn anew from all training subjects."
     elif part == "test" and not is_fixed:
         yield f"{name} shuffles anew in every epoch. Asked for: the order of the data set."
     elif part == "test" and orders[0] != sorted(orders[0]):
@@ -306,3 +307,23 @@ def _order_in_words(
             f"{name} has the same order in every epoch, but {which} of the data set. "
             "Asked for: the order of the data set."
         )
+
+
+def _partial_shuffle(epochs: list[list[list[int]]], subjects: list[int]) -> str:
+    """Return in words how a loader shuffles if not all subjects among each other, else ""."""
+    if probes.keeps_batches(epochs):
+        same_order = len({frozenset(map(tuple, batches)) for batches in epochs}) == 1
+        same_batches = len({tuple(map(frozenset, batches)) for batches in epochs}) == 1
+        if same_order:
+            return (
+                "shuffles the batches, not the subjects: each batch holds the same subjects, in "
+                "the same order, in every epoch, and only the order of the batches changes"
+            )
+        where = "within a batch only" if same_batches else "the batches, and within each of them"
+        return f"shuffles {where}: each batch holds the same subjects in every epoch"
+    orders = [_flat(batches) for batches in epochs]
+    if len({*map(tuple, orders)}) < len(orders):
+        return ""
+    kept = probes.kept_by_shuffling(orders, subjects)
+    text = f"does not shuffle all subjects among each other: in all {len(orders)} epochs {kept}"
+    return text if kept else ""

@@ -339,6 +339,10 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
         if inspect.isgeneratorfunction(call.function):
             return ["`yield` makes a generator of the whole function. `return` the value."]
         return ["An iterator can be read only once. Return what it was made from."]
+    has_loaders = any("loader" in name for name in wanted) and isinstance(value, (tuple, list))
+    if has_loaders and any(isinstance(one, Iterator) for one in value):
+        text = "A generator can be read only once, and every epoch needs a new pass: return"
+        return [f"{text} DataLoaders."]
     if callable(value) and not isinstance(value, nn.Module):
         return ["Call it: a pair of brackets is missing behind the name, or the name is another's."]
     if len(wanted) > 1 and isinstance(value, (tuple, list)) and len(value) != len(wanted):

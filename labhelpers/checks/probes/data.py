@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = [
     "decoded",
     "intensity_lookup",
     "keeps_batches",
+    "kept_by_shuffling",
     "make_dataloaders",
     "mean_image",
     "n_subjects",
@@ -55,6 +56,7 @@ _MOST_BATCHES = 200
 _MOST_PAIRS = 500
 # Different codes that show that the files were read: one code in 18 is a subject's.
 _LEAST_CODES = 5
+_LOG_CHANCE = math.log(1e-12)  # that a right shuffle is taken for a partial one, at most
 
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
@@ -202,7 +204,8 @@ def _order(read: list[list[list[int]]], train: list[int], test: list[int]) -> st
     epochs = [list(chain(*batches)) for batches in read]
     first = epochs[0]
     if len(set(map(tuple, epochs))) == len(epochs):
-        return "another order in every epoch"
+        kept = kept_by_shuffling(epochs, train if first[0] in train else test)
+        return f"in all {len(epochs)} epochs {kept}" if kept else "another order in every epoch"
     if first in (train[: len(first)], test[: len(first)]):
         return "the order of the data set in every epoch"
     return "a shuffled order that comes back"
@@ -214,6 +217,32 @@ def keeps_batches(epochs: list[list[list[int]]]) -> bool:
     sets = {frozenset(map(frozenset, batches)) for batches in epochs}
     has_room = len(epochs[0]) > 1 and max(map(len, epochs[0])) > 1
     return has_room and len(orders) > 1 and len(sets) == 1
+
+
+def kept_by_shuffling(epochs: list[list[int]], in_order: list[int]) -> str:
+    """Return in words what a shuffle leaves as it is, "" if chance may have left as much.
+
+    Args:
+        epochs: The subjects in the order of each epoch.
+        in_order: The subjects in the order of the data set.
+    """
+    n, n_epochs = len(in_order), len(epochs)
+    if any(sorted(order) != sorted(in_order) for order in epochs):
+        return ""
+    rank = {subject: place for place, subject in enumerate(in_order)}
+    for way, sign in (("before", 1), ("after", -1)):
+        far = max(sign * (rank[x] - place) for order in epochs for place, x in enumerate(order))
+        # In so many of the n! orders no subject moves further in this direction.
+        log_orders = (n - far) * math.log(far + 1) + math.lgamma(far + 1)
+        if n_epochs * (log_orders - math.lgamma(n + 1)) < _LOG_CHANCE:
+            return f"no subject comes more than {far} places {way} its place in the data set"
+    follower = [dict(pairwise(order)) for order in epochs]
+    kept = [sum(other[x] == y for x, y in follower[0].items() if x in other) for other in follower]
+    # Of all orders, 1 / k! at most keep k neighbours.
+    n_kept = sum(kept[1:])
+    if n_kept * math.log(n_epochs - 1) - math.lgamma(n_kept + 1) < _LOG_CHANCE:
+        return "most subjects have the same neighbours"
+    return ""
 
 
 def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
