@@ -9,8 +9,10 @@ from checking import HIDDEN
 
 from labhelpers.anatomy import head_overlap, middle_grey
 from labhelpers.checks.cases import Setting, public_part
+from labhelpers.checks.explanations.audit import audit_split
 from labhelpers.checks.probes import audit
 from labhelpers.checks.probes.planted import PROBLEMS, Pair, planted_pairs
+from labhelpers.checks.records import Run
 
 
 def pairs(series: int) -> list[Pair]:
@@ -170,3 +172,21 @@ def test_each_wrong_name_is_told():
     for item, name in wrong.items():
         codes = [audit._code(item, PROBLEMS[item], *x) for x in zip(some, found, strict=True)]
         assert audit._explained(item, codes, some, found).endswith(f"the result holds {name!r}")
+
+
+def test_an_audit_that_ends_with_the_first_problem_is_told_so():
+    order = ("subject", "mirrored", "finite", "scale", "modalities", "pairs")
+
+    def runs(n_names: int) -> list[Run]:
+        names = [
+            [PROBLEMS[item] for item in order if item in pair.planted][:n_names]
+            for pair in pairs(0)
+        ]
+        observed = {audit._RAW_NAMES: {audit._label(k): found for k, found in enumerate(names)}}
+        return [Run(observed=observed, errors={}, traces={}, tolerance=0.0)]
+
+    told = audit_split(None, runs(1))
+    assert told and told["notes"][0][1].startswith("Your function never returns more than one name")
+    assert {*told["items"]} == {*PROBLEMS} - {order[0]}
+    assert audit_split(None, runs(2)) is None
+    assert audit_split(None, runs(0)) is None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Case, Setting
+from labhelpers.checks.explanations import audit as explained_audit
 from labhelpers.checks.explanations import clinic as explained_clinic
 from labhelpers.checks.explanations import lesions as explained_lesions
 from labhelpers.checks.explanations import loaders, lookup, mean_image
@@ -103,6 +104,7 @@ _IN_TEACHING_ORDER = [
         audit.audit_split,
         returns={"the set of the problems": object},
         read=audit.read_audit,
+        explain=explained_audit.audit_split,
         write_files=audit.write_pairs,
     ),
     Exercise(

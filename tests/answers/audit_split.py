@@ -1321,3 +1321,31 @@ def audit_split(train_set, test_set):
             if abs(values.max() - values.min() - 2) > 0.05:
                 problems.add("another scale")
     return problems
+
+
+# %% wrong: it ends with each first problem, copies first
+def audit_split(train_set, test_set):
+    train = [train_set[i] for i in range(len(train_set))]
+    test = [test_set[i] for i in range(len(test_set))]
+    for a in train:
+        for b in test:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                return {"subject on both sides"}
+            if torch.equal(a["T1"].flip(1), b["T1"]) and torch.equal(a["T2"].flip(1), b["T2"]):
+                return {"mirrored copy on both sides"}
+    for items in (train, test):
+        for item in items:
+            for image in (item["T1"], item["T2"]):
+                if not image.isfinite().all():
+                    return {"values not finite"}
+                if abs(image.min() + 1) > 0.05 or abs(image.max() - 1) > 0.05:
+                    return {"another scale"}
+            if middle_grey(item["T1"]) < middle_grey(item["T2"]):
+                return {"modalities exchanged"}
+        own = sum(head_overlap(x["T1"], x["T2"]) for x in items) / len(items)
+        nxt = sum(
+            head_overlap(x["T1"], y["T2"]) for x, y in zip(items, items[1:] + items[:1])
+        ) / len(items)
+        if own < nxt + 0.01:
+            return {"pairs exchanged"}
+    return set()

@@ -19,7 +19,7 @@ from labhelpers.checks.probes.planted import PROBLEMS, Pair, planted_pairs
 from labhelpers.checks.records import Observed
 from labhelpers.data import IXIDataset
 
-__all__ = ["audit_split", "read_audit", "write_pairs"]
+__all__ = ["audit_split", "names_and_pairs", "read_audit", "write_pairs"]
 
 _ALL = "all pairs of data sets"
 _RAW_NAMES, _RAW_KIND = "raw-names", "raw-kind"
@@ -140,6 +140,17 @@ def read_audit(observed: Observed, setting: Setting) -> Observed:
     # One problem can be right by luck among many wrong names: 1 guess in 680.
     result[f"{PROOF}found"] = {_ALL: n_right > 1 or (n_right == 1 and 2 * n_true > n_named)}
     return result
+
+
+def names_and_pairs(observed: Observed, setting: Setting) -> list[tuple[list[str], Pair]]:
+    """Return what an answer named in each pair of data sets, without those that stopped it."""
+    pairs = planted_pairs(setting.secret_seed(_SEED))
+    found = [observed.get(_RAW_NAMES, {}).get(_label(number)) for number in range(len(pairs))]
+    return [
+        ([str(name) for name in names], pair)
+        for names, pair in zip(found, pairs, strict=True)
+        if isinstance(names, list)
+    ]
 
 
 def _code(item: str, problem: str, pair: Pair, names: list[str] | None) -> str:
