@@ -506,8 +506,50 @@ def test_a_claim_must_hold_on_many_batches() -> None:
         gan = nn.functional.softplus(-discriminator(fake_t2, real_t1)).mean()
         return torch.maximum(lambda_gan * gan, lambda_pixel * (fake_t2 - real_t2).abs().mean())
 
-    (note,) = notes_of("cgan-generator-loss", larger)
-    assert note[1].startswith("Your loss is no weighted sum of cross-entropies")
+    assert notes_of("cgan-generator-loss", larger) == [
+        ["wrong", "Only the larger of both terms counts, asked for their sum."]
+    ]
+
+
+@pytest.mark.parametrize(("pick", "word"), [(torch.maximum, "larger"), (torch.minimum, "smaller")])
+def test_the_one_of_two_terms_that_counts_is_told(pick: Any, word: str) -> None:
+    def one(discriminator, real_t1, real_t2, fake_t2):
+        real = F.softplus(-discriminator(real_t2, real_t1)).mean()
+        return pick(real, F.softplus(discriminator(fake_t2.detach(), real_t1)).mean())
+
+    assert notes_of("cgan-discriminator-loss", one) == [
+        ["wrong", f"Only the {word} of both terms counts, asked for ½ of each, added up."]
+    ]
+
+
+def test_logits_of_one_sign_that_count_are_told() -> None:
+    loss = discriminator_loss_of(
+        lambda z, label: F.softplus(-z).mean() if label else (F.softplus(z) * (z > 0)).mean()
+    )
+    assert notes_of("cgan-discriminator-loss", loss) == [
+        [
+            "wrong",
+            "In the term of the generated slices, only logits greater than 0 count, asked for all.",
+        ]
+    ]
+
+
+def test_a_weight_of_0_that_is_taken_for_1_is_told() -> None:
+    def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+        return (lambda_gan or 1.0) * gan + lambda_pixel * (fake_t2 - real_t2).abs().mean()
+
+    ((_, text),) = notes_of("cgan-generator-loss", loss)
+    assert text.startswith("Where lambda_gan is 0, the loss takes 1 in its place; asked for is 0, ")
+
+
+def test_probabilities_cut_off_on_both_sides_get_the_same_words() -> None:
+    def clamped(z: Tensor, label: int) -> Tensor:
+        p = z.sigmoid().clamp(1e-7, 1 - 1e-7)
+        return -(p if label else 1 - p).log().mean()
+
+    ((_, text),) = notes_of("cgan-discriminator-loss", discriminator_loss_of(clamped))
+    assert text.startswith("In both terms, probabilities are cut off at 1e-07: a logit of -20 with")
 
 
 def test_a_loss_class_that_is_called_with_tensors_is_named() -> None:

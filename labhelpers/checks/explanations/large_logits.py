@@ -90,6 +90,7 @@ class _Judged:
         weight: float,
     ) -> None:
         self.label = float(part.term.label or 0.0)
+        self.is_negative = weight < 0
         self._answer, self._lambdas, self._weight = answer, lambdas, weight
         self._scene = Scene(loss, 1, 1, 21, torch.float32)
         with torch.no_grad():
@@ -179,9 +180,10 @@ def _example(judged: _Judged, z: float) -> str:
     """Return what the term makes of a logit, beside what it should make of it."""
     got, asked = judged.at(z), judged.asked(z)
     start = f"a logit of {z:g} with the label {judged.label:g}"
+    sign, wanted = (-1, "exact is") if judged.is_negative else (1, "asked for")
     if _same(got._replace(slope=None), asked):
-        return f"{start} has the slope {got.slope:.2g}, asked for {asked.slope:.2g}"
-    return f"{start} gives {got.value:.4g}, asked for {asked.value:.4g}"
+        return f"{start} has the slope {sign * got.slope:.2g}, {wanted} {sign * asked.slope:.2g}"
+    return f"{start} gives {sign * got.value:.4g}, {wanted} {sign * asked.value:.4g}"
 
 
 # --- Why ------------------------------------------------------------------------------------------
@@ -253,9 +255,13 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
     if not math.isfinite(most) or most <= 0:
         return
     least, largest = math.exp(-most), most + math.log(-math.expm1(-most))
-    is_round = f"{least:.1e}" in {f"{k}.0e-{power:02}" for k in (1, 2, 5) for power in range(1, 41)}
-    cut = f"probabilities are cut off at {least:.2g}" if is_round else ""
-    cut = cut or f"logits are cut off at a size of {largest:.3g}"
+    # A probability is cut off at a round number, or at 1 minus that number, which is rounded.
+    cut = f"logits are cut off at a size of {largest:.3g}"
+    for size in (float(f"{k}e-{power}") for k in (1, 2, 5) for power in range(1, 41)):
+        rest = float(1 - (1 - torch.tensor(size)))
+        if any(abs(x - least) < 5e-3 * least for x in (size, rest)):
+            cut = f"probabilities are cut off at {size:.2g}"
+            break
     added = f"{least:.2g} is added inside the logarithm"
     stops = f"The term stops at {most:.3g} then, and no gradient is left. "
     forms = [

@@ -45,7 +45,7 @@ from labhelpers.checks.explanations.equations import (
     split,
 )
 from labhelpers.checks.explanations.large_logits import large_logits
-from labhelpers.checks.explanations.variants import variants
+from labhelpers.checks.explanations.variants import picked, variants
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
@@ -218,7 +218,7 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
         return sentences + list(_uses(loss, watch)), []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
-        told = _term_by_term(loss, answer, watch.calls, dtype)
+        told = picked(loss, answer, dtype) + _term_by_term(loss, answer, watch.calls, dtype)
         known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
         return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
@@ -235,6 +235,8 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     sentences += differences
     sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
     sentences += _large(loss, answer, ordered, names, watch.calls, first)
+    with suppress(AnswerError):  # a loss may fail where a weight is 0, which the report quotes
+        sentences += _zeros(loss, answer, equation, watch.calls, dtype)
     notes = []
     yours, asked = _text(ordered, loss), _text([x.part for x in loss.asked], loss)
     if yours != asked:
@@ -279,6 +281,38 @@ def _large(
         for name, piece in large_logits(loss, answer, equation, names, calls, lambdas):
             told.setdefault(piece, []).append(name)
     return _sentences(loss, told)
+
+
+def _zeros(
+    loss: Loss, answer: Answer, equation: Sequence[Part], calls: Sequence[Call], dtype: torch.dtype
+) -> Iterator[str]:
+    """Yield which weights do not leave their term out where they are 0, as the equation does."""
+    powers = [p for part in equation for _, each in part.weight.factors for p in each]
+    if min(powers, default=0) < 0:
+        return
+    as_one: list[str] = []
+    for k, name in enumerate(loss.lambdas):
+        zero, one = (
+            tuple(value if j == k else x for j, x in enumerate(_FRESH_LAMBDAS))
+            for value in (0.0, 1.0)
+        )
+        sample = _sample(loss, answer, calls, dtype, True, 4, _BATCH, zero, 5)
+        if (parts := [x for x in equation if x.weight.value(zero, _BATCH)]) and holds(
+            parts, sample, 2 * _LOOSE[dtype]
+        ):
+            continue
+        if holds(equation, sample._replace(lambdas=one), 2 * _LOOSE[dtype]):
+            as_one.append(name)
+        elif parts:
+            yield (
+                f"Where {name} is 0, the loss has another equation than for other weights. "
+                "Asked for is the same one."
+            )
+    if as_one:
+        yield (
+            f"Where {_listed(as_one, 'or')} is 0, the loss takes 1 in its place; asked for is 0, "
+            "which leaves the term out. (Python's `or` and `if` take a 0 for False.)"
+        )
 
 
 def _pattern(names: Iterable[str]) -> str:
@@ -390,23 +424,33 @@ def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
 
 def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
     """Yield the arguments that make no difference to the value, whatever the others are."""
-    scene = Scene(loss, 6, _BATCH, 4, dtype)
+    # Small and large logits of both signs: a term may count in some of these cases only.
+    scenes = [
+        Scene(loss, 3, _BATCH, seed, dtype, sign * bold)
+        for seed, bold in enumerate((1.0, 4.0, 20.0), 4)
+        for sign in (1, -1)
+    ]
     pairs = [(1.0, 1.0), (9.0, 0.1), (0.1, 9.0)] if loss.lambdas else [()]
 
     def values(factors: Sequence[float]) -> np.ndarray:
         lambdas = [[x * y for x, y in zip(pair, factors, strict=True)] for pair in pairs]
-        return np.array([answer.value(scene, p, each) for p in range(6) for each in lambdas])
+        return np.array(
+            [answer.value(scene, p, each) for scene in scenes for p in range(3) for each in lambdas]
+        )
 
     same = [1.0] * len(loss.lambdas)
     before, unused = values(same), []
     for k, name in enumerate(loss.lambdas):
         if np.allclose(values([1.0 + (j == k) for j in range(len(same))]), before, 1e-9):
             unused.append(name)
-    for name, image in scene.images.items():
-        scene.images[name] = image * 0.5
+    for name in scenes[0].images:
+        images = [scene.images[name] for scene in scenes]
+        for scene, image in zip(scenes, images, strict=True):
+            scene.images[name] = image * 0.5
         if np.allclose(values(same), before, 1e-9):
             unused.append(name)
-        scene.images[name] = image
+        for scene, image in zip(scenes, images, strict=True):
+            scene.images[name] = image
     if unused:
         yield f"The loss does not depend on {_listed(unused)}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -23,7 +24,7 @@ from labhelpers.checks.explanations.batches import (
 )
 from labhelpers.checks.explanations.equations import LOGITS, number
 
-__all__ = ["variants"]
+__all__ = ["picked", "variants"]
 
 _BATCHES = 4  # on which a variant is found, and as many others on which it must hold
 _N = 3
@@ -41,7 +42,7 @@ class _Change(NamedTuple):
     """What a loss does besides what is asked for.
 
     Attributes:
-        text: What it does, as a part of a sentence; "" if that is right
+        text: What it does, as a part of a sentence, with {} for the images; "" if that is right
             for usual logits: `large_logits` tells of the others.
         image: Changes an image, which may depend on those that are given; None if none is changed.
         images: Names of those that it changes.
@@ -81,6 +82,53 @@ def variants(
     return []
 
 
+def picked(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+    """Return sentences on terms of which only the largest or the smallest one counts."""
+    groups = [(_FRESH, tuple(range(len(loss.asked)))), *_groups(loss)]
+    with suppress(AnswerError):
+        return [
+            text
+            for lambdas, terms in groups[not loss.lambdas :]
+            if len(terms) > 1
+            for text in _picked(loss, answer, dtype, lambdas, terms)
+        ]
+    return []
+
+
+def _picked(
+    loss: Loss,
+    answer: Answer,
+    dtype: torch.dtype,
+    lambdas: tuple[float, ...],
+    terms: tuple[int, ...],
+) -> Iterator[str]:
+    scenes = [
+        _scene(loss, dtype, seed, _N, sign * size)
+        for seed in (11, 12)
+        for size in (_USUAL, _LARGE)
+        for sign in (1, -1)
+    ]
+    places = [(scene, p) for scene in scenes for p in range(_BATCHES)]
+    each = [
+        [
+            loss.asked[k].part.weight.value(lambdas, _N)
+            * _term(loss, scene, p, loss.asked[k], _ASKED)
+            for k in terms
+        ]
+        for scene, p in places
+    ]
+    values = [answer.value(scene, p, lambdas) for scene, p in places]
+    picks: dict[str, Callable[[list[float]], float]] = {"largest": max, "smallest": min}
+    for which, pick in picks.items():
+        factor = _simple(values[0], pick(each[0]))
+        if len({row.index(pick(row)) for row in each}) == len(terms) and all(
+            _same(factor * pick(row), value, dtype) for row, value in zip(each, values, strict=True)
+        ):
+            word = which if len(terms) > 2 else {"largest": "larger", "smallest": "smaller"}[which]
+            wanted = "their sum" if loss.lambdas else "½ of each, added up"
+            yield f"Only the {word} of {_called(loss, terms)} counts, asked for {wanted}."
+
+
 def _variants(
     loss: Loss, answer: Answer, dtype: torch.dtype, known: Collection[int]
 ) -> Iterator[str]:
@@ -97,7 +145,7 @@ def _variants(
             continue
         chosen.append(fit)
         if fit.change.text:
-            told.setdefault(fit.change.text, []).extend(fit.terms)
+            told.setdefault(fit.text(loss), []).extend(fit.terms)
         if fit.factor != 1:
             piece = f"there is a factor {number(fit.factor)} too many"
             told.setdefault(piece, []).extend(fit.terms)
@@ -113,6 +161,23 @@ class _Fit(NamedTuple):
     change: _Change
     terms: tuple[int, ...]
     factor: float = 1.0
+
+    def text(self, loss: Loss) -> str:
+        """Return the change in words, with those of its images that the terms are made of."""
+        used = _images_of(loss, self.terms)
+        names = [name for name in self.change.images if name in used]
+        return self.change.text.format(
+            " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+        )
+
+
+def _images_of(loss: Loss, terms: Sequence[int]) -> set[str]:
+    """Return the names of the images that some terms are made of, by way of networks or not."""
+    inputs = {call.name: call.inputs for call in loss.calls}
+    names = [name for k in terms for name in loss.asked[k].part.term.of]
+    for name in names:  # which grows
+        names += inputs.get(name, ())
+    return set(names)
 
 
 def _groups(loss: Loss) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
@@ -164,9 +229,8 @@ def _find(
         for some in [terms] if change is _ASKED else dict.fromkeys([*((k,) for k in terms), terms]):
             fit = _Fit(change, some)
             first = _value(loss, *places[0], lambdas, [fit])
-            if some == terms and first:  # a simple number may stand before the whole
-                simple = float(Fraction(values[0] / first).limit_denominator(20))
-                fit = fit._replace(factor=simple or 1.0)
+            if some == terms:  # a simple number may stand before the whole
+                fit = fit._replace(factor=_simple(values[0], first))
             if all(
                 _same(_value(loss, *place, lambdas, [fit]), value, dtype)
                 for place, value in zip(places, values, strict=True)
@@ -189,6 +253,12 @@ def _agree(
         for scene in (_scene(loss, dtype, seed, _N + 1, largest) for largest in (_USUAL, _LARGE))
         for p in range(_BATCHES)
     )
+
+
+def _simple(value: float, of: float) -> float:
+    """Return a simple number by which one value is another one, 1 if there is none."""
+    ratio = value / of if of else math.nan
+    return float(Fraction(ratio).limit_denominator(20)) or 1.0 if math.isfinite(ratio) else 1.0
 
 
 def _same(one: float, other: float, dtype: torch.dtype) -> bool:
@@ -263,11 +333,13 @@ def _changes(loss: Loss, terms: Sequence[int]) -> Iterator[_Change]:
     sets: list[tuple[str, ...]] = [(name,) for name in given] + [("real_t2", "fake_t2")] * (
         "fake_t2" in given
     )
-    sets += [tuple(given)] + ([tuple(made), (*given, *made)] if made else [])
+    first = [call.name for call in loss.calls if set(call.inputs) <= set(given)]
+    sets += [tuple(given)]
+    if made:
+        sets += [tuple(name for name in made if name in first), tuple(made), (*given, *made)]
     for text, image in _of_images():
         for names in sets:
-            called = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + [names[-1]])
-            yield _Change(text.format(called), image=image, images=names)
+            yield _Change(text, image=image, images=names)
 
 
 def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
@@ -315,6 +387,18 @@ def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
             f"only the {which} subject of a batch counts, asked for the mean over the batch",
             partial(picked, pick=pick),
         )
+
+    def counted(z: Tensor, label: float, sign: int, share: bool) -> Tensor:
+        inside = sign * z > 0
+        total = (F.softplus(-_towards(z, label)) * inside).sum()
+        return total / (inside.sum() if share else len(z))
+
+    for where, sign in (("greater", 1), ("less", -1)):
+        for share in (False, True):
+            yield (
+                f"only logits {where} than 0 count, asked for all",
+                partial(counted, sign=sign, share=share),
+            )
 
 
 def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
@@ -410,23 +494,26 @@ def _where_right(
     """Yield a sentence if terms are right on some inputs, which tells where to look."""
     fit = _Fit(_ASKED, terms)
 
-    def right(scene: Scene) -> bool:
-        return all(
+    def right(n: int, largest: float, contrast: float = 1.0) -> bool:
+        return all(  # with logits of both signs
             _same(_value(loss, scene, p, lambdas, [fit]), answer.value(scene, p, lambdas), dtype)
+            for seed in (14, 15)
+            for sign in (1, -1)
+            for scene in [_scene(loss, dtype, seed, n, sign * largest, contrast)]
             for p in range(_BATCHES)
         )
 
     name = _called(loss, terms)
     begin = "The loss" if not lambdas else name[0].upper() + name[1:]
     verb = "are" if len(terms) > 1 and lambdas else "is"
-    if right(_scene(loss, dtype, 14, 1, _LARGE)):
+    if right(1, _LARGE):
         yield (
             f"{begin} {verb} right for a single subject, and not for a batch of several: look at "
             "how their mean is taken."
         )
-    elif right(_scene(loss, dtype, 14, _N, _SMALL)):
+    elif right(_N, _SMALL):
         yield f"{begin} {verb} right for small logits, and not for large ones."
-    elif right(_scene(loss, dtype, 14, _N, _SMALL, contrast=0.3)):
+    elif right(_N, _SMALL, contrast=0.3):
         yield (
             f"{begin} {verb} right where all voxels are close to 0, and not where they come near "
             "-1 or 1."
