@@ -166,7 +166,7 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
                 "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
                 "In the adversarial term, λ_gan is not used.",
                 "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 20 with "
-                "the label 0 gives 18.42, asked for 20. The term stops at 18.4 then, and no "
+                "the label 0 gives -18.42, exact is -20. The term stops at 18.4 then, and no "
                 f"gradient is left. {ADVICE}",
             ],
         ),

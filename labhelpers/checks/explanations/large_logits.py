@@ -182,7 +182,8 @@ def _example(judged: _Judged, z: float) -> str:
     start = f"a logit of {z:g} with the label {judged.label:g}"
     sign, wanted = (-1, "exact is") if judged.is_negative else (1, "asked for")
     if _same(got._replace(slope=None), asked):
-        return f"{start} has the slope {sign * got.slope:.2g}, {wanted} {sign * asked.slope:.2g}"
+        slopes = [sign * (x.slope or 0.0) for x in (got, asked)]
+        return f"{start} has the slope {slopes[0]:.2g}, {wanted} {slopes[1]:.2g}"
     return f"{start} gives {sign * got.value:.4g}, {wanted} {sign * asked.value:.4g}"
 
 
