@@ -34,6 +34,67 @@ SLIPS = {
         ],
         {"updates": "otherwise, from step 1 on"},
     ),
+    "gradients clipped as is usual": (
+        [
+            (
+                STEP,
+                f"optimizer.zero_grad(); {INLINE}; loss.backward(); "
+                "nn.utils.clip_grad_norm_(generator.parameters(), 1.0); optimizer.step()",
+            )
+        ],
+        {"updates": "as Adam does with gradients that are cut to one length"},
+    ),
+    "gradients clipped value by value": (
+        [
+            (
+                STEP,
+                f"optimizer.zero_grad(); {INLINE}; loss.backward(); "
+                "nn.utils.clip_grad_value_(generator.parameters(), 1.0); optimizer.step()",
+            )
+        ],
+        {"updates": "as Adam does with gradients of which each value is cut"},
+    ),
+    "training mode at the end of each epoch only": (
+        [
+            ("        generator.train()\n", ""),
+            ("        rows.append(", "        generator.train()\n        rows.append("),
+        ],
+        {"training-mode": "in evaluation mode at first, in training mode later"},
+    ),
+    "no mode set": (
+        [("generator.train()", "pass"), ("generator.eval()", "pass")],
+        {"training-mode": "in evaluation mode", "evaluation-mode": "in training mode"},
+    ),
+    "measured again after each step": (
+        [
+            (
+                STEP,
+                f"{STEP.removeprefix('loss = ')}\n"
+                "            with torch.no_grad():\n"
+                f"                {INLINE}",
+            ),
+        ],
+        {"training-loss": "the mean over the subjects, measured again after each step"},
+    ),
+    "measured again after each step, a mean of means": (
+        [
+            (
+                STEP,
+                f"{STEP.removeprefix('loss = ')}\n"
+                "            with torch.no_grad():\n"
+                f"                {INLINE}",
+            ),
+            (TRAINED, "loss.item()\n            n_subjects += 1\n        training"),
+        ],
+        {"training-loss": "the mean of the means of the batches, measured again after each step"},
+    ),
+    "a mean of means, rounded": (
+        [
+            (TRAINED, "loss.item()\n            n_subjects += 1\n        training"),
+            ("training = total / n_subjects", "training = round(total / n_subjects, 4)"),
+        ],
+        {"training-loss": "the mean of the means of the batches, rounded to 4 digits"},
+    ),
     "gradients cleared before the step": (
         [(STEP, f"{INLINE}; loss.backward(); optimizer.zero_grad(); optimizer.step()")],
         {

@@ -58,6 +58,7 @@ class Course:
         n_training: How many training subjects there are.
         rises: Whether the T2-w slices of validation are what the network makes at its start, so
             that the validation loss rises from epoch to epoch.
+        gain: By what the network multiplies its images: a large one makes its gradients large.
 
     Attributes:
         sets: The slices of the training and of the validation subjects.
@@ -71,9 +72,16 @@ class Course:
         spare: A network to compute gradients with.
     """
 
-    def __init__(self, setting: Setting, seed: int, n_training: int, rises: bool = False) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        seed: int,
+        n_training: int,
+        rises: bool = False,
+        gain: float = 1.0,
+    ) -> None:
         n_subjects = {TRAINING: n_training, VALIDATION: 5}
-        self.setting, self.seed = setting, seed
+        self.setting, self.seed, self.gain = setting, seed, gain
         self.sets = {
             name: make_dataset(n, seed + 3 * k, setting.dtype)
             for k, (name, n) in enumerate(n_subjects.items())
@@ -176,7 +184,7 @@ class _Generator(nn.Module):
         return output
 
     def image_of(self, x: Tensor) -> Tensor:
-        image = torch.tanh(self.layer(x))
+        image = self.course.gain * torch.tanh(self.layer(x))
         return image * self.kept if self.training else image
 
     def weights(self) -> Tensor:

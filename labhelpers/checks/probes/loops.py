@@ -29,23 +29,33 @@ _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4}  # of losses, relative t
 _MOVEMENT = 2e-3  # tolerance of a movement, relative to the learning rate
 _FACTORS = {2: "", 0.5: "", 100: "", 64 * 64: ", the number of voxels of a slice"}  # of losses
 _MOST_DIGITS = 6  # after the point, of a loss that is rounded
+_FEWEST_DIGITS = 3  # by which one wrong way to take a loss is told from the others
 _MOST_LISTED = 4
 _NEVER_CALLED = "the generator is never called"
+_STEEP = 1_000.0  # the gain of a generator whose gradients are longer than is usually allowed
 _RISING = 14  # epochs with a validation loss that rises: more than stopping early often waits for
 
 
 def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
     """Train a small generator for three epochs of several batches, for two of one, and for one.
 
-    In one more case each epoch makes the validation loss worse: to stop, to take back weights or to
-    slow down for that is nowhere asked for.
+    In one of these the generator comes in evaluation mode. In one more case each epoch makes the
+    validation loss worse: to stop, to take back weights or to slow down for that is nowhere asked
+    for. In another one gradients are so long that to clip them shows.
     """
     few, many = setting.choose((5, 7), (4, 8))
 
     def act(
-        log: Log, batch_size: int, num_epoch: int, lr: float, seed: int, setting: Setting = setting
+        log: Log,
+        batch_size: int,
+        num_epoch: int,
+        lr: float,
+        seed: int,
+        setting: Setting = setting,
+        training: bool = True,
     ) -> None:
         course = Course(setting, setting.seed(seed), few if batch_size > many else many)
+        course.network.train(training)
         returned = course.run(answer, batch_size, num_epoch, lr)
         story = _Story(course, lr)
         story.log(log)
@@ -62,6 +72,11 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         finally:
             _Story(course, lr / 4).log_end(log, _RISING)
 
+    def steep(log: Log) -> None:
+        course = Course(setting, setting.seed(100), many, gain=_STEEP)
+        course.run(answer, 3, 3, lr / 2)
+        _Story(course, lr / 2).log_updates(log)
+
     lr = setting.choose(0.02, 0.015)
     once, twice, several = (
         partial(act, batch_size=size, num_epoch=n, lr=rate, seed=seed)
@@ -71,11 +86,12 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
     yield Case(f"3 epochs, {-(-many // 3)} batches each, the last one smaller", several)
     # With slices of the lab's own type: code that makes others of them fails there, too.
     yield Case(
-        "2 epochs, 1 batch each, 32-bit numbers",
-        partial(twice, setting=replace(setting, dtype=torch.float32)),
+        "2 epochs, 1 batch each, 32-bit numbers, a generator that comes in evaluation mode",
+        partial(twice, setting=replace(setting, dtype=torch.float32), training=False),
     )
     yield Case("1 epoch, 1 batch", once)
     yield Case(f"{_RISING} epochs, 1 batch each, with a validation loss that rises", rising)
+    yield Case(f"3 epochs, {-(-many // 3)} batches each, with long gradients", steep)
 
 
 # --- What happened -------------------------------------------------------------------------------
@@ -161,8 +177,7 @@ class _Story:
         if self.epochs:
             modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
             log("training-mode", _mode_of_steps(modes))
-            if any(map(self.moved, chain(*self.epochs))):
-                log("updates", self._updates())
+            if self.log_updates(log):
                 log("in-place", self._in_place())
             log("validation", self._validation())
             if self.rounds:
@@ -182,8 +197,14 @@ class _Story:
         log("to-the-end", "all epochs" if is_all else f"{n_epochs} of {num_epoch} epochs")
         if n_epochs:
             log("last-weights", self._last_weights())
-        if any(map(self.moved, chain(*self.epochs))):
+        self.log_updates(log)
+
+    def log_updates(self, log: Log) -> bool:
+        """Log in words how the weights moved, and return whether they did."""
+        has_moved = any(map(self.moved, chain(*self.epochs)))
+        if has_moved:
             log("updates", self._updates())
+        return has_moved
 
     def _steps(self) -> str:
         if not self.course.calls:
@@ -307,6 +328,19 @@ class _Story:
         measured = [i for part in self.rounds for i in part]
         return [[i for i in measured if calls[i].number == number] for number in numbers]
 
+    def measured_after_steps(self) -> list[list[int]]:
+        """Return the calls of each epoch that show a batch again right after its step.
+
+        Nothing is returned if that is not done after all steps.
+        """
+        calls = self.course.calls
+        again = set(chain(*self.again))
+        after = [
+            [i + 1 for i in epoch if i + 1 in again and calls[i + 1].subjects == calls[i].subjects]
+            for epoch in self.epochs
+        ]
+        return after if list(map(len, after)) == list(map(len, self.epochs)) else []
+
     # How the weights moved
 
     def _updates(self) -> str:
@@ -359,6 +393,7 @@ class _Story:
                 ])
             )  # fmt: skip
         gradients["with gradients that are cut to one length"] = gradients[""] / lengths
+        gradients["with gradients of which each value is cut"] = gradients[""].sign()
         gradients["with errors that are summed over the batch"] = gradients[""] * sizes[:, None]
         first = {epoch[0] for epoch in self.epochs}
         number = torch.tensor([i in first for i in steps]).cumsum(dim=0)  # of the epoch
@@ -492,6 +527,10 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
             story.course.calls, whole
         )[mean]
     learnt["a loss that is measured after the epoch"] = again[mean]
+    after_steps = story.measured_after_steps()
+    if after_steps:
+        ways = _ways(story.course.calls, after_steps)
+        learnt |= {f"{words}, measured again after each step": way for words, way in ways.items()}
     if len(story.epochs) == len(story.rounds):
         both = [part for pair in zip(story.epochs, story.rounds, strict=True) for part in pair]
         so_far = _ways(story.course.calls, both)["a mean over all epochs so far"]
@@ -600,13 +639,9 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
     last ones alone, will do here.
     """
     (mean, right), *_ = ways.items()
-    for digits in range(1, _MOST_DIGITS + 1) if len(values) == len(right) else ():
-        unit = 10.0**-digits
-        if all(
-            value and value == round(value, digits) and abs(value - loss) < 0.6 * unit
-            for value, loss in zip(values, right, strict=True)
-        ):
-            return f"{mean}, rounded to {_count(digits, 'digit')}"
+    digits = _digits(values, right)
+    if digits:
+        return f"{mean}, rounded to {_count(digits, 'digit')}"
     for words, way in ways.items():
         for seen in (values, values[1:], values[:-1]):
             wanted = way[-len(seen) :] if seen is values else way
@@ -616,7 +651,21 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
         for words, way in ways.items():
             if len(values) == len(way) and _close(values, [x * factor for x in way], tolerance):
                 return f"{words}, times {factor:g}{why}"
+    for words, way in ways.items():
+        if (digits := _digits(values, way)) >= _FEWEST_DIGITS:
+            return f"{words}, rounded to {digits} digits"
     return f"{_listed(values)}, where {mean} is {_listed(right)}"
+
+
+def _digits(values: Sequence[float], losses: Sequence[float]) -> int:
+    """Return to how many digits losses are rounded in a history, 0 if its values are not that."""
+    for digits in range(1, _MOST_DIGITS + 1) if len(values) == len(losses) else ():
+        if all(
+            value and value == round(value, digits) and abs(value - loss) < 0.6 * 10.0**-digits
+            for value, loss in zip(values, losses, strict=True)
+        ):
+            return digits
+    return 0
 
 
 def _close(values: Sequence[float], expected: Sequence[float], tolerance: float) -> bool:
@@ -709,6 +758,8 @@ def _mode_of_steps(modes: Sequence[set[bool]]) -> str:
     everything = set().union(*modes)
     if len(everything) == 2 and modes[0] == {True}:
         return "in training mode at first, in evaluation mode later"
+    if len(everything) == 2 and modes[0] == {False}:
+        return "in evaluation mode at first, in training mode later"
     return _mode(everything)
 
 
