@@ -44,6 +44,16 @@ SLIPS = {
         ],
         {"updates": "as Adam does with gradients that are cut to one length"},
     ),
+    "gradients clipped here and there": (
+        [
+            (
+                STEP,
+                f"optimizer.zero_grad(); {INLINE}; loss.backward(); "
+                "nn.utils.clip_grad_norm_(generator.parameters(), 0.5); optimizer.step()",
+            )
+        ],
+        {"updates": "as Adam does with gradients that are cut to"},
+    ),
     "gradients clipped value by value": (
         [
             (
@@ -52,7 +62,17 @@ SLIPS = {
                 "nn.utils.clip_grad_value_(generator.parameters(), 1.0); optimizer.step()",
             )
         ],
-        {"updates": "as Adam does with gradients of which each value is cut"},
+        {"updates": "as Adam does with gradients whose values are cut to 1"},
+    ),
+    "gradients clipped to values that all exceed": (
+        [
+            (
+                STEP,
+                f"optimizer.zero_grad(); {INLINE}; loss.backward(); "
+                "nn.utils.clip_grad_value_(generator.parameters(), 0.5); optimizer.step()",
+            )
+        ],
+        {"updates": "as Adam does with gradients whose values are all cut to one size"},
     ),
     "training mode at the end of each epoch only": (
         [

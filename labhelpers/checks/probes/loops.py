@@ -25,6 +25,7 @@ from labhelpers.checks.probes.diary import BACKWARDS, TRAINING, VALIDATION, Call
 __all__ = ["train_generator"]
 
 _USUAL_BETAS = ((0.9, 0.999), (0.5, 0.999))  # for an Adam that is not PyTorch's
+_USUAL_LIMITS = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0)  # of gradients that are clipped
 _TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-4}  # of losses, relative to the largest
 _MOVEMENT = 2e-3  # tolerance of a movement, relative to the learning rate
 _FACTORS = {2: "", 0.5: "", 100: "", 64 * 64: ", the number of voxels of a slice"}  # of losses
@@ -393,7 +394,6 @@ class _Story:
                 ])
             )  # fmt: skip
         gradients["with gradients that are cut to one length"] = gradients[""] / lengths
-        gradients["with gradients of which each value is cut"] = gradients[""].sign()
         gradients["with errors that are summed over the batch"] = gradients[""] * sizes[:, None]
         first = {epoch[0] for epoch in self.epochs}
         number = torch.tensor([i in first for i in steps]).cumsum(dim=0)  # of the epoch
@@ -424,6 +424,14 @@ class _Story:
             decay = 0.01 * self.lr * torch.stack([self.course.calls[i].weights for i in steps])
             yield "as Adam does uphill", -plain
             yield "as Adam does with weight decay", plain - decay
+            signs = _adam(list(gradients[""].sign()), self.lr, **options)
+            yield "as Adam does with gradients whose values are all cut to one size", signs
+            for limit in _USUAL_LIMITS:  # which of them shows where not all is cut
+                shorter = gradients[""] * (limit / (lengths + 1e-6)).clamp(max=1)  # as PyTorch does
+                values = gradients[""].clamp(-limit, limit)
+                for words, cut in (("that are", shorter), ("whose values are", values)):
+                    way = _adam(list(cut), self.lr, **options)
+                    yield f"as Adam does with gradients {words} cut to {limit:g}", way
         yield "as gradient descent does, without Adam", -self.lr * gradients[""]
 
     def _options(self) -> list[dict[str, Any]]:
