@@ -99,6 +99,7 @@ def train_generator(generator, train_loader, validation_loader, num_epoch, lr):
     device = next(generator.parameters()).device
     optimizer = torch.optim.Adam(generator.parameters(), lr=lr)
     history = {"training": [], "validation": []}
+    generator.train()
     for _ in range(num_epoch):
         weighted = []
         for batch in train_loader:
