@@ -207,6 +207,20 @@ ASSIGNED = (
             "Your bins: their width is 0.02 whatever n_bins is, what falls outside goes into the "
             "first and the last bin. Bins without a voxel hold -1.",
         ),
+        (
+            [
+                (
+                    SUMS,
+                    "torch.zeros(n_bins)\n    import numpy as np\n"
+                    "    totals = torch.tensor(np.histogram(t1, bins=n_bins, weights=t2)[0])",
+                ),
+                (
+                    "torch.bincount(bins, minlength=n_bins)",
+                    "torch.from_numpy(np.histogram(t1, bins=n_bins)[0])",
+                ),
+            ],
+            "Your bins: their edges go from the smallest to the largest T1.",
+        ),
     ],
 )
 def test_how_a_table_was_made(edits: list[tuple[str, str]], text: str) -> None:

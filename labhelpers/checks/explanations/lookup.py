@@ -60,6 +60,10 @@ _BINNINGS: dict[str, _Bins] = {
     "the bins cut the range from the smallest to the largest T1": lambda t, n: (
         ((t - t.min()) / (t.max() - t.min()) * n).floor().clamp(max=n - 1)
     ),
+    # The same by NumPy's edges: a value on one of them may fall elsewhere.
+    "their edges go from the smallest to the largest T1": lambda t, n: torch.from_numpy(
+        np.searchsorted(np.histogram_bin_edges(t, n)[1:-1], t, side="right")
+    ),
     "decimals are cut off before the range is shifted": lambda t, n: (t * n / 2).trunc() + n // 2,
     "the order of the bins is reversed": lambda t, n: (
         n - 1 - ((t + 1) / 2 * n).floor().clamp(max=n - 1)
@@ -231,6 +235,7 @@ def _filled(case: _Case) -> Tensor:
 
 def _confirmed(cases: Sequence[_Case]) -> list[_Way]:
     """Return the ways with the fewest changes in which all tables can have been made."""
+    cases = sorted(cases, key=lambda case: _fits(_Way(), case))  # a right table tells little
     found: dict[int, list[_Way]] = {}
     for way in _ways(cases[0]):
         found.setdefault(way.n_changes, []).append(way)
