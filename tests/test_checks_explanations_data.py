@@ -92,6 +92,22 @@ def test_an_image_of_no_known_kind_is_told_by_one_voxel() -> None:
     assert "likely" not in text
 
 
+def test_a_data_set_that_is_changed_in_place_is_told_once() -> None:
+    in_place = "Your function changes the T2-w slices of the data set, in place."
+    code = 'sum((s["T2"] for s in list(dataset)[1:]), dataset.t2[0]) / len(dataset)'
+    assert "changes" not in wrong("mean-image", (LOOP, code.replace("[1:]", "[2:]")))
+    code = "(dataset.t2.div_(len(dataset))).sum(dim=0)"
+    assert wrong("mean-image", (LOOP, code)).startswith(in_place)
+    table = wrong("intensity-lookup", (COUNTED, "dataset.t2.neg_().sum() * 0 + totals / counts"))
+    assert table.startswith(in_place) and "nan, which is 0 / 0" in table
+
+
+def test_a_limit_of_subjects_is_told() -> None:
+    code = 'torch.stack([s["T2"] for s in list(dataset)[:100]]).mean(dim=0)'
+    text = wrong("mean-image", (LOOP, code))
+    assert text.startswith("Your image is right for 89 subjects and wrong for 503")
+
+
 COUNTED = "totals / counts.clamp(min=1)"
 SUMS = "torch.zeros(n_bins, dtype=t2.dtype).index_add(0, bins, t2)"
 ASSIGNED = (

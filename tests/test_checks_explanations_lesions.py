@@ -28,6 +28,21 @@ RUNNING = """    a = b = n_a = n_b = 0
     return torch.stack(found)
 """
 CASES = {
+    "one number for the whole batch": (
+        "    return images[lesion_masks].mean() - images[surround_masks].mean()\n",
+        [
+            "Of lesion and of surround: one mean over the voxels of all slices of the batch. Each "
+            "slice has its own.",
+            "For 4 slices the result has the shape (), asked for (4,).",
+        ],
+    ),
+    "mean counts of the batch": (
+        BODY.replace(f"masks.sum({AXES})", "masks.sum().div(len(images))"),
+        [
+            "Of lesion and of surround: the sum of each slice is divided by the mean number of "
+            "masked voxels of the slices of the batch. Count slice by slice."
+        ],
+    ),
     "absolute values, counts of the batch": (
         BODY.replace("= images", "= images.abs()").replace(f"masks.sum({AXES})", "masks.sum()"),
         [
@@ -138,7 +153,7 @@ CASES = {
     "in place": (
         "    inside = images\n    inside[~lesion_masks] = 0\n" + BODY,
         [
-            "Your function changes `images`, which it was given, and all that follows is computed "
+            "Your function changes `images`, which it was given, and what follows may be computed "
             "from what is left. A second name for a tensor is no copy of it: make a new tensor."
         ],
     ),

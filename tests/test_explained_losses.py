@@ -166,8 +166,8 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
                 "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
                 "In the adversarial term, λ_gan is not used.",
                 "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 20 with "
-                "the label 0 gives -18.42, exact is -20. The term stops at 18.4 then, and no "
-                f"gradient is left. {ADVICE}",
+                "the label 0 gives -18.42, exact is -20. For larger ones the term stops at 18.4, "
+                f"without a gradient. {ADVICE}",
             ],
         ),
         (
@@ -230,7 +230,7 @@ def test_nothing_is_said_against_right_losses(exercise: str) -> None:
 
 CUT_AT_10 = (
     "logits are cut off at a size of 10: a logit of -20 with the label 1 gives 10, asked for 20. "
-    f"The term stops at 10 then, and no gradient is left. {ADVICE}"
+    f"For larger ones the term stops at 10, without a gradient. {ADVICE}"
 )
 
 
@@ -401,12 +401,12 @@ def discriminator_loss_of(cross_entropy):
         (
             lambda z, label: F.softplus((-z if label else z).clamp(-17.3, 17.3)).mean(),
             "logits are cut off at a size of 17.3: a logit of -20 with the label 1 gives 17.3, "
-            "asked for 20. The term stops at 17.3 then, and no gradient is left.",
+            "asked for 20. For larger ones the term stops at 17.3, without a gradient.",
         ),
         (
             lambda z, label: -((z if label else -z).sigmoid() + 1e-10).log().mean(),
             "1e-10 is added inside the logarithm: a logit of -35 with the label 1 gives 23.03, "
-            "asked for 35. The term stops at 23 then, and no gradient is left.",
+            "asked for 35. For larger ones the term stops at 23, without a gradient.",
         ),
         (
             lambda z, label: torch.nan_to_num(-(z if label else -z).sigmoid().log()).mean(),
@@ -436,6 +436,20 @@ def test_a_tiny_number_in_a_logarithm_is_told_beside_another_mistake() -> None:
         "all."
     )
     assert second.startswith("In the adversarial term, 1e-08 is added inside the logarithm: a lo")
+
+
+def test_a_tiny_number_in_a_logarithm_is_told_beside_terms_too_many() -> None:
+    def with_identity(g, h, d_t1, d_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+        fake_t2, fake_t1 = g(real_t1), h(real_t2)
+        gan = -torch.log(d_t1(fake_t1).sigmoid() + 1e-6).mean()
+        gan = gan - torch.log(d_t2(fake_t2).sigmoid() + 1e-6).mean()
+        cycle = F.l1_loss(h(fake_t2), real_t1) + F.l1_loss(g(fake_t1), real_t2)
+        identity = F.l1_loss(g(real_t2), real_t2)
+        return lambda_gan * gan + lambda_cycle * (cycle + identity), fake_t1, fake_t2
+
+    first, second = (text for _, text in notes_of("cyclegan-generator-loss", with_identity))
+    assert first == "Not asked for: λ_cycle · mean|real_t2 - G(real_t2)|."
+    assert second.startswith("In both adversarial terms, 1e-06 is added inside the logarithm: a ")
 
 
 def test_what_a_loss_does_besides_is_told() -> None:

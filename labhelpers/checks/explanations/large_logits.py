@@ -264,7 +264,7 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
             cut = f"probabilities are cut off at {size:.2g}"
             break
     added = f"{least:.2g} is added inside the logarithm"
-    stops = f"The term stops at {most:.3g} then, and no gradient is left. "
+    stops = f"For larger ones the term stops at {most:.3g}, without a gradient. "
     forms = [
         (added, lambda z, label: -(_probability(z, label) + least).log()),
         (added, lambda z, label: -(_towards(z, label).sigmoid() + least).log()),

@@ -23,7 +23,7 @@ _TOLERANCES = (1e-9, 1e-5)  # exact, or computed in float32
 _MOST_DIFFERENCES = 3
 _ASKED = "mean"
 _NO_SURROUND, _NO_LESION = "The surround is not subtracted.", "The lesion is not used."
-_GOES_ON = ", and all that follows is computed from what is left"
+_GOES_ON = ", and what follows may be computed from what is left"
 
 
 def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
@@ -88,6 +88,11 @@ class _Region:
         missing = [self.x.new_full((), torch.nan)] * (len(self.x) - len(means))
         return torch.stack([*means, *missing])
 
+    def where(self, counts: Tensor) -> Tensor:
+        """Return the mean of the voxels of each slice that count."""
+        mask = self.mask & counts
+        return (self.x * mask).sum(1) / mask.sum(1)
+
     def of_each(self, statistic: Callable[[Tensor], Tensor]) -> Tensor:
         """Return a statistic of the voxels of each slice."""
         return torch.stack([statistic(x[m]) for x, m in zip(self.x, self.mask, strict=True)])
@@ -102,6 +107,8 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     ),
     "{}: the sum of each slice is divided by the number of masked voxels of the whole batch. "
     "Count slice by slice.": lambda r: r.sums / r.counts.sum(),
+    "{}: the sum of each slice is divided by the mean number of masked voxels of the slices of the "
+    "batch. Count slice by slice.": lambda r: r.sums / r.counts.double().mean(),
     "{}: the sum of each slice is divided by the number of voxels of the first slice's mask. Count "
     "slice by slice.": lambda r: r.sums / r.counts[:1],
     "{}: the sum of each slice is divided by the number of voxels of the last slice's mask. Count "
@@ -118,8 +125,12 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
         lambda r: r.sums / (r.counts + r.other.sum(1))
     ),
     "{}: voxels that are exactly 0 are not counted. They may belong to the mask.": (
-        lambda r: r.sums / (r.mask & (r.x != 0)).sum(1)
+        lambda r: r.where(r.x != 0)
     ),
+    "{}: voxels of -1, the value of air, are not counted. They may belong to the mask.": (
+        lambda r: r.where(r.x > -1)
+    ),
+    "{}: voxels of 1 are not counted. They may belong to the mask.": lambda r: r.where(r.x < 1),
     "{}: sum and number of voxels go on from slice to slice. Begin anew with each slice.": (
         lambda r: r.sums.cumsum(0) / r.counts.cumsum(0)
     ),
@@ -240,7 +251,9 @@ def _measured(
         )
         if not torch.equal(before, after)
     ]
-    return _Batch(arguments, result.reshape(-1).double(), tuple(result.shape), changed)
+    values = result.reshape(-1).double()
+    values = values.expand(n) if values.numel() == 1 else values  # one number for the whole batch
+    return _Batch(arguments, values, tuple(result.shape), changed)
 
 
 def _needs_size(answer: Any, error: Exception) -> Iterator[str]:

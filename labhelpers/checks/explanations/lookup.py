@@ -12,12 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labhelpers.checks.explanations.fits import (
-    is_close,
-    setting_of,
-)
+from labhelpers.checks.explanations.fits import changes, is_close, result_of, setting_of
 from labhelpers.checks.fixtures import make_dataset
-from labhelpers.checks.probes import data as probes
 from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
 
@@ -167,10 +163,10 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     # In the second case no voxel is near the ends, the third has more subjects than a batch.
     for size, n_bins in ((2, 32), (3, 20), (83, 64)):
         dataset = make_dataset(size, setting.seed(40 + size), setting.dtype, extremes=size != 3)
-        table = probes.as_tensor(answer(dataset, n_bins=n_bins)).double()
+        table = result_of(answer, dataset, n_bins=n_bins)
         cases.append(_Case(table.reshape(-1), dataset, n_bins))
-    items = ["shape", "inner-bins", "end-bins", "empty-bins"]
-    sentences = []
+    items = ["shape", "inner-bins", "end-bins", "empty-bins", "untouched"]
+    changed, sentences = [*changes(answer, cases[0].dataset)], []
     sizes = [len(case.table) for case in cases]
     given = cases
     if sizes[0] == sizes[1] == sizes[2]:
@@ -191,8 +187,7 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     readings = [_table_in_words(way, cases) for way in ways]
     if readings:
         sentences += min(readings, key=lambda sentences: sum(map(len, sentences)))
-    sentences = sentences or [*_one_bin_in_words(given)]
-    return explained(sentences, items)
+    return explained([*changed, *(sentences or _one_bin_in_words(given))], items)
 
 
 def _one_bin_in_words(cases: Sequence[_Case]) -> Iterator[str]:

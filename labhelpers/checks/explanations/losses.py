@@ -248,7 +248,8 @@ def _term_by_term(
     loss: Loss, answer: Answer, calls: Sequence[Call], dtype: torch.dtype
 ) -> list[str]:
     """Return what is wrong in the terms of each λ, where the loss as a whole has no equation."""
-    sentences, known = [], set[int]()
+    sentences: list[str] = []
+    unknown: list[tuple[Loss, Answer]] = []
     scene = Scene(loss, 1, _BATCH, 0, dtype)
     for k in range(len(loss.lambdas)):
         part, alone = loss.of_weight(k), answer.with_weight(k)
@@ -258,10 +259,13 @@ def _term_by_term(
             ordered, names, differences = _compare(part, equation, calls)
             sentences += differences
             sentences += _large(part, alone, ordered, names, calls, _LAMBDAS[0])
-            known |= {j for j, asked in enumerate(loss.asked) if asked in part.asked}
-    if not known:
-        return variants(loss, answer, dtype) + _large(loss, answer)
-    return sentences + variants(loss, answer, dtype, known)
+        else:
+            unknown.append((part, alone))
+    if not sentences and len(unknown) == len(loss.lambdas):
+        unknown = [(loss, answer)]
+    for part, alone in unknown:
+        sentences += variants(part, alone, dtype) + _large(part, alone)
+    return sentences
 
 
 def _large(

@@ -16,12 +16,14 @@ from torch.nn import functional
 from labhelpers.checks.explanations.fits import (
     ORIENTATIONS,
     VOXELS,
+    changes,
     fitted,
     is_close,
+    result_of,
     setting_of,
 )
 from labhelpers.checks.fixtures import make_dataset
-from labhelpers.checks.probes import data as probes
+from labhelpers.checks.probes.data import add_extremes
 from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
 
@@ -83,20 +85,30 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
         for size in (6, 83, 89)
     ]
     for dataset in datasets[1:]:
-        probes.add_extremes(dataset)
-    results = [probes.as_tensor(answer(dataset)).double() for dataset in datasets]
+        add_extremes(dataset)
+    results = [result_of(answer, dataset) for dataset in datasets]
+    changed = [*changes(answer, datasets[0])]
+    items = ["values", "shape", "untouched"]
     shape = tuple(results[0].shape)
+    if shape == (1, *VOXELS) and not _one_voxel_in_words(results, datasets):
+        many = make_dataset(_MANY, setting.seed(30), setting.dtype, extremes=True)
+        rest = _one_voxel_in_words([result_of(answer, many)], [many])
+        is_limited = (
+            f"Your image is right for {len(datasets[-1])} subjects and wrong for {_MANY}: a number "
+            "that is written down limits how many are read."
+        )
+        return explained([*changed, *([is_limited] if rest else [])], items)
     words = _weights_in_words(results, datasets)
     if not words or any(vague in words for vague in _VAGUE) or words == _NOTHING:
         known = "" if words == _NOTHING and shape == (1, *VOXELS) else words
         steps = _steps_in_words(results, datasets)
         words = steps or known or _axes_in_words(results[:2], datasets[:2])
         if not words:
-            return explained([_one_voxel_in_words(results, datasets)], ["values", "shape"])
+            return explained([*changed, _one_voxel_in_words(results, datasets)], items)
     if shape != (1, *VOXELS):
         words += f" Its shape is {shape} for {len(datasets[0])} subjects."
     asked = f"Asked for: the mean of the T2-w slices of all subjects, shape {(1, *VOXELS)}."
-    return explained([f"{words} {asked}"], ["values", "shape"])
+    return explained([*changed, f"{words} {asked}"], items)
 
 
 def _weights_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
@@ -268,6 +280,7 @@ def _steps(dataset: IXIDataset, result: Tensor) -> Iterator[_Steps]:
 
 
 _A_VOXEL = 1_300
+_MANY = 503  # subjects, more than the lab has to train
 
 
 def _one_voxel_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import partial
@@ -60,9 +60,7 @@ class _Change(NamedTuple):
 _ASKED = _Change("")
 
 
-def variants(
-    loss: Loss, answer: Answer, dtype: torch.dtype, known: Collection[int] = ()
-) -> list[str]:
+def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
     """Return sentences on the terms of a loss that are other than asked for.
 
     Each variant is found on some batches and holds on others, with other λ and another number of
@@ -72,13 +70,12 @@ def variants(
         loss: The loss that is asked for.
         answer: The student's.
         dtype: Type of the numbers.
-        known: Positions of terms that are explained already.
 
     Returns:
         Sentences; none if nothing is known of any term, or if the answer fails.
     """
     with suppress(AnswerError):
-        return list(_variants(loss, answer, dtype, known))
+        return list(_variants(loss, answer, dtype))
     return []
 
 
@@ -129,16 +126,12 @@ def _picked(
             yield f"Only the {word} of {_called(loss, terms)} counts, asked for {wanted}."
 
 
-def _variants(
-    loss: Loss, answer: Answer, dtype: torch.dtype, known: Collection[int]
-) -> Iterator[str]:
+def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
     chosen: list[_Fit] = []
     told: dict[str, list[int]] = {}
     sentences: list[str] = []
     groups = _groups(loss)
     for lambdas, terms in groups:
-        if set(terms) <= set(known):
-            continue
         fit = _find(loss, answer, dtype, lambdas, terms)
         if fit is None:
             sentences += _where_right(loss, answer, dtype, lambdas, terms)

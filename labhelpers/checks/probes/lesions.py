@@ -45,8 +45,9 @@ def painted(
     """Return slices, masks of their lesions and of what surrounds these, `(n_slices, 1, H, W)`.
 
     Lesions and surrounds have another size in each slice and are no connected regions. Half of the
-    lesions are brighter than their surround, half are darker; where a lesion is large enough, one
-    of its voxels is exactly 0. The values of air, -1, are not among the voxels of a mask.
+    lesions are brighter than their surround, half are darker. Each surround has voxels of
+    exactly -1 (the value of air) and 1. Each lesion that is large enough has one of exactly 0, and
+    one of 1 if it is bright or of -1 if it is dark.
     """
     height, width = shape
     n_voxels = height * width
@@ -63,8 +64,9 @@ def painted(
         voxels[k] += 0.3 * level[k] - 0.15
         voxels[k, lesion] += (0.15 + 0.4 * difference[k]) * (-1) ** k
         voxels[k, rest[-n_voxels // 4 :]] = -1
+        voxels[k, surround[:2]] = voxels.new_tensor([-1, 1])
         if n_lesion > _SMALLEST_LESION:
-            voxels[k, lesion[0]] = 0
+            voxels[k, lesion[:2]] = voxels.new_tensor([0, (-1) ** k])
     size = (n_slices, 1, height, width)
     return voxels.to(dtype).reshape(size), lesions.reshape(size), surrounds.reshape(size)
 
