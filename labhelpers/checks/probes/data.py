@@ -269,7 +269,8 @@ def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
         log("shape", _kind(image))
         log("values", as_tensor(image).reshape(-1).double())
 
-    yield from _on_datasets(answer, setting, look, larger=True)
+    n_many = setting.choose(503, 509)  # more than the lab has to train
+    yield from _on_datasets(answer, setting, look, n_many, add_extremes)
 
 
 def add_extremes(dataset: IXIDataset) -> None:
@@ -294,7 +295,7 @@ def intensity_lookup(answer: Any, setting: Setting) -> Iterator[Case]:
         log("inner-bins", torch.cat(parts))
         log("end-bins", table[[0, -1]])
 
-    yield from _on_datasets(answer, setting, look)
+    yield from _on_datasets(answer, setting, look, setting.choose(131, 137))
     for case in _on_datasets(answer, setting, look, n_bins=other):
         yield Case(f"{case.label}, n_bins={other}", case.act)
 
@@ -303,7 +304,8 @@ def _on_datasets(
     answer: Callable[..., Any],
     setting: Setting,
     look: Callable[[Any, Log], None],
-    larger: bool = False,
+    n_many: int = 3,
+    prepare: Callable[[IXIDataset], None] = lambda dataset: None,
     **options: int,
 ) -> Iterator[Case]:
     """Call the answer on three data sets, look at the result, then at the data set itself.
@@ -312,25 +314,23 @@ def _on_datasets(
         answer: Function of a data set.
         setting: Sizes, seeds and number type.
         look: Logs what the answer returned.
-        larger: Take one data set of more subjects than the lab has to train, so that a number
-            that is written down shows. It is a prime: no size of batches divides it. And call
-            `add_extremes`.
+        n_many: Subjects of the second data set: many, so that a number that is written down shows,
+            and a prime, which no size of batches divides.
+        prepare: Changes a data set before it is handed over.
         options: Further arguments of the answer.
     """
-    few, many = setting.choose((7, 503), (5, 509))
-    n_second = many if larger else 3
+    few = setting.choose(7, 5)
 
     def act(log: Log, n_subjects: int, seed: int, extremes: bool = True) -> None:
         dataset = make_dataset(n_subjects, setting.seed(seed), setting.dtype, extremes)
-        if larger:
-            add_extremes(dataset)
+        prepare(dataset)
         before = dataset.t1.clone(), dataset.t2.clone()
         look(answer(dataset, **options), log)
         after = dataset.t1, dataset.t2
         log("untouched", all(map(torch.equal, before, after)))
 
     yield Case(f"{few} subjects", partial(act, n_subjects=few, seed=20))
-    yield Case(f"{n_second} subjects", partial(act, n_subjects=n_second, seed=21))
+    yield Case(f"{n_many} subjects", partial(act, n_subjects=n_many, seed=21))
     within = partial(act, n_subjects=4, seed=24, extremes=False)
     yield Case("no subject reaches -1 or 1", within)
 
