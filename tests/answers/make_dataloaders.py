@@ -259,7 +259,7 @@ def make_dataloaders(root, batch_size=40):
     return train_loader, test_loader
 
 
-# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1 -> test-batches-of-one, last-training-batch-dropped
+# %% wrong: two mistakes: drops the last batch of both and leaves the test batch size at 1 -> last-training-batch-dropped, test-batches-of-one
 def make_dataloaders(root, batch_size=40):
     train_loader = DataLoader(IXIDataset(root, "train"), batch_size, shuffle=True, drop_last=True)
     test_loader = DataLoader(IXIDataset(root, "test"), drop_last=True)
