@@ -20,11 +20,12 @@ RETURN = "loss_generator.detach(), loss_discriminator.detach()"
 NEVER = (
     "When the discriminator's optimizer steps, the gradient of the generator's loss is still in "
     "the discriminator: nothing clears the gradients of the discriminator (`zero_grad` is never "
-    "called)."
+    "called on the discriminator or its optimizer)."
 )
 NEVER_IN_GENERATOR = (
     "When the generator's optimizer steps, gradients of the step before are still in the "
-    "generator: nothing clears the gradients of the generator (`zero_grad` is never called)."
+    "generator: nothing clears the gradients of the generator (`zero_grad` is never called on the "
+    "generator or its optimizer)."
 )
 
 
@@ -54,6 +55,11 @@ CGAN = {
         [(D_CLEAR, D_CLEAR.replace("()", ""))],
         [NEVER, "Line 36 names `optimizer_discriminator.zero_grad` and does not call it: the "
          "brackets are missing."],
+    ),
+    "cleared too early, by the network": (
+        [(D_CLEAR, ""), (CLEAR, CLEAR + "    discriminator.zero_grad()\n")],
+        [NEVER.split(":")[0] + ": the gradients of the discriminator are cleared before, not "
+         "after, that one comes."],
     ),
     "cleared too early": (
         [(D_CLEAR, ""), (CLEAR, CLEAR + D_CLEAR)],
@@ -184,6 +190,31 @@ def test_the_first_difference_is_marked() -> None:
     assert marked[:2] == ("", "clear the gradients of the discriminator")
 
 
+def test_an_order_that_is_allowed_is_not_marked() -> None:
+    late = [(STEP, ""), (D_STEP, D_STEP + STEP)]
+    early = [
+        (f"    loss_discriminator = {D_LOSS}\n", ""),
+        (CLEAR, f"    loss_discriminator = {D_LOSS}\n{CLEAR}"),
+    ]
+    for edits in (late, early):
+        assert tried("cgan-step", *edits).status == "right"
+        table = tried("cgan-step", *edits, (D_CLEAR, "")).table
+        (marked,) = (row for row in table.rows if row[2])
+        assert marked[:2] == ("", "clear the gradients of the discriminator")
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_exchanged_optimizers_are_told_once(clears: bool) -> None:
+    edits = [(STEP, "    swap\n"), (D_STEP, STEP), ("    swap\n", D_STEP)]
+    if clears:
+        edits += [(CLEAR, "    swap\n"), (D_CLEAR, CLEAR), ("    swap\n", D_CLEAR)]
+    assert sentences(tried("cgan-step", *edits)) == [
+        "The optimizers are exchanged: after the backward pass of the generator's loss the step "
+        "is made by the discriminator's optimizer, and after that of the discriminator's loss by "
+        "the generator's optimizer." + " Their `zero_grad` is exchanged in the same way." * clears
+    ]
+
+
 def test_losses_written_out_are_told_by_what_they_move() -> None:
     report = tried(
         "cgan-step",
@@ -282,7 +313,7 @@ CYCLEGAN = {
         [(D_CLEARS, "")],
         ["When the discriminators' optimizer steps, the gradient of the generators' loss is still "
          "in the discriminators: nothing clears the gradients of the discriminators (`zero_grad` "
-         "is never called)."],
+         "is never called on the discriminators or their optimizer)."],
     ),
     "real and generated exchanged": (
         [("real_t1, fake_t1)", "fake_t1, real_t1)"), ("real_t2, fake_t2)", "fake_t2, real_t2)")],

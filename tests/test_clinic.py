@@ -161,7 +161,10 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
         (
             "cgan",
             lambda c: c | {"A": (c["A"][0], c["C"][1]), "C": (c["C"][0], c["A"][1])},
-            ["case A    It does the job of `split`", "case C    It does the job of `black_frame`"],
+            [
+                "case A    It is a function like `split`",
+                "case C    It is a function like `black_frame`",
+            ],
         ),
         (
             "cgan",
@@ -263,6 +266,7 @@ def step(
     clears=(True, True),
     label=1.0,
     late=False,
+    beside=lambda t1, t2: t1,
 ):
     fake = g(t1)
     logits = d(fake, t1)
@@ -275,7 +279,7 @@ def step(
         fake = g(t1)
     if clears[1]:
         optimizers[1].zero_grad()
-    judge(d(t2, t1), d(cut(fake), t1)).backward()
+    judge(d(t2, t1), d(cut(fake), beside(t1, t2))).backward()
     if not late:
         optimizers[0].step()
     optimizers[1].step()
@@ -308,12 +312,32 @@ def smooth(real, fake):
         ("cgan", "C", lambda s, n: (s[n:-n], s[:n]), "3 are in neither part"),
         ("cgan", "D", lambda *a: step(*a, cut=lambda x: x), "still follows the discriminator's"),
         ("cgan", "D", lambda *a: step(*a, label=0.0), "its own loss asks for label 0"),
+        (
+            "cgan",
+            "D",
+            lambda *a: step(*a, cut=lambda x: x, label=0.0),
+            "asks for label 0. The generator still follows the discriminator's loss, too.",
+        ),
+        (
+            "cgan",
+            "D",
+            lambda *a: step(*a, beside=lambda t1, t2: t2),
+            "For generated slices the discriminator gets another condition than `real_t1`",
+        ),
+        (
+            "cgan",
+            "D",
+            lambda *a: step(*a, beside=lambda t1, t2: 0 * t2),
+            "The discriminator moves by another gradient than that of `discriminator_loss` for",
+        ),
         ("cgan", "D", lambda *a: step(*a, late=True), "the generator after its update"),
         ("cgan", "D", lambda *a: step(*a, clears=(False, True)), "step before is not cleared"),
         ("cgan", "D", lambda *a: step(*a, clears=(True, False)), "loss left in it"),
         ("cyclegan", "E", lambda o, loss: None, "The weights do not move"),
         ("cyclegan", "E", lambda o, loss: (loss.backward(), o.step()), "left behind count, too"),
         ("cyclegan", "F", lambda x: x / x.max(), "In slice 1 of 4 the darkest voxel becomes"),
+        ("cyclegan", "F", lambda x: 0.9995 * scaled(x), "darkest voxel becomes -0.9995 and the"),
+        ("cyclegan", "F", lambda x: scaled(x) ** 3, "the order or the steps change"),
         ("cyclegan", "F", lambda x: -scaled(x).flip(-1), "left and right are exchanged"),
         ("cyclegan", "F", lambda: scaled, "takes no arguments. Hand over the mended function"),
         ("cyclegan", "F", lambda x: x.flatten(1), "not return slices of the shape that came in"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
-from itertools import chain, product, zip_longest
+from itertools import chain, groupby, product, zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -77,7 +77,9 @@ class _ReadStory(Story):
         if not any(made.wrong for made in self._first_made):
             found += self._losses_without_graph()
         found += self._order()
-        for trained in self.players.optimizers:
+        exchanged = self._steps_exchanged()
+        found += exchanged
+        for trained in self.players.optimizers if not exchanged else ():
             found += self._moves(trained)
         if any(event.kind == "step" and not event.who for event in self.events):
             found.insert(0, "A step is made by another optimizer than those that are passed in.")
@@ -225,6 +227,35 @@ class _ReadStory(Story):
             f"{first} {comes} first."
         ]
 
+    def _steps_exchanged(self) -> list[str]:
+        """Tell once that each of two optimizers steps where the other one is asked for."""
+        if len(self.players.optimizers) != 2:
+            return []
+        one, other = self.players.optimizers
+        trains = {loss.name: loss.trains for loss in self.plan.losses}
+        made = [
+            (e.kind, who)
+            for e in self.events
+            for who in sorted({trains.get(name, "") for name in e.of} or {e.who})
+            if e.kind in ("backward", "step")
+        ]
+        made = [one for one, _ in groupby(made)]
+        asked = [("backward", one), ("step", other), ("backward", other), ("step", one)]
+        if made not in (asked, asked[2:] + asked[:2]):
+            return []
+        clears = [i for i, e in enumerate(self.events) if e.kind == "clear"]
+        steps = [i for i, e in enumerate(self.events) if e.kind == "step"]
+        is_so_cleared = (
+            [self.events[i].who for i in clears] == [self.events[i].who for i in steps]
+            and clears[0] < steps[0] < clears[-1] < steps[-1]
+        )  # fmt: skip
+        return [
+            "The optimizers are exchanged: after the backward pass of "
+            f"{_owned(one)} loss the step is made by {_owned(other)} optimizer, and after that of "
+            f"{_owned(other)} loss by {_owned(one)} optimizer"
+            + (". Their `zero_grad` is exchanged in the same way." if is_so_cleared else ".")
+        ]
+
     def _moves(self, trained: str) -> list[str]:
         """Return what is wrong with the steps of an optimizer and the gradients that it uses."""
         steps = self.steps_of(trained)
@@ -330,7 +361,11 @@ class _ReadStory(Story):
         if self.is_leak(key, name):
             return self.not_detached(key)
         if not clears:
-            why = f"nothing clears the gradients of the {trained} (`zero_grad` is never called)"
+            its = "their" if trained.endswith("s") else "its"
+            why = (
+                f"nothing clears the gradients of the {trained} (`zero_grad` is never called on "
+                f"the {trained} or {its} optimizer)"
+            )
         elif clears[0] > at:
             why = f"the gradients of the {trained} are cleared only after the step"
         elif key == BEFORE:
@@ -696,6 +731,28 @@ def _orders(story: _ReadStory) -> Iterator[list[Event]]:
             orders[-1].append(list(chain(*parts)))
     for order in product(*orders):
         yield list(chain(*order))
+        if len(order) == 2:
+            yield from _other_orders(order[0], order[1], right, _begins_with_losses(story))
+
+
+def _begins_with_losses(story: _ReadStory) -> bool:
+    kinds = [event.kind for event in story.events if event.kind in ("loss", "backward")]
+    return "loss" not in kinds[kinds.index("backward") if "backward" in kinds else 0 :]
+
+
+def _other_orders(
+    first: list[Event], second: list[Event], right: set[str], losses_first: bool
+) -> Iterator[list[Event]]:
+    """Yield orders of two parts that are as right: all losses at the start, a right step later."""
+    losses = [event for event in second if event.kind == "loss"]
+    rest = [event for event in second if event.kind != "loss"]
+    n = sum(event.kind == "loss" for event in first)
+    if losses_first:
+        first, second = first[:n] + losses + first[n:], rest
+        yield first + second
+    if first[-1].who in right:
+        yield [*first[:-1], *second, first[-1]]
+        yield [*first[:-1], *second[:-1], first[-1], second[-1]]
 
 
 _CRITERION = Loss(

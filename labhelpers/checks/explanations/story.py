@@ -232,6 +232,7 @@ class Story:
         namespace = namespace_of(answer)
         before = {name: namespace[name] for name in self.plan.fixtures if name in namespace}
         backward, grad = torch.autograd.backward, torch.autograd.grad
+        clear = nn.Module.zero_grad
 
         def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
@@ -260,18 +261,29 @@ class Story:
             self.events.append(Event("backward", " + ".join(self._by_hand), self._by_hand))
             return result
 
+        def recorded_clear(module: nn.Module, *args: Any, **kwargs: Any) -> None:
+            self.look()
+            parts = [*module.modules()]
+            for name, network in self.players.networks.items():
+                if self._seen[name] is None and any(network is part for part in parts):
+                    self._add_clear(name)  # the others are seen by their gradients
+            clear(module, *args, **kwargs)
+            self.look()
+
         def foreign(optimizer: Optimizer, *_: Any) -> None:
             if not any(optimizer is own for own, _ in self.players.optimizers.values()):
                 self.events.append(Event("step", ""))
 
         hook = register_optimizer_step_pre_hook(foreign)
         torch.autograd.backward, torch.autograd.grad = recorded_backward, recorded_grad
+        nn.Module.zero_grad = recorded_clear  # type: ignore[method-assign, assignment]
         for name, fixture in self.plan.fixtures.items():
             namespace[name] = partial(self.computed, name, fixture)
         try:
             yield
         finally:
             torch.autograd.backward, torch.autograd.grad = backward, grad
+            nn.Module.zero_grad = clear  # type: ignore[method-assign]
             hook.remove()
             namespace.update(before)
 

@@ -56,7 +56,7 @@ def _cases(answer: Any, setting: Setting, method: str) -> Iterator[Case]:
             raise
         log("mended", numbers)
         if is_right and job != expected:
-            told = f"It does the job of `{job}`, which cannot have the fault that is named."
+            told = f"It is a function like `{job}`, which cannot have the fault that is named."
             numbers = []
         log("function", [told] if told == RIGHT else [told, *numbers])
 

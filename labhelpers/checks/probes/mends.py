@@ -341,66 +341,96 @@ def _after_step(
         for part, network, lr in zip(weights, after, _LR, strict=True)
     ]
 
-    def sums(part: int, *losses: Tensor, kept_too: bool = False) -> list[Tensor]:
-        terms = [_gradients(one, weights[part]) for one in losses]
-        terms += [kept[part]] if kept_too else []
-        return [torch.stack(same).sum(dim=0) for same in zip(*terms, strict=True)]
+    def follows(
+        part: int,
+        name: str,
+        losses: Mapping[str, Tensor],
+        more: Mapping[str, Sequence[Tensor]],
+        otherwise: str,
+    ) -> str:
+        """Return the sentences beside the loss, and beside what is added, that give the same."""
+        found = {told: _gradients(loss, weights[part]) for told, loss in losses.items()}
+        candidates = {
+            " ".join(filter(None, (told, also))): [a + b for a, b in zip(one, two, strict=True)]
+            for also, two in more.items()
+            for told, one in found.items()
+        } | {f"The {name} does not learn any more.": nothing[part]}
+        return _first_alike(moved[part], candidates, otherwise)
 
-    nothing = 0 * own
-    labels = _right_loss(judged, logits)
+    of_loss, of_own = _gradients(loss, weights[0]), _gradients(own, weights[1])
+    nothing = [[torch.zeros_like(one) for one in part] for part in weights]
+    other_judged, other_logits = discriminator(t2, t2), discriminator(fake, t2)
     return {
-        "generator": _first_alike(
-            moved[0],
+        "generator": follows(
+            0,
+            "generator",
             {
-                "": sums(0, own),
-                "The generator still follows the discriminator's loss, too.": sums(0, own, loss),
-                "The generator does not learn any more.": sums(0, nothing),
+                "": own,
+                "The generator follows the discriminator's loss only.": loss,
                 "The generator follows the voxel-wise loss only: nothing reaches it through the "
-                "discriminator.": sums(0, distance),
-                "The generator follows its adversarial loss without `lambda_gan`.": sums(
-                    0, adversarial, distance
+                "discriminator.": distance,
+                "The generator follows its adversarial loss without `lambda_gan`.": (
+                    adversarial + distance
                 ),
-                "The generator's gradient of the step before is not cleared.": sums(
-                    0, own, kept_too=True
+                "The generator learns to be recognised: its own loss asks for label 0.": (
+                    weight * _cross_entropy(logits, 0.0) + distance
                 ),
-                "The generator follows the discriminator's loss only.": sums(0, loss),
-                "The generator learns to be recognised: its own loss asks for label 0.": sums(
-                    0, weight * _cross_entropy(logits, 0.0), distance
+                "In the generator's own loss, the discriminator gets another condition than "
+                "`real_t1` with the generated slices: `real_t2`.": (
+                    weight * _cross_entropy(other_logits, 1.0) + distance
                 ),
             },
-            "The generator moves, but not by the gradient of its own loss alone.",
-        ),
-        "discriminator": _first_alike(
-            moved[1],
             {
-                "": sums(1, loss),
-                "The discriminator does not learn any more.": sums(1, nothing),
-                "The discriminator learns nothing from generated slices.": sums(
-                    1, _loss_of_logits(judged, logits.detach())
+                "": nothing[0],
+                "The generator still follows the discriminator's loss, too.": of_loss,
+                "The generator's gradient of the step before is not cleared.": kept[0],
+            },
+            "The generator moves by another gradient than that of its own loss: `lambda_gan` times "
+            "the adversarial loss with label 1, plus the voxel-wise loss.",
+        ),
+        "discriminator": follows(
+            1,
+            "discriminator",
+            {
+                "": loss,
+                "The discriminator follows the generator's loss.": own,
+                "The discriminator learns nothing from generated slices.": _loss_of_logits(
+                    judged, logits.detach()
                 ),
-                "The discriminator learns nothing from true slices.": sums(
-                    1, _loss_of_logits(judged.detach(), logits)
-                ),
-                "The discriminator also follows the gradient that the generator's loss left in "
-                "it.": sums(1, loss, own),
-                "The discriminator also follows gradients that were there before the step.": sums(
-                    1, loss, own, kept_too=True
+                "The discriminator learns nothing from true slices.": _loss_of_logits(
+                    judged.detach(), logits
                 ),
                 "The discriminator judges slices of the generator after its update: both gradients "
-                "are to come before both updates.": sums(1, _loss_of_logits(judged, late)),
+                "are to come before both updates.": _loss_of_logits(judged, late),
                 "The discriminator follows another loss than the `discriminator_loss` that the "
-                "function gets.": sums(1, labels),
-                "The discriminator takes true slices for generated ones, and the reverse.": sums(
-                    1, _loss_of_logits(logits, judged)
+                "function gets.": _right_loss(judged, logits),
+                "The discriminator takes true slices for generated ones, and the reverse.": (
+                    _loss_of_logits(logits, judged)
                 ),
-                "The discriminator follows the generator's loss.": sums(1, own),
+                "For generated slices the discriminator gets another condition than `real_t1`: "
+                "`real_t2`.": _loss_of_logits(judged, other_logits),
+                "For true slices the discriminator gets another condition than `real_t1`: "
+                "`real_t2`.": _loss_of_logits(other_judged, logits),
+                "For true and for generated slices the discriminator gets another condition than "
+                "`real_t1`: `real_t2`.": _loss_of_logits(other_judged, other_logits),
             },
-            "The discriminator moves, but not by the gradient of `discriminator_loss` alone.",
+            {
+                "": nothing[1],
+                "The discriminator also follows the gradient that the generator's loss left in "
+                "it.": of_own,
+                "The discriminator also follows gradients that were there before the step.": [
+                    a + b for a, b in zip(of_own, kept[1], strict=True)
+                ],
+            },
+            "The discriminator moves by another gradient than that of `discriminator_loss` for "
+            "`real_t2` and the generated slices, each with `real_t1` as its condition.",
         ),
     }
 
 
 # The scaling of slices
+
+_CLOSE = 1e-4  # difference of grey values that are the same, as in the verdict
 
 
 def _try_scaling(scaled: Any, setting: Setting) -> Outcome:
@@ -420,19 +450,18 @@ def _try_scaling(scaled: Any, setting: Setting) -> Outcome:
                 f"It turns the slices round: {sides} are exchanged. The contrast is in the grey "
                 "values, and the voxels stay where they are."
             )
+    if torch.allclose(done, _to_range(flat), rtol=0, atol=_CLOSE):
+        return [after], ""
     ends = done.gather(1, places)
-    right = torch.tensor([-1.0, 1.0], dtype=done.dtype).expand_as(ends)
-    wrong = ~torch.isclose(ends, right, atol=1e-3).all(dim=1)
-    if wrong.any():
-        row = int(wrong.nonzero()[0])
-        low, high = ends[row].tolist()
+    off = (ends - torch.tensor([-1.0, 1.0], dtype=done.dtype)).abs().amax(dim=1)
+    if off.max() > _CLOSE:
+        row = int((off > _CLOSE).nonzero()[0])
+        low, high = (f"{x:.2f}" if off[row] > 0.01 else f"{x:.6g}" for x in ends[row].tolist())
         return [after], (
-            f"In slice {row + 1} of {len(slices)} the darkest voxel becomes {low:.2f} and the "
-            f"brightest {high:.2f}, not -1 and 1."
+            f"In slice {row + 1} of {len(slices)} the darkest voxel becomes {low} and the "
+            f"brightest {high}, not -1 and 1."
         )
-    if not _alike([done], [_to_range(flat)]):
-        return [after], "Between the darkest and the brightest voxel the order or the steps change."
-    return [after], ""
+    return [after], "Between the darkest and the brightest voxel the order or the steps change."
 
 
 def _to_range(rows: Tensor) -> Tensor:
