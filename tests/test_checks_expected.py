@@ -113,6 +113,9 @@ def test_observations_notice_one_changed_number_but_not_float32(shape: tuple[int
 def test_observations_in_words() -> None:
     assert describe(observe(torch.tensor(0.25))) == "0.25"
     assert describe(observe([1.5, float("inf")])) == "[1.5, inf]"
+    assert describe(observe(torch.arange(6.0))) == "6 numbers: [0, 1, 2, 3, 4, 5]"
+    some = torch.zeros(1_200).index_fill(0, torch.tensor([7]), float("nan"))
+    assert describe(observe(some)) == "1,200 numbers, nan among them"
     assert describe(observe(torch.zeros(2, 40))) == "shape (2, 40), all 0"
     assert describe(observe(torch.zeros(1_200))) == "1,200 numbers, all 0"
     assert describe(observe(torch.zeros(2, 1))) == "[0, 0] of shape (2, 1)"

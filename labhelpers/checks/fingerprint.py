@@ -30,6 +30,7 @@ _N_PROJECTIONS = 3
 _VANISHING = 1e-9  # expected numbers that are all smaller are zero but for rounding:
 _ABSOLUTE_TOLERANCE = 1e-6  # then numbers of this size agree with them
 _MOST_ELEMENTS = 12  # of a list, in words
+_COUNTED = 5  # more numbers than these are told with their number
 
 
 @lru_cache(maxsize=1)
@@ -172,10 +173,12 @@ def describe(observation: Observation, digits: int = 4) -> str:
             shape = tuple(observation["shape"])
             size = f"{shape[0]:,} numbers" if len(shape) == 1 else f"shape {shape}"
             if low == high:
-                return f"{size}, all {low}"
+                return f"{size}, nan among them" if low == "nan" else f"{size}, all {low}"
             return f"{size}, mean {numbers[0]}, std {numbers[1]}, from {low} to {high}"
         shape = tuple(observation["shape"])
         values = numbers[0] if shape == () else f"[{', '.join(numbers)}]"
+        if len(shape) == 1 and len(numbers) > _COUNTED:
+            return f"{len(numbers)} numbers: {values}"
         return values if len(shape) < 2 else f"{values} of shape {shape}"
     if isinstance(observation, list):
         words = [describe(element, digits) for element in observation[:_MOST_ELEMENTS]]
