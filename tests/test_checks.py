@@ -217,13 +217,13 @@ def test_each_series_has_its_own_seeds_and_takes_the_options_in_turn() -> None:
 def test_a_known_mistake_gets_a_nudge_then_a_hint(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(checks._recognised, "lesion-contrast", set())
-    name, mistake = next(iter(read_mistakes()["lesion-contrast"].items()))
-    answer = load("lesion-contrast", edited(solutions()["lesion-contrast"], [mistake]))
+    monkeypatch.setitem(checks._recognised, "clinic-cgan", set())
+    name, mistake = next(iter(read_mistakes()["clinic-cgan"].items()))
+    answer = load("clinic-cgan", edited(solutions()["clinic-cgan"], [mistake]))
     for key in ("nudge", "hint"):
-        assert checks.lesion_contrast(answer, points=3) < 3
+        assert checks.clinic_cgan(answer, points=3) < 3
         said = " ".join(capsys.readouterr().out.split())
-        assert verdict.mistake_texts("lesion-contrast", name)[key] in said
+        assert verdict.mistake_texts("clinic-cgan", name)[key] in said
 
 
 def test_what_an_explanation_says_is_not_asked_again(
