@@ -172,7 +172,7 @@ patch("hand_over", lambda *args, **options: 2.0)
         """
 from labhelpers.checks.report import Report
 patch("judge", lambda record, numbers, points=1.0, **options: Report(
-    record["exercise"], "right", float(points), points))
+    record["exercise"], "answer", "right", float(points), points))
 """,
     ),
     _patching(
@@ -182,7 +182,7 @@ patch("judge", lambda record, numbers, points=1.0, **options: Report(
 import labhelpers.checks.verdict
 
 def judge(record, numbers, points=1.0, quotes_values=True, seen=()):
-    return Report(record["exercise"], "right", float(points), points)
+    return Report(record["exercise"], "answer", "right", float(points), points)
 
 labhelpers.checks.verdict.judge.__code__ = judge.__code__
 """,
