@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,18 @@ from labhelpers.checks.probes.data import as_tensor
 from labhelpers.checks.records import TOLERANCES, Run
 from labhelpers.data import IXIDataset
 
-__all__ = ["ORIENTATIONS", "VOXELS", "changes", "fitted", "is_close", "result_of", "setting_of"]
+__all__ = [
+    "FIRST_SUBJECTS",
+    "ORIENTATIONS",
+    "SOME_SUBJECTS",
+    "VOXELS",
+    "changes",
+    "fitted",
+    "is_close",
+    "result_of",
+    "setting_of",
+    "stretched",
+]
 
 VOXELS = (64, 64)
 ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -23,6 +35,23 @@ ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mirrored along its first axis": lambda image: image.flip(0),
     "mirrored along its second axis": lambda image: image.flip(1),
     "turned by half a turn": lambda image: image.flip(0, 1),
+}
+
+
+def _first(k: int, n: int) -> slice:
+    return slice(k)
+
+
+#: Some of `n` subjects, in words, and the first of them up to numbers that are easily written down.
+SOME_SUBJECTS: dict[str, Callable[[int], slice]] = {
+    "the first subject alone": lambda n: slice(1),
+    "the last subject alone": lambda n: slice(n - 1, None),
+    "all subjects but the last": lambda n: slice(n - 1),
+    "all subjects but the first": lambda n: slice(1, None),
+    "every second subject": lambda n: slice(0, None, 2),
+}
+FIRST_SUBJECTS: dict[str, Callable[[int], slice]] = {
+    f"the first {k} subjects": partial(_first, k) for k in (5, 8, 10, 16, 20, 32, 40, 50, 64)
 }
 
 
@@ -48,6 +77,12 @@ def changes(answer: Any, dataset: IXIDataset) -> Iterator[str]:
             f"Your function changes the {' and '.join(changed)} slices of the data set, in place. "
             "Make new tensors: all that uses the data set afterwards would be wrong."
         )
+
+
+def stretched(slices: Tensor) -> Tensor:
+    """Return slices `(N, voxels)`, each brought to the range from 0 to 1."""
+    low, high = slices.amin(dim=1, keepdim=True), slices.amax(dim=1, keepdim=True)
+    return (slices - low) / (high - low)
 
 
 def fitted(parts: Tensor, target: Tensor) -> Tensor | None:

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from labhelpers.checks.explanations.fits import changes, is_close, result_of, setting_of
+from labhelpers.checks.explanations.fits import (
+    FIRST_SUBJECTS,
+    SOME_SUBJECTS,
+    changes,
+    is_close,
+    result_of,
+    setting_of,
+    stretched,
+)
 from labhelpers.checks.fixtures import make_dataset
 from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
@@ -83,17 +91,12 @@ _LEFT_OUT: dict[str, Callable[[Tensor], Tensor]] = {
     "voxels of exactly -1 are left out": lambda t: t > -1,
     "voxels of exactly -1 and 1 are left out": lambda t: t.abs() < 1,
 }
-_PEOPLE: dict[str, Callable[[int], slice]] = {
-    "": lambda n: slice(None),
-    "the first subject alone": lambda n: slice(1),
-    "the last subject alone": lambda n: slice(n - 1, None),
-    "all subjects but the last": lambda n: slice(n - 1),
-    "all subjects but the first": lambda n: slice(1, None),
-    "every second subject": lambda n: slice(0, None, 2),
-    "the first half of the subjects": lambda n: slice(n // 2),
-} | {
-    f"the first {k} subjects": (lambda n, k=k: slice(k)) for k in (5, 8, 10, 16, 20, 32, 40, 50, 64)
-}
+_PEOPLE: dict[str, Callable[[int], slice]] = (
+    {"": lambda n: slice(None)}
+    | SOME_SUBJECTS
+    | {"the first half of the subjects": lambda n: slice(n // 2)}
+    | FIRST_SUBJECTS
+)
 _Pair = tuple[Tensor, Tensor]
 #: What is sorted into bins and what is averaged there, of T1-w and T2-w, `(N, voxels)` each.
 _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
@@ -113,14 +116,9 @@ _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
         lambda t1, t2: (t1.mean(dim=0, keepdim=True), t2.mean(dim=0, keepdim=True))
     ),
     "sorted by T1-w after each slice was stretched to its own range": (
-        lambda t1, t2: (2 * _stretched(t1) - 1, t2)
+        lambda t1, t2: (2 * stretched(t1) - 1, t2)
     ),
 }
-
-
-def _stretched(slices: Tensor) -> Tensor:
-    low, high = slices.amin(dim=1, keepdim=True), slices.amax(dim=1, keepdim=True)
-    return (slices - low) / (high - low)
 
 
 _BOTH = "the bins are closed on both sides, so that a value on an edge counts twice"

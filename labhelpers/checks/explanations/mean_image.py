@@ -14,13 +14,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from labhelpers.checks.explanations.fits import (
+    FIRST_SUBJECTS,
     ORIENTATIONS,
+    SOME_SUBJECTS,
     VOXELS,
     changes,
     fitted,
     is_close,
     result_of,
     setting_of,
+    stretched,
 )
 from labhelpers.checks.fixtures import make_dataset
 from labhelpers.checks.probes.data import add_extremes
@@ -144,15 +147,10 @@ _BEFORE: dict[str, _Step] = {
     "taking the mean off each and dividing by its standard deviation": (
         lambda x: (x - _of_each(x, "mean")) / _of_each(x, "std")
     ),
-    "stretching each to the range from 0 to 1": lambda x: _stretched(x),
-    "stretching each to the range from -1 to 1": lambda x: 2 * _stretched(x) - 1,
+    "stretching each to the range from 0 to 1": stretched,
+    "stretching each to the range from -1 to 1": lambda x: 2 * stretched(x) - 1,
     "dividing each by its largest value": lambda x: x / _of_each(x, "amax"),
 }
-
-
-def _stretched(x: Tensor) -> Tensor:
-    low, high = _of_each(x, "amin"), _of_each(x, "amax")
-    return (x - low) / (high - low)
 
 
 def _blurred(image: Tensor, width: int, counts_outside: bool) -> Tensor:
@@ -170,8 +168,8 @@ _AFTER: dict[str, _Step] = (
         "cut off below 0": lambda x: x.clamp(min=0),
         "moved to the range from 0 to 1": lambda x: (x + 1) / 2,
         "moved as if it went from 0 to 1": lambda x: 2 * x - 1,
-        "stretched to the range from 0 to 1": lambda x: _stretched(x[None])[0],
-        "stretched to the range from -1 to 1": lambda x: 2 * _stretched(x[None])[0] - 1,
+        "stretched to the range from 0 to 1": lambda x: stretched(x[None])[0],
+        "stretched to the range from -1 to 1": lambda x: 2 * stretched(x[None])[0] - 1,
         "minus its mean": lambda x: x - x.mean(),
         "minus its mean, divided by its standard deviation": lambda x: (x - x.mean()) / x.std(),
         "its decimals cut off": lambda x: x.trunc(),
@@ -190,16 +188,9 @@ _AFTER: dict[str, _Step] = (
         for outside in (False, True)
     }
 )
-_PEOPLE: dict[str, Callable[[int], slice]] = {
-    "all subjects": lambda n: slice(None),
-    "the first subject alone": lambda n: slice(1),
-    "the last subject alone": lambda n: slice(n - 1, None),
-    "all subjects but the last": lambda n: slice(n - 1),
-    "all subjects but the first": lambda n: slice(1, None),
-    "every second subject": lambda n: slice(0, None, 2),
-} | {
-    f"the first {k} subjects": (lambda n, k=k: slice(k)) for k in (5, 8, 10, 16, 20, 32, 40, 50, 64)
-}
+_PEOPLE: dict[str, Callable[[int], slice]] = (
+    {"all subjects": lambda n: slice(None)} | SOME_SUBJECTS | FIRST_SUBJECTS
+)
 
 
 class _Steps(NamedTuple):
