@@ -239,6 +239,16 @@ def test_what_an_explanation_says_is_not_asked_again(
     assert "adds each new gradient" in said[1]
 
 
+def test_a_nudge_goes_only_if_the_explanation_is_about_the_same_items() -> None:
+    record = run_cases("generator-step", wrong("generator-step", "gradients never cleared"))
+    known = numbers("generator-step", 0)
+    assert record["explanation"]
+    for items, is_asked in ((["second-step"], False), (["form"], True), ([], True)):
+        record["explanation"]["items"] = items
+        report = verdict.judge(record, known)
+        assert ("hint" in dict(report.notes)) == is_asked
+
+
 @pytest.mark.parametrize("exercise", ["intensity-lookup", "cgan-generator-loss", "cgan-step"])
 def test_hidden_tests_do_not_show_their_numbers(exercise: str) -> None:
     for answer in answers("wrong"):

@@ -142,7 +142,13 @@ CGAN = {
     "what is learnt from is made in evaluation mode": (
         [("    fake_t2 = generator(real_t1)\n", "    generator.eval()\n    fake_t2 = "
           "generator(real_t1)\n    generator.train()\n")],
-        ["The generator has run in evaluation mode, while its gradient was computed: leave it in "
+        ["The generator has run in evaluation mode, and the step uses what it gave: leave it in "
+         "training mode."],
+    ),
+    "the second image is made in evaluation mode": (
+        [(D_STEP, D_STEP), ("    loss_discriminator = ", "    generator.eval()\n    fake_t2 = "
+          "generator(real_t1).detach()\n    generator.train()\n    loss_discriminator = ")],
+        ["The generator has run in evaluation mode, and the step uses what it gave: leave it in "
          "training mode."],
     ),
     "weights that stay small": (

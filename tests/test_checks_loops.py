@@ -42,7 +42,7 @@ SLIPS = {
                 "nn.utils.clip_grad_norm_(generator.parameters(), 1.0); optimizer.step()",
             )
         ],
-        {"updates": "as Adam does with gradients that are cut to one length"},
+        {"whole-gradients": "as Adam does with gradients that are cut to one length"},
     ),
     "gradients clipped here and there": (
         [
@@ -62,7 +62,7 @@ SLIPS = {
                 "nn.utils.clip_grad_value_(generator.parameters(), 1.0); optimizer.step()",
             )
         ],
-        {"updates": "as Adam does with gradients whose values are cut to 1"},
+        {"whole-gradients": "as Adam does with gradients whose values are cut to 1"},
     ),
     "gradients clipped to values that all exceed": (
         [
@@ -72,7 +72,7 @@ SLIPS = {
                 "nn.utils.clip_grad_value_(generator.parameters(), 0.5); optimizer.step()",
             )
         ],
-        {"updates": "as Adam does with gradients whose values are all cut to one size"},
+        {"whole-gradients": "as Adam does with gradients whose values are all cut to one size"},
     ),
     "training mode at the end of each epoch only": (
         [

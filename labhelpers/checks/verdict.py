@@ -95,11 +95,11 @@ def judge(
         )
         notes.append(("points", text))
     if quotes_values:
-        # A question adds nothing to a sentence that says what is wrong.
-        is_told = explanation is not None and len(explanation["notes"]) >= len(mistakes)
-        for mistake in mistakes:
-            texts = mistake_texts(exercise, mistake)
-            if mistake in seen or not is_told:
+        told = {*explanation["items"]} if explanation else set()
+        for match in matches:
+            mistake, texts = match.mistake, mistake_texts(exercise, match.mistake)
+            # A question adds nothing to a sentence that says why these items fail.
+            if mistake in seen or not {item for item, _ in match.places} <= told | {ERROR}:
                 notes.append(("hint", texts["hint" if mistake in seen else "nudge"]))
         notes += _output_notes(record)
     else:

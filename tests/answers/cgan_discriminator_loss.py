@@ -361,3 +361,29 @@ def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
     fake_t2.detach()
     z_real, z_fake = discriminator(real_t2, real_t1), discriminator(fake_t2, real_t1)
     return 0.5 * F.softplus(-z_real).mean() + 0.5 * F.softplus(z_fake).mean()
+
+
+# %% right: the stable formula of relu and abs, whose slope is another one at a logit of exactly 0
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    def bce(z, y):
+        return (F.relu(z) - z * y + torch.log1p(torch.exp(-abs(z)))).mean()
+
+    real, fake = discriminator(real_t2, real_t1), discriminator(fake_t2.detach(), real_t1)
+    return (bce(real, 1.0) + bce(fake, 0.0)) / 2
+
+
+# %% wrong: softplus with a threshold
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    bent = nn.Softplus(threshold=5)
+    of_real = bent(-discriminator(real_t2, real_t1)).mean()
+    return (of_real + bent(discriminator(fake_t2.detach(), real_t1)).mean()) / 2
+
+
+# %% wrong: the generated slices in evaluation mode
+def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):
+    real = discriminator(real_t2, real_t1)
+    was = discriminator.training
+    fake = discriminator.eval()(fake_t2.detach(), real_t1)
+    discriminator.train(was)
+    of_real = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
+    return (of_real + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))) / 2

@@ -385,3 +385,65 @@ def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0
     with torch.no_grad():
         z = discriminator(fake_t2, real_t1)
     return lambda_gan * F.softplus(-z).mean() + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% right: the stable formula of relu and abs, whose slope is another one at a logit of exactly 0
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    y = torch.ones_like(z)
+    gan = F.relu(z) - z * y + torch.log1p(torch.exp(-torch.abs(z)))
+    return lambda_gan * gan.mean() + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% right: all in 32-bit numbers
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1).float()
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2.float(), real_t2.float())
+
+
+# %% wrong: evaluation mode for a while
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    discriminator.eval()
+    z = discriminator(fake_t2, real_t1)
+    discriminator.train()
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: training mode, whatever the mode was
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    discriminator.train()
+    z = discriminator(fake_t2, real_t1)
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: softplus with a threshold
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    gan = F.softplus(-discriminator(fake_t2, real_t1), threshold=5).mean()
+    return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+
+
+# %% wrong: gradients switched off at the end
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    loss = lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2, real_t2)
+    torch.set_grad_enabled(False)
+    return loss
+
+
+# %% wrong: a root in place of the absolute value
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    error = torch.sqrt((fake_t2 - real_t2) ** 2 + 1e-6).mean()
+    return lambda_gan * gan + lambda_pixel * error
+
+
+# %% wrong: a bend around 0
+def cgan_generator_loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    z = discriminator(fake_t2, real_t1)
+    gan = F.binary_cross_entropy_with_logits(z, torch.ones_like(z))
+    return lambda_gan * gan + lambda_pixel * F.smooth_l1_loss(fake_t2, real_t2, beta=0.01)

@@ -818,3 +818,38 @@ def cgan_step(
     loss_discriminator.backward()
     optimizer_discriminator.step()
     return loss_generator.detach(), loss_discriminator.detach()
+
+
+# %% wrong: the second image in evaluation mode
+def cgan_step(G, D, opt_g, opt_d, real_t1, real_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    loss_g = cgan_generator_loss(D, real_t1, real_t2, G(real_t1), lambda_gan, lambda_pixel)
+    opt_g.zero_grad()
+    loss_g.backward()
+    opt_g.step()
+    G.eval()
+    with torch.no_grad():
+        fake_t2 = G(real_t1)
+    G.train()
+    loss_d = cgan_discriminator_loss(D, real_t1, real_t2, fake_t2)
+    opt_d.zero_grad()
+    loss_d.backward()
+    opt_d.step()
+    return loss_g, loss_d
+
+
+# %% right: looks at the slices in evaluation mode, and uses others
+def cgan_step(G, D, opt_g, opt_d, real_t1, real_t2, lambda_gan=1.0, lambda_pixel=1.0):
+    G.eval()
+    with torch.no_grad():
+        G(real_t1).mean()
+    G.train()
+    fake_t2 = G(real_t1)
+    loss_g = cgan_generator_loss(D, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel)
+    opt_g.zero_grad()
+    loss_g.backward()
+    opt_g.step()
+    loss_d = cgan_discriminator_loss(D, real_t1, real_t2, fake_t2)
+    opt_d.zero_grad()
+    loss_d.backward()
+    opt_d.step()
+    return loss_g, loss_d

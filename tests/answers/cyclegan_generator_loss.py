@@ -637,3 +637,25 @@ def cyclegan_generator_loss(
     cycle = F.l1_loss(h(fake_t2), real_t1) + F.l1_loss(g(fake_t1), real_t2)
     loss = (lambda_gan * gan + lambda_cycle * cycle) / (lambda_gan + lambda_cycle)
     return loss, fake_t1, fake_t2
+
+
+# %% wrong: evaluation mode for a while
+def cyclegan_generator_loss(G, H, D_t1, D_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t1, fake_t2 = H(real_t2), G(real_t1)
+    loss = lambda_cycle * (F.l1_loss(H(fake_t2), real_t1) + F.l1_loss(G(fake_t1), real_t2))
+    for judge, fake in ((D_t1, fake_t1), (D_t2, fake_t2)):
+        judge.eval()
+        loss = loss + lambda_gan * F.softplus(-judge(fake)).mean()
+        judge.train()
+    return loss, fake_t1, fake_t2
+
+
+# %% wrong: softplus with a threshold
+def cyclegan_generator_loss(G, H, D_t1, D_t2, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0):
+    fake_t1, fake_t2 = H(real_t2), G(real_t1)
+    cycle = F.l1_loss(H(fake_t2), real_t1) + F.l1_loss(G(fake_t1), real_t2)
+    gan = sum(
+        F.softplus(-judge(fake), threshold=5).mean()
+        for judge, fake in ((D_t1, fake_t1), (D_t2, fake_t2))
+    )
+    return lambda_gan * gan + lambda_cycle * cycle, fake_t1, fake_t2

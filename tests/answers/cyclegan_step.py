@@ -718,3 +718,28 @@ def cyclegan_step(
         both.backward()
         optimizer_discriminators.step()
     return loss.detach(), both.detach()
+
+
+# %% wrong: the second images in evaluation mode
+def cyclegan_step(
+    generators, discriminators, opt_g, opt_d, real_t1, real_t2, lambda_gan=1.0, lambda_cycle=1.0
+):
+    to_t2, to_t1 = generators
+    loss_g, _, _ = cyclegan_generator_loss(
+        to_t2, to_t1, *discriminators, real_t1, real_t2, lambda_gan, lambda_cycle
+    )
+    opt_g.zero_grad()
+    loss_g.backward()
+    opt_g.step()
+    to_t2.eval()
+    to_t1.eval()
+    with torch.no_grad():
+        fake_t2, fake_t1 = to_t2(real_t1), to_t1(real_t2)
+    to_t2.train()
+    to_t1.train()
+    loss_d = cyclegan_discriminator_loss(discriminators[0], real_t1, fake_t1)
+    loss_d = loss_d + cyclegan_discriminator_loss(discriminators[1], real_t2, fake_t2)
+    opt_d.zero_grad()
+    loss_d.backward()
+    opt_d.step()
+    return loss_g, loss_d

@@ -186,10 +186,7 @@ class Scene:
             symbol: make(100 * seed + k, dtype)
             for k, (symbol, make) in enumerate(loss.networks.items())
         }
-        for symbol, network in self.networks.items():
-            for parameter in network.parameters() if symbol.startswith("D") else ():
-                parameter.data.mul_(bold)
-        self._weights = {id(p): p.detach().clone() for p in self._parameters()}
+        self.embolden(bold)
         self.images = {}
         for name in loss.arguments:
             if name not in self.networks:  # images that differ much in brightness and contrast
@@ -203,15 +200,22 @@ class Scene:
                     image[..., place, :] = torch.where(chosen, value, image[..., place, :])
                 self.images[name] = image.to(dtype)
 
-    def restore(self) -> None:
-        """Take back what a loss has done to the networks."""
-        for network in self.networks.values():
-            network.train().requires_grad_(True)
-        for parameter in self._parameters():  # past the graph, which must stay as it is
-            parameter.data.copy_(self._weights[id(parameter)])
+    def embolden(self, factor: float) -> None:
+        """Multiply all logits by a factor."""
+        for symbol, network in self.networks.items():
+            for parameter in network.parameters() if symbol.startswith("D") else ():
+                parameter.data.mul_(factor)
+        parameters = [p for network in self.networks.values() for p in network.parameters()]
+        self._weights = [(p, p.detach().clone()) for p in parameters]
 
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for network in self.networks.values() for p in network.parameters()]
+    def restore(self) -> None:
+        """Take back what a loss has done to the networks and to PyTorch."""
+        torch.set_grad_enabled(True)
+        for network in self.networks.values():
+            network.train()
+        for parameter, weights in self._weights:
+            parameter.requires_grad_(True)
+            parameter.data.copy_(weights)  # past the graph, which must stay as it is
 
 
 def tensors_of(

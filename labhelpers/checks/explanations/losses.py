@@ -192,7 +192,9 @@ def _explain(loss: Loss, function: Any, runs: list[Run]) -> Explanation | None:
             found += _defaults(loss, function)
             sentences += found
             if not sentences and not any(run["errors"] for run in runs):
-                sentences = found = variants(loss, answer, dtype) or [ELSEWHERE]
+                sentences = found = (
+                    variants(loss, answer, dtype) or _at_rest(loss, answer, dtype) or [ELSEWHERE]
+                )
             items |= {name for run in runs for name in run["observed"] if found}
             break
     if not sentences:
@@ -317,6 +319,28 @@ def _zeros(
             f"Where {_listed(as_one, 'or')} is 0, the loss takes 1 in its place; asked for is 0, "
             "which leaves the term out. (Python's `or` and `if` take a 0 for False.)"
         )
+
+
+def _at_rest(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+    """Return what is left of the differences of images where all images are the same."""
+    places = [k for k, asked in enumerate(loss.asked) if asked.part.term.kind == "absolute"]
+    if not places:
+        return []
+    scene = Scene(loss, 1, _BATCH, 6, dtype)
+    scene.images |= {name: scene.images["real_t2"] for name in scene.images if name != "real_t1"}
+    for symbol in scene.networks:
+        if not symbol.startswith("D"):
+            scene.networks[symbol] = nn.Identity()
+    with suppress(AnswerError):
+        if rest := answer.value(scene, 0, (0.0, 1.0)):
+            return _sentences(
+                loss,
+                {
+                    "something is added to the differences: where both images are the same, it is "
+                    f"{rest:.2g}, asked for 0": [loss.asked[k].name for k in places]
+                },
+            )
+    return []
 
 
 def _pattern(names: Iterable[str]) -> str:
@@ -480,7 +504,11 @@ _CHANGES = {
     "or adds to what your loss has left there.",
     "cleared gradients": "Your loss clears the gradients of {}. That belongs to the step.",
     "weights": "Your loss changes the weights of {}. That belongs to the step.",
-    "mode": "Your loss leaves {} in evaluation mode.",
+    "mode": "Your loss leaves {} in another mode than before (by eval or train).",
+    "mode for a while": "Your loss calls {} in another mode than the one it comes in (by eval or "
+    "train). A loss computes in the mode in which the networks come, and leaves it as it is.",
+    "recording": "Your loss leaves gradients switched off in all of {} (set_grad_enabled), so that "
+    "nothing that follows can be differentiated.",
     "requires_grad": "Your loss leaves weights of {} frozen (requires_grad is False), so that "
     "nothing can train them any more.",
     "values": "Your loss changes the values of {} in place.",
@@ -495,6 +523,8 @@ def _changes(runs: Sequence[Run]) -> Iterator[str]:
     changes = dict.fromkeys(change for words in seen for change in words.split(", "))
     for what, sentence in _CHANGES.items():
         whose = [x.removeprefix(f"{what} of ") for x in changes if x.startswith(f"{what} of ")]
+        if what == "mode":  # told of those that only compute in another one
+            whose = [x for x in whose if f"mode for a while of {x}" not in changes]
         if whose:
             yield sentence.format(_listed(whose))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
+from functools import partial
 from itertools import chain, groupby, product, zip_longest
 from types import MappingProxyType
 from typing import Any
@@ -39,6 +40,7 @@ from labhelpers.checks.probes.steps import (
     cyclegan_players,
     generator_players,
     left_by,
+    uses_evaluation,
 )
 from labhelpers.checks.records import Explanation, Run, TableRecord, explained
 
@@ -523,7 +525,8 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
     story = _ReadStory(plan, _players(plan, setting))
     for number in (1, 2):
         batch = batch_of(number, setting)
-        left = left_by(story.players, batch)
+        play = partial(_players, plan, setting)
+        left = left_by(story.players, batch, partial(uses_evaluation, answer, play, batch))
         story.tell(answer, batch)
         told = {_subject(sentence) for sentence in sentences}
         found = [x for x in story.sentences() if _subject(x) not in told]
@@ -578,7 +581,7 @@ def _left(changed: list[str], is_stopped: bool) -> list[str]:
     if is_stopped:
         rest = [words for words in rest if "images" in words]
     return [f"Afterwards {', '.join(rest)}."] * bool(rest) + [
-        f"{capitalised(words)}, while its gradient was computed: leave it in training mode."
+        f"{capitalised(words)}, and the step uses what it gave: leave it in training mode."
         for words in runs
     ]
 

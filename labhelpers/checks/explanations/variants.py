@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -99,27 +99,34 @@ def _picked(
     lambdas: tuple[float, ...],
     terms: tuple[int, ...],
 ) -> Iterator[str]:
-    scenes = [
-        _scene(loss, dtype, seed, _N, sign * size)
-        for seed in (11, 12)
-        for size in (_USUAL, _LARGE)
-        for sign in (1, -1)
-    ]
-    places = [(scene, p) for scene in scenes for p in range(_BATCHES)]
-    each = [
-        [
+    first = [(_scene(loss, dtype, 11, _N, _USUAL), p) for p in range(_BATCHES)]
+
+    def others() -> list[tuple[Scene, int]]:
+        scenes = [
+            _scene(loss, dtype, seed, _N, sign * size)
+            for seed in (11, 12)
+            for size in (_USUAL, _LARGE)
+            for sign in (1, -1)
+        ]
+        return [(scene, p) for scene in scenes for p in range(_BATCHES)]
+
+    def at(scene: Scene, p: int) -> tuple[float, list[float]]:
+        row = [
             loss.asked[k].part.weight.value(lambdas, _N)
             * _term(loss, scene, p, loss.asked[k], _ASKED)
             for k in terms
         ]
-        for scene, p in places
-    ]
-    values = [answer.value(scene, p, lambdas) for scene, p in places]
+        return answer.value(scene, p, lambdas), row
+
     picks: dict[str, Callable[[list[float]], float]] = {"largest": max, "smallest": min}
+    few = [at(*place) for place in first]
     for which, pick in picks.items():
-        factor = _simple(values[0], pick(each[0]))
-        if len({row.index(pick(row)) for row in each}) == len(terms) and all(
-            _same(factor * pick(row), value, dtype) for row, value in zip(each, values, strict=True)
+        factor = _simple(few[0][0], pick(few[0][1]))
+        if not all(_same(factor * pick(row), value, dtype) for value, row in few):
+            continue
+        found = [at(*place) for place in others()]
+        if len({row.index(pick(row)) for _, row in found}) == len(terms) and all(
+            _same(factor * pick(row), value, dtype) for value, row in found
         ):
             word = which if len(terms) > 2 else {"largest": "larger", "smallest": "smaller"}[which]
             wanted = "their sum" if loss.lambdas else "½ of each, added up"
@@ -194,17 +201,13 @@ def _scene(
     loss: Loss, dtype: torch.dtype, seed: int, n: int, largest: float, contrast: float = 1.0
 ) -> Scene:
     """Return a scene whose largest logit has a given size, about; its images can be dim."""
-
-    def made(bold: float) -> Scene:
-        scene = Scene(loss, _BATCHES, n, seed, dtype, bold)
-        scene.images = {name: image * contrast for name, image in scene.images.items()}
-        return scene
-
-    plain = made(1.0)
+    scene = Scene(loss, _BATCHES, n, seed, dtype)
+    scene.images = {name: image * contrast for name, image in scene.images.items()}
     with torch.no_grad():
-        tensors = tensors_of(plain.images, plain.networks, loss.calls)
+        tensors = tensors_of(scene.images, scene.networks, loss.calls)
     size = max(float(tensors[call.name].abs().max()) for call in loss.calls if call.is_judge)
-    return made(largest / size)
+    scene.embolden(largest / size)
+    return scene
 
 
 def _find(
@@ -272,19 +275,15 @@ def _value(
 
 @torch.no_grad()
 def _term(loss: Loss, scene: Scene, p: int, asked: Asked, change: _Change) -> float:
-    given = {name: image[p] for name, image in scene.images.items()}
-
-    def seen(name: str, image: Tensor) -> Tensor:
-        return change.image(image, given) if change.image and name in change.images else image
-
-    tensors = {name: seen(name, image) for name, image in given.items()}
+    given, tensors = _tensors(scene, p, change.image, change.images)
     calls = {call.name: call for call in loss.calls}
 
     def tensor(name: str) -> Tensor:
         if name not in tensors:
             call: Call = calls[name]
             made = scene.networks[call.network](*map(tensor, call.inputs))
-            tensors[name] = made if call.is_judge else seen(name, made)
+            is_changed = not call.is_judge and change.image and name in change.images
+            tensors[name] = change.image(made, given) if is_changed and change.image else made
         return tensors[name]
 
     term = asked.part.term
@@ -294,6 +293,20 @@ def _term(loss: Loss, scene: Scene, p: int, asked: Asked, change: _Change) -> fl
         return float((change.logits or _cross_entropy)(z, label))
     one, other = map(tensor, term.of)
     return float((change.voxels or _absolute)(one, other, given | tensors))
+
+
+@lru_cache(maxsize=16)
+def _tensors(
+    scene: Scene, p: int, image: _Image | None, images: tuple[str, ...]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the images of a batch, and these as they are changed: what is made of them is added.
+
+    Many changes leave the images alone: networks need not run for each of these.
+    """
+    given = {name: image[p] for name, image in scene.images.items()}
+    return given, {
+        name: image(x, given) if image and name in images else x for name, x in given.items()
+    }
 
 
 def _cross_entropy(z: Tensor, label: float) -> Tensor:
@@ -345,6 +358,15 @@ def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
     def probability_cut(z: Tensor, label: float, size: float) -> Tensor:
         return -_towards(z, label).sigmoid().clamp(size, 1 - size).log().mean()
 
+    def straight(z: Tensor, label: float, beyond: float) -> Tensor:
+        return F.softplus(-_towards(z, label), threshold=beyond).mean()
+
+    for size in range(1, 11):
+        yield (
+            f"softplus has the threshold {size}, which makes a straight line of all beyond {size}: "
+            "leave out the threshold",
+            partial(straight, beyond=size),
+        )
     for size in (10, 5, 15, 8, 6, 4, 3, 2, 1):
         text = f"logits are cut off at -{size} and {size}: the term is right for small logits only"
         yield text if size < 6 else "", partial(cut, size=size)
@@ -417,6 +439,11 @@ def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
     def cut(one: Tensor, other: Tensor, _: Mapping[str, Tensor], most: float) -> Tensor:
         return (one - other).abs().clamp(max=most).mean()
 
+    def bent(
+        one: Tensor, other: Tensor, _: Mapping[str, Tensor], size: float, height: float = 1.0
+    ) -> Tensor:
+        return height * F.huber_loss(one, other, delta=size)
+
     pair = ("real_t2", "real_t1", "fake_t2")
     for name in pair if "fake_t2" in names else ("the true slice",):
         for least in (-1.0, -0.99, -0.98, -0.95, -0.9, -0.8, -0.7, -0.6, -0.5, 0.0):
@@ -429,6 +456,10 @@ def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
         yield text, partial(cropped, width=width)
     for most in (1.0, 1.5, 0.5, 0.1, 0.2, 0.25, 0.75, 1.2, 1.8):
         yield f"differences larger than {most:g} are cut off", partial(cut, most=most)
+    for size in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 2.0):
+        text = f"you have F.{{}}={size:g}, asked for the absolute difference"
+        yield text.format("smooth_l1_loss with beta"), partial(bent, size=size, height=1 / size)
+        yield text.format("huber_loss with delta"), partial(bent, size=size)
     yield "the median is taken, asked for the mean", lambda a, b, _: (a - b).abs().median()
     yield "the largest difference is taken, asked for the mean", lambda a, b, _: (a - b).abs().max()
     for which, k in (("first", 0), ("last", -1)):

@@ -76,7 +76,7 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
     def steep(log: Log) -> None:
         course = Course(setting, setting.seed(100), many, gain=_STEEP)
         course.run(answer, 3, 3, lr / 2)
-        _Story(course, lr / 2).log_updates(log)
+        _Story(course, lr / 2).log_updates(log, "whole-gradients")
 
     lr = setting.choose(0.02, 0.015)
     once, twice, several = (
@@ -178,7 +178,7 @@ class _Story:
         if self.epochs:
             modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
             log("training-mode", _mode_of_steps(modes))
-            if self.log_updates(log):
+            if self.log_updates(log, "updates"):
                 log("in-place", self._in_place())
             log("validation", self._validation())
             if self.rounds:
@@ -198,13 +198,13 @@ class _Story:
         log("to-the-end", "all epochs" if is_all else f"{n_epochs} of {num_epoch} epochs")
         if n_epochs:
             log("last-weights", self._last_weights())
-        self.log_updates(log)
+        self.log_updates(log, "updates")
 
-    def log_updates(self, log: Log) -> bool:
+    def log_updates(self, log: Log, item: str) -> bool:
         """Log in words how the weights moved, and return whether they did."""
         has_moved = any(map(self.moved, chain(*self.epochs)))
         if has_moved:
-            log("updates", self._updates())
+            log(item, self._updates())
         return has_moved
 
     def _steps(self) -> str:

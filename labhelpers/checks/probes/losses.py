@@ -20,6 +20,7 @@ from labhelpers.checks.fixtures import (
 )
 
 __all__ = [
+    "PRECISION",
     "cgan_discriminator_loss",
     "cgan_generator_loss",
     "cyclegan_generator_loss",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 NO_GRADIENT = "no gradient"
+#: Where it is noted that a loss has another type of numbers than what it was computed from.
+PRECISION = f"{CLUE}precision"
 # Rows in which T1 and T2 have the value of air, about as many as in the slices of the lab, and rows
 # in which a generated slice is almost black or white, inside of the range, where no gradient of a
 # right answer is cut off; none of them meet.
@@ -39,26 +42,35 @@ _STEEP = 3.0  # gain of generators whose slices come close to -1 and 1
 # probability tells the small ones from 0 or 1, and the large ones have no exponential.
 _LARGE = (-120.0, -35.0, 120.0)
 _BEYOND = "logits beyond ±30, in float32"
+# Logits of the same kind, for which a cross-entropy is not yet a straight line.
+_SURE = (-5.4, -6.4, 2.0, 3.0)
 
 
 def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to the generator."""
 
     def act(
-        log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
+        log: Log,
+        batch: int,
+        suffix: str,
+        weights: dict[str, float],
+        logits: Sequence[float] = (),
+        training: bool = True,
     ) -> None:
+        large = logits is _LARGE
         dtype = torch.float32 if large else setting.dtype
         discriminator = PairDiscriminator(setting.seed(10), dtype)
         generator = SmallGenerator(setting.seed(11), dtype, gain=_STEEP)
         t1, t2 = _slices(batch, setting, 12, dtype)
         fake = _with_extremes(generator(t1))
+        _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), logits[:batch])
         if large:
-            _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), _LARGE)
             loss = answer(discriminator, t1, t2, fake, **weights)
             log(f"value-{suffix}", value_of(loss))
             log(f"gradient-{suffix}", _gradients(loss, [fake]))
             return
-        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(14))
+        generator.train(training)
+        discriminator.train(training)
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
             {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
@@ -66,9 +78,10 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         with graph_kept():
             loss = answer(discriminator, t1, t2, fake, **weights)
         log(f"value-{suffix}", value_of(loss))
-        log("form", form_of(loss))
+        _log_form(log, loss, dtype)
         log("unchanged", changes())
-        log(f"gradient-{suffix}", _gradients(loss, [*generator.parameters(), fake]))
+        of_weights = _joined(_gradients(loss, list(generator.parameters())))
+        log(f"gradient-{suffix}", [of_weights, *_gradients(loss, [fake])])
         through = _gradients(loss, list(discriminator.parameters()))
         log(f"{CLUE}discriminator", any(map(_arrives, through)))
 
@@ -79,18 +92,23 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to both generators."""
 
     def act(
-        log: Log, batch: int, suffix: str, weights: dict[str, float], large: bool = False
+        log: Log,
+        batch: int,
+        suffix: str,
+        weights: dict[str, float],
+        logits: Sequence[float] = (),
+        training: bool = True,
     ) -> None:
+        large = logits is _LARGE
         dtype = torch.float32 if large else setting.dtype
         generators = [SmallGenerator(setting.seed(k), dtype, gain=_STEEP) for k in (30, 31)]
         discriminators = [SingleDiscriminator(setting.seed(k), dtype) for k in (32, 33)]
         t1, t2 = _slices(batch, setting, 34, dtype)
         fakes = generators[1](t2), generators[0](t1)
         for discriminator, real, fake in zip(discriminators, (t1, t2), fakes, strict=True):
-            if large:
-                _prepare(discriminator, (fake,), (real,), setting.seed(36), _LARGE)
-            else:
-                _prepare(discriminator, (real,), (fake,), setting.seed(36))
+            _prepare(discriminator, (fake,), (real,), setting.seed(36), logits[:batch])
+        for network in (*generators, *discriminators):
+            network.train(training)
         changes = _changes(
             {
                 "the generators": nn.ModuleList(generators),
@@ -103,11 +121,11 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
         log(f"value-{suffix}", value_of(loss))
         if not large:
-            log("form", form_of(loss))
+            _log_form(log, loss, dtype)
             log("unchanged", changes())
             log("fakes", [fake_t1, fake_t2])
         for name, generator in zip(("t1-to-t2", "t2-to-t1"), generators, strict=True):
-            log(f"gradient-{name}", _gradients(loss, list(generator.parameters())))
+            log(f"gradient-{name}", _joined(_gradients(loss, list(generator.parameters()))))
 
     yield from _weightings(act, setting, "lambda_cycle")
 
@@ -115,7 +133,8 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterator[Case]:
     """Make one case per weighting, each term alone, both, and the default weights; and one more.
 
-    In that, discriminators are sure, rightly and wrongly: their logits are large.
+    In that, discriminators are sure, rightly and wrongly: their logits are large. With the default
+    weights, the networks come in evaluation mode.
     """
     cases = [
         ("gan", {"lambda_gan": 1.0, name: 0.0}),
@@ -126,29 +145,34 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
     batches = setting.choose((3, 3, 2, 1), (4, 2, 3, 1))
     for batch, (suffix, weights) in zip(batches, cases, strict=True):
         label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
-        case = partial(act, batch=batch, suffix=suffix, weights=weights)
-        yield Case(label or "default weights", case)
+        case = partial(act, batch=batch, suffix=suffix, weights=weights, training=bool(weights))
+        yield Case(
+            label or "default weights, networks in evaluation mode",
+            partial(case, logits=_SURE) if suffix == "gan" else case,
+        )
     suffix, weights = cases[0]
-    case = partial(act, batch=len(_LARGE), suffix=suffix, weights=weights, large=True)
+    case = partial(act, batch=len(_LARGE), suffix=suffix, weights=weights, logits=_LARGE)
     yield Case(f"lambda_gan=1, {name}=0, {_BEYOND}", case)
 
 
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
-    def act(log: Log, batch: int, large: bool = False) -> None:
+    def act(log: Log, batch: int, logits: Sequence[float] = (), training: bool = True) -> None:
+        large = logits is _LARGE
         dtype = torch.float32 if large else setting.dtype
         discriminator = PairDiscriminator(setting.seed(50), dtype)
         generator = SmallGenerator(setting.seed(51), dtype, gain=_STEEP)
         t1, t2 = _slices(batch, setting, 52, dtype)
         fake = _with_extremes(generator(t1))
+        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), logits[:batch])
         if large:
-            _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), _LARGE)
             loss = answer(discriminator, t1, t2, fake)
             log("value", value_of(loss))
-            log("gradient", _gradients(loss, list(discriminator.parameters())))
+            log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
             return
-        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54))
+        generator.train(training)
+        discriminator.train(training)
         asked = {"real": (t2, t1), "fake": (fake, t1)}
         seen = _logits(discriminator, asked)
         changes = _changes(
@@ -157,26 +181,29 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         )
         with graph_kept():
             loss = answer(discriminator, t1, t2, fake)
-        for name, logits in seen().items():
-            log(f"{PROOF}{name}-logits", logits)
+        for name, judged in seen().items():
+            log(f"{PROOF}{name}-logits", judged)
         log("value", value_of(loss))
-        log("form", form_of(loss))
+        _log_form(log, loss, dtype)
         log("unchanged", changes())
         gradients = _gradients(loss, list(discriminator.parameters()))
-        log("gradient", gradients)
+        log("gradient", _joined(gradients))
         log("reaches", any(map(_arrives, gradients)))
         log("fake-gradient", any(map(_arrives, _gradients(loss, [fake]))))
 
-    for batch in setting.choose((4, 1), (3, 2)):
-        yield Case(f"batch of {batch}", partial(act, batch=batch))
-    yield Case(_BEYOND, partial(act, batch=len(_LARGE), large=True))
+    many, few = setting.choose((4, 1), (3, 2))
+    yield Case(f"batch of {many}", partial(act, batch=many, logits=_SURE))
+    yield Case(
+        f"batch of {few}, networks in evaluation mode", partial(act, batch=few, training=False)
+    )
+    yield Case(_BEYOND, partial(act, batch=len(_LARGE), logits=_LARGE))
 
 
 @torch.no_grad()
 def _prepare(
     discriminator: PairDiscriminator | SingleDiscriminator,
-    real: tuple[Tensor, ...],
-    fake: tuple[Tensor, ...],
+    first: tuple[Tensor, ...],
+    others: tuple[Tensor, ...],
     seed: int,
     logits: Sequence[float] = (),
 ) -> None:
@@ -186,16 +213,16 @@ def _prepare(
 
     Args:
         discriminator: Its weights are changed.
-        real: What it is called with.
-        fake: What it is called with.
+        first: What it is called with, real or generated images.
+        others: What it is called with, the other ones.
         seed: Another one gives other logits.
-        logits: The logits of the real images, and the negative of those of the generated ones; none
-            for logits of different size that are not large.
+        logits: The logits of the first images, and the negative of those of the others; none for
+            logits of different size that are not large.
     """
     if logits:
-        discriminator.give([*logits, *(-z for z in logits)], real, fake)
+        discriminator.give([*logits, *(-z for z in logits)], first, others)
     else:
-        discriminator.settle(real, fake)
+        discriminator.settle(first, others)
     weight = discriminator.layer.weight
     weight.add_(0.005 * hashed(weight.shape, seed, weight.dtype))
 
@@ -243,6 +270,12 @@ def value_of(loss: Any) -> Any:
     return loss.detach().reshape(()) if loss.numel() == 1 else loss
 
 
+def _log_form(log: Log, loss: Any, dtype: torch.dtype) -> None:
+    log("form", form_of(loss))
+    if isinstance(loss, Tensor) and loss.dtype != dtype:
+        log(PRECISION, str(loss.dtype))
+
+
 def form_of(loss: Any) -> str:
     """Return in words what kind of object a loss is."""
     if not isinstance(loss, Tensor):
@@ -279,6 +312,17 @@ def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) ->
         parameter.grad = torch.ones_like(parameter)
     values = {name: [p.detach().clone() for p in group] for name, group in parameters.items()}
     images = {name: (image.detach().clone(), image.grad_fn) for name, image in inputs.items()}
+    modules = {name: list(network.modules()) for name, network in networks.items()}
+    modes = {name: [module.training for module in group] for name, group in modules.items()}
+    switched: set[str] = set()
+
+    def look(name: str, *_: Any) -> None:
+        if [module.training for module in modules[name]] != modes[name]:
+            switched.add(name)
+
+    for name, module in ((name, x) for name, group in modules.items() for x in group):
+        module.register_forward_pre_hook(partial(look, name))
+    with_gradients = torch.is_grad_enabled()
 
     def changes() -> str:
         found = []
@@ -289,8 +333,10 @@ def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) ->
                 found.append(f"gradients of {name}")
             if not all(map(torch.equal, group, values[name])):
                 found.append(f"weights of {name}")
-            if not all(module.training for module in networks[name].modules()):
+            if [module.training for module in modules[name]] != modes[name]:
                 found.append(f"mode of {name}")
+            elif name in switched:
+                found.append(f"mode for a while of {name}")
             if not all(p.requires_grad for p in group):
                 found.append(f"requires_grad of {name}")
             for p in group:  # else the gradients that are logged would fail for the same reason
@@ -300,9 +346,21 @@ def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) ->
                 found.append(f"values of {name}")
             if inputs[name].grad_fn is not made_by or inputs[name].requires_grad != bool(made_by):
                 found.append(f"graph of {name}")
+        if torch.is_grad_enabled() != with_gradients:
+            found.append("recording of PyTorch")
+            torch.set_grad_enabled(with_gradients)  # for the same reason
         return ", ".join(found) or "nothing"
 
     return changes
+
+
+def _joined(gradients: Sequence[Tensor | str]) -> Any:
+    """Return gradients as one row of numbers, since that of a bias alone may be almost 0 by chance.
+
+    In float32 it is inexact then, compared with itself.
+    """
+    found = [gradient.flatten() for gradient in gradients if isinstance(gradient, Tensor)]
+    return torch.cat(found) if len(found) == len(gradients) else list(gradients)
 
 
 def _arrives(gradient: Tensor | str) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
     "generator_players",
     "generator_step",
     "left_by",
+    "uses_evaluation",
 ]
 
 
@@ -196,7 +197,8 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         players = generator_players(setting, lr, scale=scale)
         moved, events = _movement(players, "generator"), _events(players)
         batch = batch_of(1, setting)
-        left = left_by(players, batch)
+        play = partial(generator_players, setting, lr, scale=scale)
+        left = left_by(players, batch, partial(uses_evaluation, answer, play, batch))
 
         loss = players.step(answer, batch)
         log(f"{CLUE}events", events()[0])
@@ -245,7 +247,8 @@ def _cases(
     """
 
     def act(log: Log, lr: float, options: dict[str, float], scale: float = 1.0) -> None:
-        _log_steps(answer, play(setting, lr, options, scale=scale), setting, log, scale != STEEP)
+        make = partial(play, setting, lr, options, scale=scale)
+        _log_steps(answer, make, setting, log, scale != STEEP)
 
     def act_on_any(log: Log, logit: float) -> None:
         players = play(setting, 0.1, {}, logit)
@@ -267,13 +270,16 @@ def _returned(players: Players) -> list[str]:
     return [f"{name}'{'' if name.endswith('s') else 's'} loss" for name in players.optimizers]
 
 
-def _log_steps(answer: Any, players: Players, setting: Setting, log: Log, has_second: bool) -> None:
+def _log_steps(
+    answer: Any, play: Callable[[], Players], setting: Setting, log: Log, has_second: bool
+) -> None:
     """Make one step or two; look at what each returns and at how far the weights have moved."""
+    players = play()
     events, batch = _events(players), batch_of(1, setting)
     generators_moved, discriminators_moved = (
         _movement(players, name) for name in players.optimizers
     )
-    left = left_by(players, batch)
+    left = left_by(players, batch, partial(uses_evaluation, answer, play, batch))
     returned = players.step(answer, batch)
     log(f"{CLUE}events", events())
     loss_generator, loss_discriminator = unpacked(returned, *_returned(players))
@@ -311,17 +317,26 @@ def _movement(players: Players, trained: str) -> Callable[[], list[Tensor]]:
     return lambda: [now - before for now, before in zip(weights(), start, strict=True)]
 
 
-def left_by(players: Players, batch: Sequence[Tensor]) -> Callable[[], list[str]]:
-    """Return a function that returns in words what else a step has changed."""
+def left_by(
+    players: Players, batch: Sequence[Tensor], is_used: Callable[[str], bool]
+) -> Callable[[], list[str]]:
+    """Return a function that returns in words what else a step has changed.
+
+    Args:
+        players: What the step is called with.
+        batch: The images.
+        is_used: Returns whether what a network gave in evaluation mode is of any use.
+    """
     before = [image.clone() for image in batch]
     evaluated: list[str] = []
 
-    def note_mode(name: str, network: nn.Module, _: Any) -> None:
-        if not network.training and torch.is_grad_enabled() and name not in evaluated:
+    def note_mode(name: str, network: nn.Module, *_: Any) -> None:
+        if not _is_training(network) and name not in evaluated:
             evaluated.append(name)
 
     for name, network in players.networks.items():
-        network.register_forward_pre_hook(partial(note_mode, name))
+        for module in network.modules():
+            module.register_forward_pre_hook(partial(note_mode, name, network))
 
     def words() -> list[str]:
         changed = []
@@ -333,13 +348,46 @@ def left_by(players: Players, batch: Sequence[Tensor]) -> Callable[[], list[str]
         for name, network in players.networks.items():
             if not all(parameter.requires_grad for parameter in network.parameters()):
                 changed.append(f"weights of the {name} are frozen")
-            if not network.training:
+            if not _is_training(network):
                 changed.append(f"the {name} is in evaluation mode")
-            elif name in evaluated:
+            elif name in evaluated and is_used(name):
                 changed.append(f"the {name} {RUN_IN_EVALUATION}")
         return changed
 
     return words
+
+
+def _is_training(network: nn.Module) -> bool:
+    return all(module.training for module in network.modules())
+
+
+def uses_evaluation(
+    answer: Any, play: Callable[[], Players], batch: Sequence[Tensor], name: str
+) -> bool:
+    """Return True if a step depends on what a network gives in evaluation mode.
+
+    Args:
+        answer: The step.
+        play: Makes what it is called with.
+        batch: The images.
+        name: The network.
+    """
+    players, others = play(), play()
+    network = others.networks[name]
+    for module in network.modules():
+        if not any(module.children()):
+            module.register_forward_hook(
+                lambda _, __, output: output if _is_training(network) else output * 0.5
+            )
+    outcomes = []
+    for one in (players, others):
+        returned = one.step(answer, (batch[0].clone(), batch[1].clone()))
+        values = returned if isinstance(returned, (tuple, list)) else [returned]
+        numbers = [torch.as_tensor(x).detach().double().flatten() for x in values]
+        weights = [p.detach().double().flatten() for x in one.networks.values()
+                   for p in x.parameters()]  # fmt: skip
+        outcomes.append(torch.cat([*numbers, *weights]))
+    return not torch.allclose(outcomes[0], outcomes[1], equal_nan=True)
 
 
 def _events(players: Players) -> Callable[[], list[str]]:
