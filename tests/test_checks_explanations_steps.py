@@ -145,6 +145,12 @@ CGAN = {
         ["The generator has run in evaluation mode, and the step uses what it gave: leave it in "
          "training mode."],
     ),
+    "a penalty is added to a loss": (
+        [("    loss_generator.backward()\n", "    (loss_generator + sum(w.square().sum() for w in "
+          "generator.parameters())).backward()\n")],
+        ["`backward` is called on more than the generator's loss: something is added to it that "
+         "depends on the generator, too."],
+    ),
     "the second image is made in evaluation mode": (
         [(D_STEP, D_STEP), ("    loss_discriminator = ", "    generator.eval()\n    fake_t2 = "
           "generator(real_t1).detach()\n    generator.train()\n    loss_discriminator = ")],

@@ -333,13 +333,11 @@ def _at_rest(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
             scene.networks[symbol] = nn.Identity()
     with suppress(AnswerError):
         if rest := answer.value(scene, 0, (0.0, 1.0)):
-            return _sentences(
-                loss,
-                {
-                    "something is added to the differences: where both images are the same, it is "
-                    f"{rest:.2g}, asked for 0": [loss.asked[k].name for k in places]
-                },
-            )
+            name = loss.groups.get(tuple(places), loss.asked[places[0]].name)
+            return [
+                f"Where all images are the same, {name} should come to 0, and there is {rest:.2g}: "
+                "something is added to the differences."
+            ]
     return []
 
 
@@ -460,22 +458,29 @@ def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
     ]
     pairs = [(1.0, 1.0), (9.0, 0.1), (0.1, 9.0)] if loss.lambdas else [()]
 
-    def values(factors: Sequence[float]) -> np.ndarray:
-        lambdas = [[x * y for x, y in zip(pair, factors, strict=True)] for pair in pairs]
-        return np.array(
-            [answer.value(scene, p, each) for scene in scenes for p in range(3) for each in lambdas]
-        )
+    places = [(scene, p, pair) for p in range(3) for scene in scenes for pair in pairs]
+
+    def value(place: int, factors: Sequence[float]) -> float:
+        scene, p, pair = places[place]
+        return answer.value(scene, p, [x * y for x, y in zip(pair, factors, strict=True)])
 
     same = [1.0] * len(loss.lambdas)
-    before, unused = values(same), []
+    before: list[float] = []
+
+    def is_same(factors: Sequence[float]) -> bool:
+        """Look at one place after the other, for as long as nothing has changed."""
+        return all(np.isclose(value(k, factors), x, 1e-9) for k, x in enumerate(before))
+
+    before += [value(k, same) for k in range(len(places))]
+    unused = []
     for k, name in enumerate(loss.lambdas):
-        if np.allclose(values([1.0 + (j == k) for j in range(len(same))]), before, 1e-9):
+        if is_same([1.0 + (j == k) for j in range(len(same))]):
             unused.append(name)
     for name in scenes[0].images:
         images = [scene.images[name] for scene in scenes]
         for scene, image in zip(scenes, images, strict=True):
             scene.images[name] = image * 0.5
-        if np.allclose(values(same), before, 1e-9):
+        if is_same(same):
             unused.append(name)
         for scene, image in zip(scenes, images, strict=True):
             scene.images[name] = image

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +42,13 @@ class Judgement:
     with_gradients: bool
 
 
-def graph_of(root: Tensor) -> set[Any]:
-    """Return all nodes of the graph behind a tensor."""
+def graph_of(root: Tensor, but: Collection[Any] = ()) -> set[Any]:
+    """Return all nodes of the graph behind a tensor, but for some and those behind them alone."""
     nodes: set[Any] = set()
     left = [root.grad_fn]
     while left:
         node = left.pop()
-        if node is not None and node not in nodes:
+        if node is not None and node not in nodes and node not in but:
             nodes.add(node)
             left += [following for following, _ in node.next_functions]
     return nodes

@@ -240,6 +240,8 @@ class Story:
             self._touched = {}
             self._check_roots(roots)
             own = self._written_out(roots)
+            if not own:
+                self._check_addends(roots)
             try:
                 backward(tensors, *args, **kwargs)
             except RuntimeError:
@@ -638,6 +640,21 @@ class Story:
                     self.wrong_roots.append(
                         f"{capitalised(same[0])} is cut off from its graph (detached) before "
                         "`backward` is called on it."
+                    )
+
+    def _check_addends(self, roots: list[Any]) -> None:
+        """Note what is differentiated together with a loss and depends on weights, too."""
+        losses = {made.node: made.name for made in self.made if made.asked and made.node}
+        for root in roots:
+            if isinstance(root, Tensor) and (nodes := own_losses.graph_of(root) & losses.keys()):
+                rest = own_losses.graph_of(root, losses)
+                names = own_losses.reached_by(rest, self.players.networks)
+                what = " and ".join(sorted({losses[node] for node in nodes}))
+                if names:
+                    networks = " and ".join(f"the {name}" for name in names)
+                    self.wrong_roots.append(
+                        f"`backward` is called on more than {what}: something is added to it that "
+                        f"depends on {networks}, too."
                     )
 
     def _trained_by(self, optimizer: Optimizer) -> tuple[str, list[str]]:
