@@ -334,6 +334,44 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
             [('mode="test"', 'mode="train"')],
             "The test loader shows 42 of the 42 training subjects.",
         ),
+        (
+            [
+                ("return train_loader, test_loader", "return test_loader, train_loader"),
+                ("shuffle=True", "shuffle=False"),
+            ],
+            "The loaders are returned in the other order. The training loader shows the subjects "
+            "in the order of the data set, the same in every epoch.",
+        ),
+        (
+            [
+                ("    train_loader =", "    train_set.t1.squeeze_(1)\n    train_loader ="),
+                ("shuffle=True", "shuffle=False"),
+            ],
+            'In a batch of your training loader, batch["T1"] has the shape (N, 64, 64). The '
+            "training loader shows the subjects in the order of the data set, the same in every "
+            "epoch.",
+        ),
+        (
+            [
+                ("    train_loader =", "    train_set.t1 = train_set.t1 / 2\n    train_loader ="),
+                ("shuffle=True", "shuffle=False"),
+            ],
+            'The slices of batch["T1"] of the training loader are 0.5 times the values in the '
+            "files, plus 0. The training loader shows the subjects in the order of the data set, "
+            "the same in every epoch.",
+        ),
+        (
+            [
+                (
+                    "DataLoader(train_set",
+                    "DataLoader(torch.utils.data.TensorDataset(train_set.t1, train_set.t2)",
+                ),
+                ("batch_size=5", "batch_size=batch_size"),
+            ],
+            "A batch of your training loader is a list of 2 values of the type Tensor. The test "
+            "loader makes batches of 8 for batch_size=8, of 3 for batch_size=3 and of 11 by "
+            "default.",
+        ),
     ],
 )
 def test_loaders(edits: list[tuple[str, str]], text: str) -> None:

@@ -157,6 +157,34 @@ CASES = {
             "from what is left. A second name for a tensor is no copy of it: make a new tensor."
         ],
     ),
+    "in place, and without a sign": (
+        "    images += 1\n    images /= 2\n"
+        + BODY.replace("return lesion - surround", "return (lesion - surround).abs()"),
+        [
+            "Your function changes `images`, which it was given, and what follows may be computed "
+            "from what is left. A second name for a tensor is no copy of it: make a new tensor.",
+            "The result has no sign: a lesion that is darker than its surround has a negative "
+            "contrast.",
+        ],
+    ),
+    "in place, and the other way round": (
+        "    images[images <= -0.99] = 0\n"
+        + BODY.replace("lesion - surround", "surround - lesion"),
+        [
+            "Your function changes `images`, which it was given, and what follows may be computed "
+            "from what is left. A second name for a tensor is no copy of it: make a new tensor.",
+            "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "a list, and without a sign": (
+        BODY.replace("lesion - surround", "[abs(x.item()) for x in lesion - surround]"),
+        [
+            "Your function returned a list of 4 values (line 8: `return [abs(x.item()) for x in "
+            "lesion - surround]`). Asked for: the contrasts, a tensor (N,).",
+            "The result has no sign: a lesion that is darker than its surround has a negative "
+            "contrast.",
+        ],
+    ),
     "one size": (
         "    images, lesion_masks, surround_masks = (\n        t.reshape(-1, 1, 64, 64)"
         " for t in (images, lesion_masks, surround_masks)\n    )\n" + BODY,

@@ -208,6 +208,20 @@ def test_a_generator(edits: list[tuple[str, str]], sentences: list[str]) -> None
     assert wrong("generator-unet", *edits) == sentences
 
 
+def test_all_wrong_channel_counts_are_told_at_once() -> None:
+    told = wrong(
+        "generator-unet",
+        ("UNetUp(1024, 256)", "UNetUp(512, 256)"),
+        ("UNetUp(512, 128)", "UNetUp(256, 128)"),
+        ("FinalLayer(128,", "FinalLayer(64,"),
+    )
+    assert told == [
+        "Step 7 (`up2`) has 512 input channels. Asked for: 1024 input channels.",
+        "Step 8 (`up3`) has 256 input channels. Asked for: 512 input channels.",
+        "Step 10 (`final`) has 64 input channels. Asked for: 128 input channels.",
+    ]
+
+
 def test_layers_of_the_student_that_compute_the_same_are_not_blamed() -> None:
     own = (
         "def discriminator_block(a, b):\n"

@@ -108,9 +108,13 @@ def _explanation(
     def share(other: object) -> float:
         return _share(run_cases(exercise.id, other, time_limit=time_limit, explains=False))
 
+    def rest(other: object) -> Explanation | None:
+        tried = run_cases(exercise.id, other, time_limit=time_limit, explains=False)
+        return None if _share(tried) == 1 else exercise.explain(other, tried["runs"])
+
     def act() -> None:
         with plain_layers(), _replaced(answer, exercise.losses):
-            slip = slips.explain(exercise, answer, worth, share)
+            slip = slips.explain(exercise, answer, worth, share, rest)
             if slip or is_unwritten:
                 found.append(slip)
             else:

@@ -1,40 +1,271 @@
-"""Tell whether an audit ends with the first problem that it finds."""
+"""Tell by which rules an audit names the problems, where they are others than those asked for."""
 
 from __future__ import annotations
 
-from typing import Any
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
 
 from labhelpers.checks.cases import Setting
-from labhelpers.checks.probes.audit import names_and_pairs
+from labhelpers.checks.explanations.audit_rules import RULES, Rule, Sets
+from labhelpers.checks.probes.audit import Audited, audited
 from labhelpers.checks.probes.planted import PROBLEMS
 from labhelpers.checks.records import Explanation, Run, explained
+from labhelpers.data import IXIDataset
 
 __all__ = ["audit_split"]
 
 _LEAST = 3  # pairs of data sets where one name hides another
+_N_TRIALS = 40  # pairs of data sets on which a rule that was found is tried
+_N_TRAIN, _N_TEST = 5, 4  # items of each
+_MOST_DIFFERENCES = 2  # of one rule from what is asked for
+_LIKE = 0.6  # how alike a name in a result and one of the table are, see `difflib`
+_OFF = (0.03, 0.045, 0.056, 0.08, 0.12, 0.18, 0.3, 0.6, 1.2, 5)  # ends of ranges are off by so much
+_GAMMAS = (0.3, 0.5, 0.7, 0.8, 1.2, 1.5, 2, 3)  # exponents that change the greys of a slice
+_NEAR = (1e-6, 5e-4, 2e-3, 0.0095, 0.015, 0.03, 0.06)  # differences of items that are only alike
+_LABELS = {name: item for item, name in PROBLEMS.items()}
+
+
+class _Seen(NamedTuple):
+    """A pair of data sets, and the problems that an answer named there, as items of the report."""
+
+    sets: Sets
+    named: set[str]
 
 
 def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
-    """Tell whether one name is all that is ever returned, though two problems are there."""
+    """Tell by which rule each problem is named that is not named as it should be."""
     for run in runs:
-        tried = names_and_pairs(run["observed"], Setting())
-        if not tried or max(len(names) for names, _ in tried) != 1:
+        if not (found := audited(run["observed"], Setting())):
             continue
-        known = {name for names, _ in tried for name in names}
-        missed: dict[str, list[bool]] = {item: [] for item in PROBLEMS}  # beside another problem?
-        for names, pair in tried:
-            for item in pair.planted:
-                if PROBLEMS[item] not in names:
-                    others = {PROBLEMS[other] for other in pair.planted}
-                    missed[item].append({*names} < others and len(names) == 1)
-        hidden = [item for item, is_hidden in missed.items() if is_hidden and all(is_hidden)]
-        hidden = [item for item in hidden if PROBLEMS[item] in known]
-        if sum(len(missed[item]) for item in hidden) >= _LEAST:
-            n_two = sum(len(pair.planted) > 1 for _, pair in tried)
-            sentence = (
+        names = {*_LABELS, *(name for one in found for name in one.names)}
+        known = {name: item for name in names if (item := _item_of(name))}
+        seen = [_seen(one.pair.train, one.pair.test, one.names, known) for one in found]
+        wrong = [
+            item
+            for item in RULES
+            if any(
+                (item in x.named) != (item in one.pair.planted)
+                for x, one in zip(seen, found, strict=True)
+            )
+        ]
+        hidden = _hidden(found)
+        sentences = [*_result(found, known)]
+        if hidden:
+            n_two = sum(len(one.pair.planted) > 1 for one in found)
+            sentences.append(
                 "Your function never returns more than one name, also not for the "
                 f"{n_two} pairs of data sets that have two problems. Asked for: the names of all "
                 "problems that are there."
             )
-            return explained([sentence], hidden)
+        tried = list(_tried(answer, found, known)) if wrong else []
+        ways = {item: _way(item, seen, tried, bool(hidden)) for item in wrong}
+        about: dict[str, list[str]] = {}  # the names that a sentence is about
+        for item, texts in ways.items():
+            for text in texts:
+                about.setdefault(text, []).append(PROBLEMS[item])
+        sentences += [f"{_quoted(items)}: {text}" for text, items in about.items()]
+        told = {*hidden, *(item for item, texts in ways.items() if texts)}
+        return explained(sentences, [item for item in RULES if item in told])
     return None
+
+
+def _item_of(name: str) -> str:
+    """Return the item that a name in a result stands for, "" if that is none of the table."""
+    near = difflib.get_close_matches(name, _LABELS, 1, _LIKE)
+    return _LABELS[near[0]] if near else ""
+
+
+def _seen(train: Tensor, test: Tensor, names: Sequence[str], known: dict[str, str]) -> _Seen:
+    return _Seen(Sets(train, test), {known[name] for name in names if name in known})
+
+
+def _result(found: list[Audited], known: dict[str, str]) -> Iterator[str]:
+    """Yield what is wrong with the results themselves: no sets, or names that are not asked for."""
+    kinds = list(dict.fromkeys(one.kind for one in found))
+    odd = [kind for kind in kinds if kind != "a set"]
+    if odd:
+        where = "" if len(odd) == len(kinds) else " in some cases"
+        yield f"Your function returns {odd[0]}{where}. Asked for: a set, in every case."
+    for name, item in known.items():
+        if name != PROBLEMS[item]:
+            yield f'There is no "{name}" in the table. The name there is "{PROBLEMS[item]}".'
+
+
+def _hidden(found: list[Audited]) -> list[str]:
+    """Return the items that one name hides, where a result never holds more than one."""
+    if max(len(one.names) for one in found) != 1:
+        return []
+    known = {name for one in found for name in one.names}
+    missed: dict[str, list[bool]] = {item: [] for item in PROBLEMS}  # beside another problem?
+    for names, _, pair in found:
+        for item in pair.planted:
+            if PROBLEMS[item] not in names:
+                missed[item].append(len(names) == 1)
+    hidden = [item for item, ways in missed.items() if any(ways) and PROBLEMS[item] in known]
+    return hidden if sum(sum(missed[item]) for item in hidden) >= _LEAST else []
+
+
+# --- Data sets that the rules were not found on ---------------------------------------------------
+
+
+def _tried(answer: Any, found: list[Audited], known: dict[str, str]) -> Iterator[_Seen]:
+    """Yield what an answer names in further pairs of data sets, without those that stop it."""
+    sound = next((one.pair for one in found if not one.pair.plants), None)
+    if sound is None:
+        return
+    rng = Random(1)
+    people = [part.flip(2) for part in (sound.train, sound.test)]  # upside down: other values
+    for number in range(_N_TRIALS):
+        parts = [
+            torch.stack(rng.sample(list(part), n))
+            for part, n in zip(people, (_N_TRAIN, _N_TEST), strict=True)
+        ]
+        _change(parts, number, rng)
+        sets = [
+            IXIDataset.from_tensors(
+                part[:, :1], part[:, 1:], [f"sub-{i:03d}" for i in range(len(part))]
+            )
+            for part in (part.clone() for part in parts)
+        ]
+        with suppress(Exception):
+            names = [str(name) for name in answer(*sets)]
+            yield _seen(parts[0], parts[1], names, known)
+
+
+def _change(parts: list[Tensor], number: int, rng: Random) -> None:
+    """Put problems, and what looks like one, into a training and a test set."""
+    side, contrast, way = rng.randrange(2), rng.randrange(2), rng.randrange(4)
+    part = parts[side]
+    first, second, third, fourth = rng.sample(range(len(part)), 4)
+    if number % 3 == 0:  # a range of values
+        off = _OFF[number // 3 % len(_OFF)]
+        ends = [(-off, 0), (0, off), (-off, off), (off, off)]
+        ends += [(off, 0), (0, -off), (off, -off)] if off < 0.9 else []
+        low, high = rng.choice(ends)
+        where = slice(None) if way == 3 else [first, 0, -1][way]
+        part[where, contrast] = (part[where, contrast] + 1) / 2 * (2 + high - low) - 1 + low
+    if number % 3 == 1:  # contrasts, and greys
+        where = slice(None) if way == 3 else [second, 0, -1][way]
+        gamma = rng.choice(_GAMMAS)
+        part[where, contrast] = 2 * ((part[where, contrast] + 1) / 2).clamp(0, 1) ** gamma - 1
+        if rng.random() < 0.5:
+            part[where] = part[where].flip(-3)
+    if number % 3 == 2:  # pairs
+        if way == 0:
+            part[first, 1] = part[first, 1].roll(rng.randint(2, 14), 0)
+        elif way == 1:
+            part[:, 1] = part[:, 1].roll(rng.randint(1, 8), 0)
+        elif way == 2:
+            part[:, 1] = part[:, 1].roll(1, 0)
+        else:
+            for both in parts:
+                both[:, 1] = both[:, 1].roll(1, 0)
+    if number % 4 == 0:  # copies
+        one, other = rng.randrange(_N_TRAIN), rng.randrange(_N_TEST)
+        copy = parts[0][one].flip(rng.choice([(), (), (1,), (1,), (2,), (1, 2)])).clone()
+        parts[1][other] = copy
+    elif number % 4 == 1:  # what is only alike
+        one, other = rng.randrange(_N_TRAIN), rng.randrange(_N_TEST)
+        copy = parts[0][one].flip(rng.choice([(), (1,)])).clone()
+        if way == 0:
+            copy += rng.choice(_NEAR) * torch.randn_like(copy).sign()
+        elif way == 1:
+            copy[contrast] = parts[1][other, contrast]
+        elif way == 2:
+            copy[contrast, 30:33, 30:33] += rng.choice((0.005, 0.05, 1.5))
+        else:
+            copy = copy.flip(0)
+        parts[1][other] = copy
+    elif number % 4 == 2 and way < 2:  # a copy in its own set
+        part[third] = part[fourth].flip((1,) if way else ())
+    if number % 5 in (1, 3):  # values that are not finite
+        values = rng.choice([("nan",), ("inf",), ("-inf",), ("nan", "inf")])
+        for place, value in enumerate(values):
+            where = [third, 0, -1, fourth][way]
+            part[where, contrast, 31 + place, 30] = float(value)
+
+
+# --- The rule of a problem ------------------------------------------------------------------------
+
+
+def _way(item: str, seen: list[_Seen], tried: list[_Seen], is_single: bool) -> list[str]:
+    """Return how a problem is named otherwise than asked for; nothing if no rule is found.
+
+    Args:
+        item: The problem, as item of the report.
+        seen: The pairs of data sets of the check.
+        tried: Others, on which the rule has to hold as well.
+        is_single: Whether results never hold more than one name, which hides others.
+    """
+    if is_single:
+        seen, tried = ([x for x in xs if not x.named - {item}] for xs in (seen, tried))
+    found = _rule_of(item, seen, tried)
+    if found:
+        return found
+    for other in RULES:
+        apart = [[x for x in xs if other not in x.named] for xs in (seen, tried)]
+        n_together = len(seen) - len(apart[0])
+        if other != item and n_together > 1 and all(
+            item not in x.named for x in (*seen, *tried) if other in x.named
+        ):  # fmt: skip
+            text = (
+                f'It is never named together with "{PROBLEMS[other]}". Asked for: each problem is '
+                "judged for itself."
+            )
+            if _fits(
+                RULES[item],
+                [value[""] for value in RULES[item].factors],
+                [*apart[0], *apart[1]],
+                item,
+            ):
+                return [text]
+    return []
+
+
+def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
+    """Return the fewest differences from what is asked for that give what was named."""
+    everything = [*seen, *tried]
+    if not any(item in x.named for x in everything):
+        return ["It is never named, whatever the data sets are."]
+    if all(item in x.named for x in everything):
+        return ["It is always named, also where nothing is wrong."]
+    rule = RULES[item]
+    for n in range(_MOST_DIFFERENCES + 1):
+        fits = []
+        for texts, values in rule.ways(n):
+            if _fits(rule, values, seen, item) and (
+                limits := _fits(rule, values, everything, item)
+            ):
+                remark = rule.remark(values, *limits)
+                fits.append([*texts, *([remark] if remark else [])])
+        if fits:
+            return min(fits, key=len)
+    return []
+
+
+def _fits(
+    rule: Rule, values: list[Any], seen: list[_Seen], item: str
+) -> tuple[float, float] | None:
+    """Return between which thresholds a score gives what was named, None if there are none."""
+    low, high = -torch.inf, torch.inf
+    for sets, named in seen:
+        score = rule.score(sets, *values)
+        score = torch.inf if score != score else score
+        if item in named:
+            low = max(low, score)
+        else:
+            high = min(high, score)
+        if low >= high:
+            return None
+    return low, high
+
+
+def _quoted(names: Sequence[str]) -> str:
+    *first, last = [f'"{name}"' for name in names]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, is_grad_enabled, nn
 from torch.nn.utils import parametrize
 
@@ -66,6 +67,7 @@ class Step:
         is_registered: Whether its weights belong to the network.
         x: Its input.
         y: Its output, None if it failed.
+        fits: Whether its input has as many channels as it takes.
         weight: Its weights.
     """
 
@@ -77,6 +79,7 @@ class Step:
     x: Tensor | None = None
     y: Tensor | None = None
     weight: Tensor | None = None
+    fits: bool = True
 
 
 #: Layers, with the names of their positional arguments and the defaults of those.
@@ -115,6 +118,9 @@ _SILENT = {"clone", "contiguous", "to", "double", "float", "type_as", "requires_
 
 class FlowTrace(LayerTrace):
     """Records steps and flows besides what a `LayerTrace` records.
+
+    A layer whose input has another number of channels than it takes gets the first ones, or these
+    again, so that the layers behind it are seen as well.
 
     Args:
         network: The network that will run.
@@ -175,6 +181,7 @@ class FlowTrace(LayerTrace):
             self.steps.append(self._step(name, args, kwargs))
             flow: Flow | None = Flow(len(self.steps))
             self.failed = None
+            args, kwargs = _fitted(self.steps[-1], args, kwargs)
         else:
             flow = self.failed = self._flow(name, args, kwargs)
         result = super().__torch_function__(func, types, args, kwargs)
@@ -237,6 +244,22 @@ class FlowTrace(LayerTrace):
         if word and not is_grad_enabled():
             word += UNRECORDED
         return Flow(flows[0].root, (*flows[0].operations, word)) if word else flows[0]
+
+
+def _fitted(step: Step, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """Return the arguments of a layer, with as many channels of its input as it takes."""
+    x, axis = step.x, 1 if step.kind != "Linear" else -1
+    taken = int(step.fields["input channels"]) * int(step.fields.get("groups", "1"))
+    if step.kind == "ConvTranspose2d":
+        taken = int(step.fields["input channels"])
+    if x is None or x.ndim < 2 or x.ndim != (2 if step.kind == "Linear" else 4):
+        return args, kwargs
+    n = x.shape[axis]
+    if n in (0, taken):
+        return args, kwargs
+    step.fits = False
+    x = x.index_select(axis, torch.arange(taken) % n)
+    return ((x, *args[1:]), kwargs) if args else (args, kwargs | {"input": x})
 
 
 def _operation(name: str, args: tuple, kwargs: dict[str, Any]) -> str:

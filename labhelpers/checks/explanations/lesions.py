@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -193,9 +193,10 @@ _AFTERWARDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class _Batch:
-    """Slices and masks `(N, 1, H, W)`, and what an answer makes of them."""
+    """Slices and masks `(N, 1, H, W)`, what an answer leaves of them, and what it makes of them."""
 
     arguments: tuple[Tensor, Tensor, Tensor]
+    left: tuple[Tensor, Tensor, Tensor]
     values: Tensor
     shape: tuple[int, ...]
     changed: list[str]
@@ -217,22 +218,31 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         return explained(_needs_size(answer, error))
     names = ("images", "lesion_masks", "surround_masks")
     changed = [name for name in names if any(name in batch.changed for batch in batches)]
-    if changed:
-        right = all(
-            batch.values.shape == batch.right.shape and torch.allclose(batch.values, batch.right)
-            for batch in batches
-        )
-        text = (
-            f"Your function changes {listed(changed)}, which it was given{_GOES_ON * (not right)}. "
-            "A second name for a tensor is no copy of it: make a new tensor."
-        )
-        return explained([text], ["untouched", *([] if right else ["values"])])
-    if any(batch.values.numel() != len(batch.arguments[0]) for batch in batches):
+    is_odd = any(batch.values.numel() != len(batch.arguments[0]) for batch in batches)
+    if is_odd and not changed:
         return None
-    sentences = _way(batches) or list(_where(answer, batches))
-    shape = list(_shapes(batches))
-    items = ["values"] if sentences else []
+    if changed:
+        right, found = not is_odd and _are_right(batches), list[str]()
+        # What follows may be computed from what is left, rightly or not, or have been before.
+        left = [replace(batch, arguments=batch.left) for batch in batches]
+        if not (is_odd or right or _are_right(left)):
+            found = _way(left) or _way(batches)
+        goes_on = _GOES_ON * (not right)
+        sentences: list[str] = [
+            f"Your function changes {listed(changed)}, which it was given{goes_on}. "
+            "A second name for a tensor is no copy of it: make a new tensor.",
+            *found,
+        ]
+        items = ["untouched"] if right else ["untouched", "values"]
+    else:
+        sentences = _way(batches) or list(_where(answer, batches))
+        items = ["values"] if sentences else []
+    shape = [] if is_odd else list(_shapes(batches))
     return explained([*sentences, *shape], items + (["shape"] if shape else []))
+
+
+def _are_right(batches: Sequence[_Batch]) -> bool:
+    return all(torch.allclose(batch.values, batch.right) for batch in batches)
 
 
 def _measured(
@@ -253,7 +263,7 @@ def _measured(
     ]
     values = result.reshape(-1).double()
     values = values.expand(n) if values.numel() == 1 else values  # one number for the whole batch
-    return _Batch(arguments, values, tuple(result.shape), changed)
+    return _Batch(arguments, (given[0], given[1], given[2]), values, tuple(result.shape), changed)
 
 
 def _needs_size(answer: Any, error: Exception) -> Iterator[str]:

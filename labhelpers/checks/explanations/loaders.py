@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, product
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
@@ -19,7 +20,7 @@ from labhelpers.checks.explanations.fits import (
     VOXELS,
     fitted,
 )
-from labhelpers.checks.fixtures import split_numbers
+from labhelpers.checks.fixtures import codes_of, split_numbers
 from labhelpers.checks.probes import data as probes
 from labhelpers.checks.records import Explanation, Run, explained
 from labhelpers.data import IXIDataset
@@ -37,9 +38,9 @@ class _Loaders(NamedTuple):
 def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell which subjects the loaders show, in which batches and in which order."""
     setting = Setting()
-    n_subjects = probes.n_subjects(setting)
-    parts = dict(zip(("training", "test"), split_numbers(n_subjects), strict=True))
+    parts = dict(zip(_PARTS, split_numbers(probes.n_subjects(setting)), strict=True))
     seen = {}
+    odd: dict[str, list[str]] = {}  # part -> what is wrong with its batches
     changed: dict[str, str] = {}  # part -> what was done to its slices
     with tempfile.TemporaryDirectory() as folder:
         probes.write_slices(Path(folder), setting)
@@ -47,42 +48,138 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
         for size in (8, 40, 3):
             options = {} if size == 40 else {"batch_size": size}
             loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
+            shown = []
             for part, loader in zip(parts, loaders, strict=True):
-                if odd := _odd_batch(part, loader):
-                    return Explanation(
-                        notes=[["wrong", odd[0]], *(["next", text] for text in odd[1:])],
-                        items=[],
-                        alone=True,
-                        table=None,
-                    )
-                if part not in changed and (words := _images_in_words(part, loader, files)):
+                if part not in odd and (texts := _odd_batch(loader)):
+                    odd[part] = texts
+                epochs = [_epoch(loader) for _ in range(3)]
+                if not all(epoch is not None for epoch in epochs):
+                    return _odd(odd)
+                if part not in changed and (words := _images_in_words(epochs[0] or [], files)):
                     changed[part] = words
-            read = [[probes.read(loader) for _ in range(3)] for loader in loaders]
-            numbers = probes.numbers_of_codes(setting)
-            decoded = [[probes.decoded(epoch, numbers) for epoch in epochs] for epochs in read]
-            train, test = ([epoch for epoch in epochs if epoch is not None] for epochs in decoded)
-            if len(train) < 3 or len(test) < 3:
-                return None
-            seen[size] = _Loaders(train, test)
-    if not changed and (exchanged := _exchanged(seen, parts)):
-        return explained([exchanged], _LOADER_ITEMS)
-    sentences = [*changed.values()]
-    for part in parts:
-        sentences += _part_in_words(part, seen, parts, is_changed=part in changed)
-    return explained(sentences, _LOADER_ITEMS)
+                known = {} if part in changed else probes.numbers_of_codes(setting)
+                shown.append([_subjects(epoch or [], known, files, parts) for epoch in epochs])
+            seen[size] = _Loaders(*shown)
+    sentences = _all_in_words(seen, parts, changed)
+    turned = {size: _Loaders(two.test, two.train) for size, two in seen.items()}
+    names = dict(zip(_PARTS, reversed(_PARTS), strict=True))
+    others = _all_in_words(turned, parts, {names[part]: text for part, text in changed.items()})
+    if len(others) < len(sentences) - 1:
+        text = (
+            "The loaders are returned in the other order. Asked for: (train_loader, test_loader)."
+        )
+        sentences = [text, *others]
+    first = _odd(odd)
+    if not first:
+        return explained(sentences, _LOADER_ITEMS)
+    notes = [note for note in first["notes"] if note[0] == "wrong"]
+    notes += [["wrong", text] for text in sentences]
+    notes += [note for note in first["notes"] if note[0] != "wrong"]
+    return Explanation(notes=notes, items=[], alone=True, table=None)
 
 
+_PARTS = ("training", "test")
+_MOST_BATCHES = 200  # of a loader without an end
 _LOADER_ITEMS = [
     *("train-batches", "train-subjects", "train-shuffled", "test-batches", "test-order", "images"),
 ]
 _N_IMAGES = 8  # of a batch that are looked at
 
 
-def _odd_batch(part: str, loader: Any) -> list[str]:
-    """Return what a batch is if it is no dictionary of T1 and T2, and what makes it so."""
+def _all_in_words(
+    seen: dict[int, _Loaders], parts: dict[str, list[int]], changed: dict[str, str]
+) -> list[str]:
+    """Return a sentence for each thing that is wrong with the loaders, in this order."""
+    sentences = [text.format(part=part) for part, text in changed.items()]
+    return sentences + [text for part in parts for text in _part_in_words(part, seen, parts)]
+
+
+def _odd(odd: dict[str, list[str]]) -> Explanation | None:
+    """Return what is wrong with the batches themselves, None if nothing is."""
+    if not odd:
+        return None
+    (part, (first, *more)), *others = odd.items()
+    which = "both loaders" if others and others[0][1][0] == first else f"your {part} loader"
+    wrong = [first.format(which=which)]
+    wrong += [text.format(which=f"your {p} loader") for p, (text, *_) in others if text != first]
+    notes = [["wrong", text] for text in wrong] + [["next", text] for text in more]
+    return Explanation(notes=notes, items=[], alone=True, table=None)
+
+
+def _epoch(loader: Any) -> list[tuple[Tensor, Tensor]] | None:
+    """Return T1 and T2 `(N, 1, 64, 64)` of each batch, None if that is not in them."""
+    batches = [_pair(batch) for batch in islice(iter(loader), _MOST_BATCHES)]
+    return None if None in batches else [pair for pair in batches if pair]
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor] | None:
+    """Return T1 and T2 of a batch, None if that is not in it."""
+    if isinstance(batch, Mapping):
+        by_name = {str(name).upper(): value for name, value in batch.items()}
+        values = [by_name.get(name) for name in ("T1", "T2")]
+    else:
+        values = list(batch) if isinstance(batch, (tuple, list)) and len(batch) == 2 else []
+    if len(values) != 2 or not all(isinstance(x, (Tensor, np.ndarray)) for x in values):
+        return None
+    t1, t2 = (probes.as_tensor(x).double() for x in values)
+    size = VOXELS[0] * VOXELS[1]
+    if not t1.numel() or t1.numel() != t2.numel() or t1.numel() % size:
+        return None
+    return t1.reshape(-1, 1, *VOXELS), t2.reshape(-1, 1, *VOXELS)
+
+
+def _subjects(
+    epoch: list[tuple[Tensor, Tensor]],
+    known: Mapping[int, int],
+    files: dict[str, Tensor],
+    parts: dict[str, list[int]],
+) -> list[list[int]]:
+    """Return the number of the subject of each pair of slices, batch by batch.
+
+    Args:
+        epoch: T1 and T2 of each batch.
+        known: The number of each subject by its code; empty if the slices have been changed.
+        files: The slices in the files.
+        parts: The numbers of the subjects of each part, in the order of the files.
+    """
+    if known:
+        raw = [[*map(list, zip(*map(codes_of, pair), strict=True))] for pair in epoch]
+        return probes.decoded(raw, known) or []
+    numbers = torch.tensor([*chain(*parts.values()), probes.STRANGE])
+    batches = []
+    for pair in epoch:
+        t1, t2 = (numbers[_nearest(images, files)].tolist() for images in pair)
+        batches.append([
+            probes.STRANGE if probes.STRANGE in (a, b) else a if a == b else probes.MIXED
+            for a, b in zip(t1, t2, strict=True)
+        ])  # fmt: skip
+    return batches
+
+
+def _nearest(images: Tensor, files: dict[str, Tensor]) -> Tensor:
+    """Return the place in the files of the slice that each image was made from, -1 for none."""
+    slices = _standardised(torch.cat((files["t1"], files["t2"])))
+    ways = [torch.stack([turn(x[0]) for x in images]) for turn in ORIENTATIONS.values()]
+    likeness = torch.stack([(_standardised(x.flatten(1)) @ slices.T).abs() for x in ways]).amax(0)
+    best = likeness.max(dim=1)
+    return torch.where(best.values > 0.99, best.indices % len(files["t1"]), -1)
+
+
+def _standardised(x: Tensor) -> Tensor:
+    x = x - x.mean(dim=1, keepdim=True)
+    return x / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+
+
+def _odd_batch(loader: Any) -> list[str]:
+    """Return what a batch is if it is no dictionary of T1 and T2, and what makes it so.
+
+    The first sentence has `{which}` for the loader.
+    """
     batch = next(iter(loader), None)
-    if batch is None or (isinstance(batch, Mapping) and {"T1", "T2"} <= batch.keys()):
+    if batch is None:
         return []
+    if isinstance(batch, Mapping) and {"T1", "T2"} <= batch.keys():
+        return _odd_shape(batch)
     if isinstance(batch, Mapping):
         kind = f"a dictionary with {', '.join(map(repr, batch))}"
     elif isinstance(batch, (list, tuple)):
@@ -91,8 +188,8 @@ def _odd_batch(part: str, loader: Any) -> list[str]:
     else:
         kind = f"an object of the type {type(batch).__name__}"
     sentences = [
-        f'A batch of your {part} loader is {kind}. Asked for: a dictionary {{"T1": ..., "T2": '
-        "...} of two tensors (N, 1, 64, 64)."
+        f'A batch of {{which}} is {kind}. Asked for: a dictionary {{{{"T1": ..., "T2": '
+        "...}} of two tensors (N, 1, 64, 64)."
     ]
     if isinstance(loader, DataLoader):
         collate, dataset = loader.collate_fn, type(loader.dataset).__name__
@@ -113,6 +210,28 @@ def _odd_batch(part: str, loader: Any) -> list[str]:
     return sentences
 
 
+def _odd_shape(batch: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the shape of the images of a batch."""
+    values = [batch[name] for name in ("T1", "T2")]
+    for name, value in zip(("T1", "T2"), values, strict=True):
+        shape = tuple(getattr(value, "shape", ()))
+        if len(shape) == 4 and shape[1:] == (1, *VOXELS):
+            continue
+        sizes = ["N" if len(shape) == 3 and not k else str(n) for k, n in enumerate(shape)]
+        what = f"the shape ({', '.join(sizes)})" if shape else f"the type {type(value).__name__}"
+        sentences = [
+            f'In a batch of {{which}}, batch["{name}"] has {what}. Asked for: a tensor '
+            "(N, 1, 64, 64)."
+        ]
+        if len(shape) == 3:
+            sentences.append(
+                "A sample of an `IXIDataset` has the shape (1, 64, 64). `torch.stack` makes a new "
+                "axis of N samples, `torch.cat` and `squeeze` use up the axis of the channel."
+            )
+        return sentences
+    return []
+
+
 def _read_files(folder: Path) -> dict[str, Tensor]:
     """Return all slices in a folder, `(N, 64 * 64)` for each contrast."""
     parts = [IXIDataset(folder, mode) for mode in ("train", "test")]
@@ -122,18 +241,20 @@ def _read_files(folder: Path) -> dict[str, Tensor]:
     }
 
 
-def _images_in_words(part: str, loader: Any, files: dict[str, Tensor]) -> str:
-    """Return in a sentence what was done to the slices of the files, "" if they are there."""
-    batches = [batch for _, batch in zip(range(_N_IMAGES), loader, strict=False)]
-    for name in ("t1", "t2"):
+def _images_in_words(epoch: list[tuple[Tensor, Tensor]], files: dict[str, Tensor]) -> str:
+    """Return in a sentence what was done to the slices of the files, "" if they are there.
+
+    The sentence has `{part}` for the part of the data.
+    """
+    for place, name in enumerate(("t1", "t2") if epoch else ()):
         # All of the first batch, and one of each of the others.
-        images = [probes.as_tensor(batch[name.upper()]) for batch in batches]
+        images = [pair[place] for pair in epoch[:_N_IMAGES]]
         images = [*images[0][:_N_IMAGES], *(batch[0] for batch in images[1:])]
         ways = [_way(name, image.double().reshape(-1, *VOXELS)[0], files) for image in images]
         odd = [way for way in ways if way != ""]
         if not odd:
             continue
-        which = f'slices of batch["{name.upper()}"] of the {part} loader'
+        which = f'slices of batch["{name.upper()}"] of the {{part}} loader'
         asked = "Asked for: the slices as they are in the files."
         some = "The" if len(odd) == len(ways) else f"{len(odd)} of {len(ways)}"
         if None in odd:
@@ -175,21 +296,8 @@ def _flat(batches: Iterable[list[int]]) -> list[int]:
     return [*chain.from_iterable(batches)]
 
 
-def _exchanged(seen: dict[int, _Loaders], parts: dict[str, list[int]]) -> str:
-    """Return in a sentence that the loaders come in the other order, "" if they do not."""
-    is_so = all(
-        {*_flat(two.train[0])} == {*parts["test"]}
-        and {*_flat(two.test[0])} == {*parts["training"]}
-        and len(two.train[0][0]) == 5
-        and two.train[0] == two.train[1]
-        for two in seen.values()
-    )
-    text = "The loaders are returned in the other order. Asked for: (train_loader, test_loader)."
-    return text if is_so else ""
-
-
 def _part_in_words(
-    part: str, seen: dict[int, _Loaders], parts: dict[str, list[int]], is_changed: bool
+    part: str, seen: dict[int, _Loaders], parts: dict[str, list[int]]
 ) -> Iterator[str]:
     """Yield a sentence for each thing that is wrong with one of the loaders.
 
@@ -197,17 +305,17 @@ def _part_in_words(
         part: Which one.
         seen: What both showed.
         parts: The subjects of each part.
-        is_changed: Whether its slices are other than in the files, so that nobody knows whose.
     """
     epochs = {size: two.train if part == "training" else two.test for size, two in seen.items()}
     subjects, other = parts[part], parts["test" if part == "training" else "training"]
     name = f"The {part} loader"
-    if not epochs[8][1]:  # it can be read once only
+    epochs = {size: read for size, read in epochs.items() if read[0]}
+    if 8 not in epochs or not epochs[8][1]:  # nothing to read, or once only
         return
     yield from _batches_in_words(part, name, epochs, subjects)
-    if is_changed:
-        return
     first = _flat(epochs[8][0])
+    if probes.STRANGE in first:  # nobody knows whose they are
+        return
     if probes.MIXED in first:
         yield f"{name} shows T1-w and T2-w slices of different subjects side by side."
         return
@@ -257,12 +365,13 @@ def _batches_in_words(
     wanted = {size: min(most, len(_flat(epochs[size][0]))) for size, most in wanted.items()}
     asked = "batch_size, 40 by default" if part == "training" else "5, whatever batch_size is"
     if sizes != wanted:
-        by_size = (
-            f"{sizes[8]} for batch_size=8, of {sizes[3]} for batch_size=3 and of {sizes[40]} by "
-            "default"
-            if len({*sizes.values()}) > 1
-            else f"{sizes[8]}, whatever batch_size is"
-        )
+        *first, last = [
+            f"{n} {'by default' if size == 40 else f'for batch_size={size}'}"
+            for size, n in sorted(sizes.items(), key=lambda item: [8, 3, 40].index(item[0]))
+        ]
+        by_size = f"{', of '.join(first)} and of {last}" if first else last
+        if len({*sizes.values()}) == 1:
+            by_size = f"{sizes[8]}, whatever batch_size is"
         yield f"{name} makes batches of {by_size}. Asked for: {asked}."
     read = epochs[8][0]
     if _is_cut(epochs, subjects):

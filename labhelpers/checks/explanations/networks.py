@@ -506,7 +506,7 @@ class _Comparison:
         keys = [key for key, value in step.fields.items() if asked.get(key, value) != value]
         if any(number in group for group in self.repeated):  # one layer has one size
             keys = [key for key in keys if "channels" not in key]
-        if step.y is not None or not reads_right:  # else it follows from another difference
+        if step.fits or not reads_right:  # else it follows from another difference
             keys = [key for key in keys if key != "input channels"]
         yours, other = _sizes(step.fields, keys), _sizes(asked, keys)
         if step.kind != wanted.kind:
@@ -781,7 +781,7 @@ def _table(comparison: _Comparison, differences: list[_Difference]) -> TableReco
     rows = []
     for number, step in enumerate(comparison.seen.steps, 1):
         name = f"{step.name}: " if step.name else ""
-        stopped = "stopped here" if step.y is None else str(tuple(step.y.shape))
+        stopped = "stopped here" if step.y is None or not step.fits else str(tuple(step.y.shape))
         rows.append([f"{number:2}", f"{name}{_size(step)}", _reads(step.reads), stopped])
     if comparison.seen.entered:
         name, flow = comparison.seen.entered

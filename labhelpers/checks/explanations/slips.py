@@ -90,17 +90,25 @@ class _Call:
 
 
 def explain(
-    exercise: Exercise, answer: Any, worth: float, share: Callable[[object], float]
+    exercise: Exercise,
+    answer: Any,
+    worth: float,
+    share: Callable[[object], float],
+    rest: Callable[[object], Explanation | None],
 ) -> Explanation | None:
     """Return the one thing that is the whole trouble with a wrong answer, None if there is none.
+
+    Where that is the kind of its result, it comes with what else is wrong with the values.
 
     Args:
         exercise: What was to be written.
         answer: What the student handed in.
         worth: The share of the points that it is worth on the visible cases.
         share: Returns the share of the points that another answer would be worth.
+        rest: Returns what is wrong with another answer.
     """
     found = _not_the_answer(exercise, answer) or _without_forward(answer)
+    also: list[list[str]] = []
     if not found:
         calls = _calls(exercise, answer)
         found = (
@@ -109,11 +117,13 @@ def explain(
             or _device_read(answer, calls, worth, share)
             or _global_read(answer, calls, worth, share)
             or _failed_name(answer, calls)
-            or _wrong_kind(exercise, calls)
         )
+        if not found and (found := _wrong_kind(exercise, calls)):
+            other = rest(_with_tensors(answer)) if _can_be_tensors(exercise, answer) else None
+            also = [note for note in other["notes"] if note[0] == "wrong"] if other else []
     if not found:
         return None
-    notes = [["wrong", found[0]], *(["next", text] for text in found[1:])]
+    notes = [["wrong", found[0]], *also, *(["next", text] for text in found[1:])]
     return Explanation(notes=notes, items=[], alone=True, table=None)
 
 
@@ -306,6 +316,31 @@ def _wrong_kind(exercise: Exercise, calls: list[_Call]) -> list[str]:
     return [sentence, *_advice(call, wanted)]
 
 
+def _can_be_tensors(exercise: Exercise, answer: Any) -> bool:
+    """Return True if a list of numbers, or an array, may hold the tensor that is asked for."""
+    kinds = [*exercise.returns.items()]
+    is_one = len(kinds) == 1 and kinds[0][1] is Tensor
+    return is_one and "without dimensions" not in kinds[0][0] and not inspect.isclass(answer)
+
+
+def _with_tensors(answer: Any) -> Callable[..., Any]:
+    """Return an answer that returns a tensor where the given one returns a list or an array."""
+
+    @functools.wraps(answer)
+    def with_tensors(*args: Any, **kwargs: Any) -> Any:
+        value = answer(*args, **kwargs)
+        if isinstance(value, Mapping):
+            value = list(value.values())
+        if isinstance(value, (tuple, list)) and any(isinstance(x, Tensor) for x in value):
+            parts = [torch.as_tensor(x) for x in value]
+            if all(x.numel() == 1 for x in parts):
+                return torch.stack([x.reshape(()) for x in parts])
+            return parts[0] if len(parts) == 1 else torch.stack(parts)
+        return value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+
+    return with_tensors
+
+
 def _fits(value: Any, wanted: Mapping[str, type]) -> bool:
     if len(wanted) == 1:
         return _fits_one(value, *wanted.values())
@@ -329,12 +364,14 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
         if re.match(r"print\b", line):
             return ["`print` only shows a value. `return` hands it to the caller."]
         reached = [node.lineno for node in returns_of(tree)]
-        if reached:
+        if reached and call.line not in reached:
             return [
                 f"There is a `return` in line {reached[-1]}, and the function came to its end "
                 "without it: look at the condition or the loop that it stands in."
             ]
-        return ["Without a `return`, a function gives back None: end with one."]
+        if not reached:
+            return ["Without a `return`, a function gives back None: end with one."]
+        return []
     if isinstance(value, Iterator):
         if inspect.isgeneratorfunction(call.function):
             return ["`yield` makes a generator of the whole function. `return` the value."]
@@ -350,9 +387,12 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
     if len(wanted) == 1 and isinstance(value, (tuple, list)):
         if isinstance(value, tuple) and len(value) == 1 and line.rstrip().endswith(","):
             return ["A comma at the end of a line makes a tuple of what stands before it."]
-        if isinstance(value, list) and len(value) > 1:
-            return ["A list is no tensor: put what it holds into one tensor, and return that."]
-        if all(isinstance(x, Tensor) and x.ndim == 0 for x in value) and len(value) > 1:
+        is_number = "without dimensions" in next(iter(wanted))
+        if isinstance(value, list) or not is_number:
+            if len(value) > 1:
+                kind = "list" if isinstance(value, list) else "tuple"
+                return [f"A {kind} is no tensor: put what it holds into one, and return that."]
+        elif all(isinstance(x, Tensor) and x.ndim == 0 for x in value) and len(value) > 1:
             return ["One number is asked for: put these together as the formula does."]
         return ["Return that one value, without the rest and without brackets around it."]
     if isinstance(value, Tensor) and len(wanted) > 1:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from labhelpers.checks.probes.planted import PROBLEMS, Pair, planted_pairs
 from labhelpers.checks.records import Observed
 from labhelpers.data import IXIDataset
 
-__all__ = ["audit_split", "names_and_pairs", "read_audit", "write_pairs"]
+__all__ = ["Audited", "audit_split", "audited", "read_audit", "write_pairs"]
 
 _ALL = "all pairs of data sets"
 _RAW_NAMES, _RAW_KIND = "raw-names", "raw-kind"
@@ -142,14 +142,22 @@ def read_audit(observed: Observed, setting: Setting) -> Observed:
     return result
 
 
-def names_and_pairs(observed: Observed, setting: Setting) -> list[tuple[list[str], Pair]]:
-    """Return what an answer named in each pair of data sets, without those that stopped it."""
+class Audited(NamedTuple):
+    """What an answer made of a pair of data sets: the names, what kind of object holds them."""
+
+    names: list[str]
+    kind: str
+    pair: Pair
+
+
+def audited(observed: Observed, setting: Setting) -> list[Audited]:
+    """Return what an answer made of each pair of data sets, without those that stopped it."""
     pairs = planted_pairs(setting.secret_seed(_SEED))
-    found = [observed.get(_RAW_NAMES, {}).get(_label(number)) for number in range(len(pairs))]
+    names, kinds = (observed.get(raw, {}) for raw in (_RAW_NAMES, _RAW_KIND))
     return [
-        ([str(name) for name in names], pair)
-        for names, pair in zip(found, pairs, strict=True)
-        if isinstance(names, list)
+        Audited([str(name) for name in found], str(kinds.get(label, "a set")), pair)
+        for label, pair in zip(map(_label, range(len(pairs))), pairs, strict=True)
+        if isinstance(found := names.get(label), list)
     ]
 
 

@@ -1,0 +1,679 @@
+"""The rules of an audit: when each problem is named, as asked for and as it is often written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from itertools import combinations, product
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["RULES", "Rule", "Sets"]
+
+_ANY = (-torch.inf, torch.inf)
+_INF = torch.inf
+
+
+class Sets:
+    """A training and a test set, `(N, 2, 64, 64)` each, and what the rules read of them."""
+
+    def __init__(self, train: Tensor, test: Tensor) -> None:
+        self.parts = (train, test)
+
+    @cached_property
+    def slices(self) -> tuple[_Slices, _Slices]:
+        """The slices of each set."""
+        return _Slices(self.parts[0]), _Slices(self.parts[1])
+
+    @cached_property
+    def both(self) -> _Slices:
+        """The slices of both sets together."""
+        return _Slices(torch.cat(self.parts))
+
+    def distances(
+        self, one: int, other: int, axes: tuple[int, ...], crossed: bool, is_mean: bool
+    ) -> Tensor:
+        """Return how far the items of two sets are apart.
+
+        Args:
+            one: Number of the set whose items are mirrored.
+            other: Number of the other one.
+            axes: Image axes along which both slices are mirrored.
+            crossed: Whether each slice is compared with the other contrast.
+            is_mean: Whether the mean difference is meant, not the largest one.
+
+        Returns:
+            A tensor `(2, N, M)`: T1-w or T2-w slice, two items.
+        """
+        key = (one, other, axes, crossed, is_mean)
+        if key not in self._distances:
+            first = self.parts[one].flip([axis + 1 for axis in axes])
+            second = self.parts[other].flip(1) if crossed else self.parts[other]
+            pair = [x.flatten(2).transpose(0, 1) for x in (first, second)]
+            bad = [~x.isfinite().all(2) for x in pair]
+            clean = [x.nan_to_num(0, 0, 0) for x in pair]
+            apart = torch.cdist(clean[0], clean[1], p=1.0 if is_mean else _INF)
+            apart = apart / first[0, 0].numel() if is_mean else apart
+            self._distances[key] = apart.masked_fill(bad[0][:, :, None] | bad[1][:, None], _INF)
+        return self._distances[key]
+
+    @cached_property
+    def _distances(self) -> dict[tuple[Any, ...], Tensor]:
+        return {}
+
+
+class _Slices:
+    """What the rules read of the slices of a set; `(N, 2)` where nothing else is said."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+
+    @cached_property
+    def flat(self) -> Tensor:
+        return self.x.flatten(2)
+
+    @cached_property
+    def finite(self) -> Tensor:
+        return self.flat.isfinite()
+
+    @cached_property
+    def nan(self) -> Tensor:
+        return self.flat.isnan()
+
+    @cached_property
+    def has_nan(self) -> Tensor:
+        return self.nan.any(2)
+
+    @cached_property
+    def has_inf(self) -> Tensor:
+        return (self.flat == _INF).any(2)
+
+    @cached_property
+    def has_minus_inf(self) -> Tensor:
+        return (self.flat == -_INF).any(2)
+
+    def ends(self, counted: Tensor) -> Tensor:
+        """Return the smallest and the largest of the values that count, `(2, N, 2)`."""
+        low = torch.where(counted, self.flat, _INF).amin(2)
+        high = torch.where(counted, self.flat, -_INF).amax(2)
+        return torch.stack((low, high))
+
+    @cached_property
+    def ends_of_finite(self) -> Tensor:
+        return self.ends(self.finite)
+
+    @cached_property
+    def ends_but_nan(self) -> Tensor:
+        return self.ends(~self.nan)
+
+    @cached_property
+    def ends_of_all(self) -> Tensor:
+        return torch.where(self.has_nan, torch.nan, self.ends_but_nan)
+
+    @cached_property
+    def ends_without_bad_slices(self) -> Tensor:
+        return torch.where(self.finite.all(2), self.ends_of_finite, torch.nan)
+
+    @cached_property
+    def scaled(self) -> Tensor:
+        """The slices with their finite values stretched to [0, 1], others 0."""
+        low, high = self.ends_of_finite[..., None]
+        return torch.where(self.finite, (self.flat - low) / (high - low), 0).reshape(self.x.shape)
+
+    @cached_property
+    def greys(self) -> Tensor:
+        """What `middle_grey` gives."""
+        middle = self.scaled[..., 20:44, 20:44].flatten(2)
+        return middle.median(2).values / middle.quantile(0.99, dim=2)
+
+    @cached_property
+    def means(self) -> Tensor:
+        return self.flat.mean(2)
+
+    @cached_property
+    def means_of_finite(self) -> Tensor:
+        return torch.where(self.finite, self.flat, torch.nan).nanmean(2)
+
+    @cached_property
+    def medians(self) -> Tensor:
+        return torch.where(self.finite, self.flat, torch.nan).nanmedian(2).values
+
+    @cached_property
+    def deviations(self) -> Tensor:
+        spread = torch.where(self.finite, self.flat - self.means_of_finite[..., None], torch.nan)
+        return spread.square().nanmean(2).sqrt()
+
+    @cached_property
+    def _middle(self) -> Tensor:
+        middle = self.x[:, :, 20:44, 20:44].flatten(2)
+        return torch.where(middle.isfinite(), middle, torch.nan)
+
+    @cached_property
+    def middle_means(self) -> Tensor:
+        return self._middle.nanmean(2)
+
+    @cached_property
+    def middle_medians(self) -> Tensor:
+        return self._middle.nanmedian(2).values
+
+    @cached_property
+    def scaled_means(self) -> Tensor:
+        return self.scaled.flatten(2).mean(2)
+
+    @cached_property
+    def scaled_middle_means(self) -> Tensor:
+        return self.scaled[..., 20:44, 20:44].flatten(2).mean(2)
+
+    @cached_property
+    def overlaps(self) -> Tensor:
+        """The overlap of each T1-w slice with each T2-w slice, `(N, N)`, see `head_overlap`."""
+        bright = (self.scaled > 0.05).byte()
+        inside = torch.ones_like(bright)
+        for axis in (-1, -2):
+            inside &= bright.cummax(axis).values
+            inside &= bright.flip(axis).cummax(axis).values.flip(axis)
+        t1, t2 = inside.flatten(2).double().unbind(1)
+        common = t1 @ t2.T
+        return common / (t1.sum(1)[:, None] + t2.sum(1) - common)
+
+    @cached_property
+    def own(self) -> Tensor:
+        """The overlap of the two slices of each item, `(N,)`."""
+        return self.overlaps.diagonal()
+
+    def neighbours(self, shift: int) -> Tensor:
+        """Return the overlap of each T1-w slice with the T2-w slice of a neighbour, `(N,)`."""
+        return self.overlaps.roll(shift, dims=1).diagonal()
+
+
+class Measure(NamedTuple):
+    """What is compared with a threshold.
+
+    Attributes:
+        of: It as a function, or as whatever the score of its rule takes.
+        limits: Between which thresholds right ones lie; all are right if the sentence of the
+            measure says enough.
+        remark: A sentence for another threshold, with `{}` for where it lies.
+        sign: What the threshold is multiplied by in the sentence.
+    """
+
+    of: Any
+    limits: tuple[float, float] = _ANY
+    remark: str = ""
+    sign: int = 1
+
+
+class Rule(NamedTuple):
+    """When a problem is named: where its score is below a threshold.
+
+    Attributes:
+        factors: What makes up the score. Each factor has values by the sentence that tells them,
+            `""` for the value that is asked for. The first one is of measures.
+        score: The score of a pair of data sets, given a value of each factor.
+        also: Other measures that are right.
+        unit: The number of the factor without whose right value the limits mean nothing, or None.
+    """
+
+    factors: tuple[Mapping[str, Any], ...]
+    score: Callable[..., float]
+    also: tuple[Measure, ...] = ()
+    unit: int | None = None
+
+    def ways(self, n: int) -> Iterator[tuple[list[str], list[Any]]]:
+        """Yield sentences and values of all ways with `n` factors that differ from those asked."""
+        for changed in combinations(range(len(self.factors)), n):
+            values = [
+                [(text, value) for text, value in factor.items() if bool(text) == (k in changed)]
+                for k, factor in enumerate(self.factors)
+            ]
+            if 0 not in changed:
+                values[0] += [("", measure) for measure in self.also]
+            for chosen in product(*values):
+                yield [text for text, _ in chosen if text], [value for _, value in chosen]
+
+    def remark(self, values: list[Any], low: float, high: float) -> str:
+        """Return a sentence if all thresholds between two numbers are wrong, else ""."""
+        measure = values[0]
+        comparable = self.unit is None or values[self.unit] is self.factors[self.unit][""]
+        if not comparable or (low < measure.limits[1] and high > measure.limits[0]):
+            return ""
+        low, high = sorted((measure.sign * low, measure.sign * high))
+        if low == -_INF:
+            return measure.remark.format(f"below {high:.3g}")
+        where = f"between {low:.3g} and {high:.3g}" if high < _INF else f"above {low:.3g}"
+        return measure.remark.format(where)
+
+
+# --- What the rules have in common ----------------------------------------------------------------
+
+_SIDES: dict[str, Callable[[list[float]], float]] = {
+    "": min,
+    "Only the training set is searched. Asked for: both sets.": lambda scores: scores[0],
+    "Only the test set is searched. Asked for: both sets.": lambda scores: scores[1],
+    "It is named only if both sets have it. Asked for: also if one of them has it.": max,
+}
+_ITEMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda x: x.amin(0),
+    "Only the first item of each set is looked at. Asked for: every item.": lambda x: x[0],
+    "Only the last item of each set is looked at. Asked for: every item.": lambda x: x[-1],
+    "The first item of each set is left out. Asked for: every item.": (
+        lambda x: x[1:].amin(0) if len(x) > 1 else torch.full_like(x[0], _INF)
+    ),
+    "The last item of each set is left out. Asked for: every item.": (
+        lambda x: x[:-1].amin(0) if len(x) > 1 else torch.full_like(x[0], _INF)
+    ),
+    "It is named only where all items of a set have it. Asked for: one item is enough.": (
+        lambda x: x.amax(0)
+    ),
+}
+_CONTRASTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda x: x.amin(-1),
+    "Only the T1-w slices are looked at. Asked for: both slices of each item.": lambda x: x[..., 0],
+    "Only the T2-w slices are looked at. Asked for: both slices of each item.": lambda x: x[..., 1],
+    "It is named only where both slices of an item have it. Asked for: one slice is enough.": (
+        lambda x: x.amax(-1)
+    ),
+}
+
+
+# --- Another scale --------------------------------------------------------------------------------
+
+_SCALE_MEASURES = {
+    text: Measure(
+        measure,
+        (-0.0505, -0.035),
+        "The limit for how far an end of the range may be off lies {}. Asked for: 0.05.",
+        -1,
+    )
+    for text, measure in {
+        "": lambda low, high: torch.maximum((low + 1).abs(), (high - 1).abs()),
+        "Only the smallest value of a slice is compared. Asked for: the largest one, too.": (
+            lambda low, high: (low + 1).abs()
+        ),
+        "Only the largest value of a slice is compared. Asked for: the smallest one, too.": (
+            lambda low, high: (high - 1).abs()
+        ),
+        "Only values outside of the range from -1 to 1 count. Asked for: a slice that uses only a "
+        "part of this range, such as 0 to 1, is on another scale, too.": (
+            lambda low, high: torch.maximum(-1 - low, high - 1)
+        ),
+        "Only values above 1 count. Asked for: the smallest value differs from -1, or the largest "
+        "one from 1, in either direction.": lambda low, high: high - 1,
+        "Only values below -1 count. Asked for: the smallest value differs from -1, or the largest "
+        "one from 1, in either direction.": lambda low, high: -1 - low,
+        "Only ranges that are too small count. Asked for: values below -1 or above 1 are another "
+        "scale, too.": lambda low, high: torch.maximum(low + 1, 1 - high),
+        "Only a smallest value above -1 counts. Asked for: both ends, in either direction.": (
+            lambda low, high: low + 1
+        ),
+        "Only a largest value below 1 counts. Asked for: both ends, in either direction.": (
+            lambda low, high: 1 - high
+        ),
+        "Only the largest absolute value of a slice is compared with 1. Asked for: the smallest "
+        "value with -1, and the largest one with 1.": (
+            lambda low, high: (torch.maximum(-low, high) - 1).abs()
+        ),
+        "Only the width of the range is compared with 2, so that 0 to 2 is not found. Asked for: "
+        "the smallest value with -1, and the largest one with 1.": (
+            lambda low, high: (high - low - 2).abs()
+        ),
+        "Only a range that is too wide counts. Asked for: the smallest value is compared with -1, "
+        "and the largest one with 1, in either direction.": lambda low, high: high - low - 2,
+        "Only a range that is too narrow counts. Asked for: the smallest value is compared with "
+        "-1, and the largest one with 1, in either direction.": lambda low, high: 2 - high + low,
+        "It is named only where both ends of the range are wrong. Asked for: one wrong end is "
+        "enough, `or` and not `and`.": (
+            lambda low, high: torch.minimum((low + 1).abs(), (high - 1).abs())
+        ),
+        "Only the middle between the two ends is compared with 0, so that -0.5 to 0.5 is not "
+        "found. Asked for: each end for itself.": lambda low, high: (low + high).abs(),
+        "The smallest value is compared with 0 in place of -1.": (
+            lambda low, high: torch.maximum(low.abs(), (high - 1).abs())
+        ),
+    }.items()
+}
+_SCALE_VALUES: dict[str, Callable[[_Slices], Tensor]] = {
+    "": lambda s: s.ends_of_finite,
+    "Infinite values take part in the smallest and the largest value. Asked for: those of the "
+    "finite values, `image[image.isfinite()]`.": lambda s: s.ends_but_nan,
+    "Values that are not finite take part: a slice with NaN is never named, and one with infinity "
+    "always is. Asked for: the smallest and the largest of the finite values, "
+    "`image[image.isfinite()]`.": lambda s: s.ends_of_all,
+    "Values that are not finite take part: a slice with NaN or infinity is always named. Asked "
+    "for: the smallest and the largest of the finite values, `image[image.isfinite()]`.": (
+        lambda s: torch.where(s.has_nan, 99.0, s.ends_but_nan)
+    ),
+    "A slice that holds NaN is always named. Asked for: the smallest and the largest of the "
+    "finite values, `image[image.isfinite()]`.": lambda s: torch.where(
+        s.has_nan, 99.0, s.ends_of_finite
+    ),
+    "A slice that holds a value that is not finite is never named. Asked for: its finite values "
+    "are compared.": lambda s: s.ends_without_bad_slices,
+    "A slice that holds NaN is never named. Asked for: its finite values are compared.": (
+        lambda s: torch.where(s.has_nan, torch.nan, s.ends_of_finite)
+    ),
+    "Of an item that holds a value that is not finite, no slice is named. Asked for: its finite "
+    "values are compared.": lambda s: torch.where(
+        s.finite.all(2).all(1)[:, None], s.ends_of_finite, torch.nan
+    ),
+}
+
+
+def _extremes(ends: Tensor, dims: tuple[int, ...]) -> Tensor:
+    low = ends[0].nan_to_num(_INF, _INF, -_INF).amin(dims, keepdim=True)
+    high = ends[1].nan_to_num(-_INF, _INF, -_INF).amax(dims, keepdim=True)
+    return torch.stack((low, high)).expand_as(ends)
+
+
+_SCALE_GROUPS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda ends: ends,
+    "The two slices of an item are looked at together, where one with a smaller range does not "
+    "show. Asked for: slice by slice.": lambda ends: _extremes(ends, (1,)),
+    "All slices of a contrast in a set are looked at together, where one with a smaller range does "
+    "not show. Asked for: slice by slice.": lambda ends: _extremes(ends, (0,)),
+    "All slices of a set are looked at together, where one with a smaller range does not show. "
+    "Asked for: slice by slice.": lambda ends: _extremes(ends, (0, 1)),
+    "The means over a set of the smallest and of the largest values are compared. Asked for: slice "
+    "by slice.": lambda ends: ends.mean(1, keepdim=True).expand_as(ends),
+}
+
+
+def _scale(
+    sets: Sets, measure: Any, values: Any, group: Any, contrasts: Any, items: Any, sides: Any
+) -> float:
+    scores = []
+    for slices in sets.slices:
+        found = -measure.of(*group(values(slices)))
+        scores.append(float(items(contrasts(found.nan_to_num(_INF, _INF, -_INF)))))
+    return sides(scores)
+
+
+# --- Values not finite ----------------------------------------------------------------------------
+
+_NOT_FINITE = {
+    text: Measure(measure)
+    for text, measure in {
+        "": lambda s: s.has_nan | s.has_inf | s.has_minus_inf,
+        "Only NaN is looked for. Asked for: NaN and infinite values, of either sign.": (
+            lambda s: s.has_nan
+        ),
+        "Only infinite values are looked for. Asked for: NaN, too.": (
+            lambda s: s.has_inf | s.has_minus_inf
+        ),
+        "Of the infinite values, those below zero are not looked for. Asked for: NaN, inf and "
+        "-inf.": lambda s: s.has_nan | s.has_inf,
+        "Of the infinite values, those above zero are not looked for. Asked for: NaN, inf and "
+        "-inf.": lambda s: s.has_nan | s.has_minus_inf,
+        "Only inf is looked for. Asked for: NaN, inf and -inf.": lambda s: s.has_inf,
+        "Only -inf is looked for. Asked for: NaN, inf and -inf.": lambda s: s.has_minus_inf,
+        "It is named only where NaN and an infinite value are in one slice. Asked for: one value "
+        "of either kind is enough.": lambda s: s.has_nan & (s.has_inf | s.has_minus_inf),
+        "It is named only where no value of a slice is finite. Asked for: one value is enough.": (
+            lambda s: ~s.finite.any(2)
+        ),
+    }.items()
+}
+
+
+def _finite(sets: Sets, measure: Any, contrasts: Any, items: Any, sides: Any) -> float:
+    return sides([
+        float(items(contrasts(-measure.of(slices).double()))) for slices in sets.slices
+    ])  # fmt: skip
+
+
+# --- Modalities exchanged -------------------------------------------------------------------------
+
+_GREY = "Asked for: a measure that does not depend on the scale, such as `middle_grey`."
+_BRIGHTNESS: dict[str, Callable[[_Slices], Tensor]] = {
+    "": lambda s: s.greys,
+    "The mean of each whole slice is compared, which does not tell T1-w from T2-w in every item. "
+    f"{_GREY}": lambda s: s.means,
+    "The mean of the finite values of each slice is compared, which does not tell T1-w from T2-w "
+    f"in every item. {_GREY}": lambda s: s.means_of_finite,
+    "The mean of each slice, brought to the range from 0 to 1, is compared, which does not tell "
+    "T1-w from T2-w in every item. Asked for: a measure that does, such as `middle_grey`.": (
+        lambda s: s.scaled_means
+    ),
+    "The medians of the slices are compared, which do not tell T1-w from T2-w in every item. "
+    f"{_GREY}": lambda s: s.medians,
+    "The standard deviations of the slices are compared, which do not tell T1-w from T2-w in every "
+    f"item. {_GREY}": lambda s: s.deviations,
+    "The means of the middle of the slices are compared as they are, and a slice on another scale "
+    f"is misjudged. {_GREY}": lambda s: s.middle_means,
+    "The means of the middle of the slices are compared as they are, with NaN and infinity, and a "
+    f"slice on another scale is misjudged. {_GREY}": (
+        lambda s: s.x[:, :, 20:44, 20:44].flatten(2).mean(2)
+    ),
+    "The medians of the middle of the slices are compared as they are, and a slice on another "
+    f"scale is misjudged. {_GREY}": lambda s: s.middle_medians,
+    "The largest values of the slices are compared, which do not tell T1-w from T2-w. "
+    f"{_GREY}": lambda s: s.ends_of_finite[1],
+    "The means of the middle of the slices, brought to the range from 0 to 1, are compared, which "
+    "do not tell T1-w from T2-w in every item. Asked for: a measure that does, such as "
+    "`middle_grey`.": lambda s: s.scaled_middle_means,
+}
+_GREYS = "Asked for: the two slices of an item compared, or a threshold between 0.51, the largest "
+_GREYS += "`middle_grey` of a T2-w slice, and 0.66, the smallest one of a T1-w slice."
+_COMPARED = {
+    "": Measure(
+        lambda m: m[:, 0] - m[:, 1],
+        (-0.14, 0.14),
+        'The limit for the grey under "T1" minus the grey under "T2" lies {}. Asked for: 0, or '
+        "near it.",
+    ),
+    "The comparison is the wrong way round: T1-w has the larger grey of the middle.": Measure(
+        lambda m: m[:, 1] - m[:, 0]
+    ),
+}
+_ONE_GREY = (
+    Measure(
+        lambda m: m[:, 0],
+        (0.51, 0.66),
+        f'The threshold for the grey of the slice under "T1" lies {{}}. {_GREYS}',
+    ),
+    Measure(
+        lambda m: -m[:, 1],
+        (-0.66, -0.51),
+        f'The threshold for the grey of the slice under "T2" lies {{}}. {_GREYS}',
+        -1,
+    ),
+)
+
+
+def _modalities(sets: Sets, compared: Any, brightness: Any, items: Any, sides: Any) -> float:
+    scores = []
+    for slices in sets.slices:
+        found = compared.of(brightness(slices)).nan_to_num(_INF, _INF, -_INF)
+        scores.append(float(items(found)))
+    return sides(scores)
+
+
+_ITEMS_OF_CONTRAST = _ITEMS | {
+    "The means over a whole set are compared, where one exchanged item does not show. Asked for: "
+    "item by item.": lambda x: x.mean(0),
+    "The median over a whole set is compared, where one exchanged item does not show. Asked for: "
+    "item by item.": lambda x: x.median(0).values,
+}
+
+
+# --- Pairs exchanged ------------------------------------------------------------------------------
+
+_MEAN_ASKED = (
+    "Asked for: the mean overlap of a set, with a threshold between those of the table, 0.965 for "
+    "right and 0.945 for wrong pairs."
+)
+_OVERLAPS = {
+    "": Measure(
+        lambda s: s.own.mean(),
+        (0.9471, 0.9629),
+        "The threshold for the mean overlap of a set lies {}. Asked for: one between the means of "
+        "the table, 0.945 for wrong pairs and 0.965 for right ones.",
+    ),
+    "The smallest overlap of a set is compared, and right pairs may agree badly. "
+    f"{_MEAN_ASKED}": Measure(lambda s: s.own.min()),
+    f"The largest overlap of a set is compared. {_MEAN_ASKED}": Measure(lambda s: s.own.max()),
+    f"The median overlap of a set is compared. {_MEAN_ASKED}": Measure(lambda s: s.own.median()),
+    f"The overlap of the first item of a set alone is compared. {_MEAN_ASKED}": Measure(
+        lambda s: s.own[0]
+    ),
+    f"The overlap of the last item of a set alone is compared. {_MEAN_ASKED}": Measure(
+        lambda s: s.own[-1]
+    ),
+    "The comparison is the wrong way round: a large mean overlap is named. Right pairs overlap "
+    "more than wrong ones.": Measure(lambda s: -s.own.mean()),
+    "One item whose overlap with the next item's T2-w slice is larger than its own is enough. "
+    f"{_MEAN_ASKED}": Measure(lambda s: (s.own - s.neighbours(-1)).min()),
+    "One item whose own overlap is not the largest is enough; two heads may agree by chance. "
+    f"{_MEAN_ASKED}": Measure(lambda s: (s.own - s.overlaps.amax(1)).min()),
+} | {
+    f"The overlaps below {limit:g} are counted. {_MEAN_ASKED}": Measure(
+        lambda s, limit=limit: -(s.own < limit).double().mean()
+    )
+    for limit in (0.8, 0.85, 0.9, 0.92, 0.93, 0.94, 0.945, 0.95, 0.955, 0.96)
+}
+
+
+_MARGINS = tuple(
+    Measure(
+        gap,
+        (0.0062, 0.0189),
+        "The margin between the mean overlap of a set and that of its T1-w slices with "
+        f"{whose} T2-w slices lies {{}}. Asked for: about 0.01.",
+    )
+    for whose, gap in {
+        "the next items'": lambda s: s.own.mean() - s.neighbours(-1).mean(),
+        "the items' before": lambda s: s.own.mean() - s.neighbours(1).mean(),
+        "all other items'": lambda s: s.own.mean() - _others(s).mean(),
+    }.items()
+)
+
+
+def _others(s: _Slices) -> Tensor:
+    n = len(s.own)
+    return (s.overlaps.sum(1) - s.own) / max(n - 1, 1)
+
+
+_SIDES_OF_PAIRS: dict[str, Any] = _SIDES | {
+    "Both data sets are looked at together, where wrong pairs of the small one do not show. Asked "
+    "for: each set for itself.": None,
+}
+
+
+def _pairs(sets: Sets, measure: Any, sides: Any) -> float:
+    parts = (sets.both,) if sides is None else sets.slices
+    scores = [float(measure.of(slices).nan_to_num(_INF)) for slices in parts]
+    return sides(scores) if sides else scores[0]
+
+
+# --- Copies ---------------------------------------------------------------------------------------
+
+_DISTANCES = {
+    "": Measure(
+        False,
+        (-1e-4, 0.0089),
+        "Items that are only alike count as copies: the largest difference that is let pass lies "
+        "{}. Asked for: the slices agree value for value.",
+    ),
+    "The mean difference of two items is compared, to which a spot that differs adds little. Asked "
+    "for: the slices agree value for value.": Measure(True),
+}
+_SLICES_OF_COPY: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda d: d.amax(0),
+    "Only the T1-w slices are compared. Asked for: both slices of an item agree.": lambda d: d[0],
+    "Only the T2-w slices are compared. Asked for: both slices of an item agree.": lambda d: d[1],
+    "One slice that agrees is enough. Asked for: both slices of an item agree.": (
+        lambda d: d.amin(0)
+    ),
+}
+_WITH: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda d: d,
+    "Items are compared at the same place of the two sets only. Asked for: each item with every "
+    "item of the other set.": lambda d: d.diagonal().reshape(-1, 1),
+    "Only the first item of the training set is compared. Asked for: every item.": lambda d: d[:1],
+    "Only the first item of the test set is compared. Asked for: every item.": lambda d: d[:, :1],
+    "Only as many items of the training set as the test set has are compared. Asked for: every "
+    "item.": lambda d: d[: d.shape[1]],
+    "The last item of the training set is left out. Asked for: every item.": lambda d: d[:-1],
+    "The last item of the test set is left out. Asked for: every item.": lambda d: d[:, :-1],
+    "The last item of each set is left out. Asked for: every item.": lambda d: d[:-1, :-1],
+    "The first item of each set is left out. Asked for: every item.": lambda d: d[1:, 1:],
+    "Items of the training set are compared with test items at later places only. Asked for: every "
+    "item.": lambda d: torch.where(torch.ones_like(d).triu(1) > 0, d, _INF),
+}
+_WITHIN: dict[str, tuple[tuple[int, int], ...]] = {
+    "": ((0, 1),),
+    "Copies inside one set are named, too. Asked for: one item in each of the two sets.": (
+        (0, 1), (0, 0), (1, 1),
+    ),
+    "Copies inside the training set are named, too. Asked for: one item in each of the two sets.": (
+        (0, 1), (0, 0),
+    ),
+    "Copies inside the test set are named, too. Asked for: one item in each of the two sets.": (
+        (0, 1), (1, 1),
+    ),
+    "Copies inside one set are named, and not those in the other set. Asked for: one item in each "
+    "of the two sets.": ((0, 0), (1, 1)),
+}  # fmt: skip
+_LEFT_RIGHT = (
+    "Asked for: left and right exchanged, which lie along x, the first of the two image axes: axis "
+    "1 of a slice (1, 64, 64)."
+)
+_MIRRORED_ALONG: dict[str, tuple[tuple[int, ...], ...]] = {
+    "": ((1,),),
+    f"Items that are upside down are named, and no mirrored ones. {_LEFT_RIGHT}": ((2,),),
+    f"Items that are turned by half a turn are named, and no mirrored ones. {_LEFT_RIGHT}": (
+        (1, 2),
+    ),
+    f"Items that are not mirrored are named, and no mirrored ones. {_LEFT_RIGHT}": ((),),
+    f"Items that are upside down are named, too. {_LEFT_RIGHT}": ((1,), (2,)),
+    f"Items that are turned by half a turn are named, too. {_LEFT_RIGHT}": ((1,), (1, 2)),
+    f"Items that are upside down, or turned by half a turn, are named, too. {_LEFT_RIGHT}": (
+        (1,), (2,), (1, 2),
+    ),
+    "Copies that are not mirrored are named, too. Asked for: left and right exchanged.": ((1,), ()),
+}  # fmt: skip
+_SAME_ALONG: dict[str, tuple[tuple[int, ...], ...]] = {
+    "": ((),),
+    "Mirrored copies are named, too; they have a name of their own.": ((), (1,)),
+    "Mirrored copies are named, and no others.": ((1,),),
+    "Items that are upside down are named, too. Asked for: both slices as they are.": ((), (2,)),
+}
+_CROSSED: dict[str, bool] = {
+    "": False,
+    "The T1-w slices are compared with T2-w slices. Asked for: T1-w with T1-w.": True,
+}
+
+
+def _copies(
+    sets: Sets, how: Any, slices: Any, which: Any, within: Any, along: Any, crossed: Any
+) -> float:
+    least = _INF
+    for one, other in within:
+        for axes in along:
+            distances = slices(sets.distances(one, other, axes, crossed, how.of))
+            if one == other:  # an item is no copy of itself
+                same = torch.eye(len(distances), dtype=torch.bool)
+                distances = torch.where(same, _INF, distances)
+            distances = which(distances)
+            if distances.numel():
+                least = min(least, float(distances.amin()))
+    return least
+
+
+_COPY = (_DISTANCES, _SLICES_OF_COPY, _WITH, _WITHIN)
+
+#: When each problem is named, by item of the report.
+RULES = {
+    "subject": Rule((*_COPY, _SAME_ALONG, _CROSSED), _copies),
+    "mirrored": Rule((*_COPY, _MIRRORED_ALONG, _CROSSED), _copies),
+    "pairs": Rule((_OVERLAPS, _SIDES_OF_PAIRS), _pairs, _MARGINS),
+    "modalities": Rule(
+        (_COMPARED, _BRIGHTNESS, _ITEMS_OF_CONTRAST, _SIDES), _modalities, _ONE_GREY, unit=1
+    ),
+    "scale": Rule(
+        (_SCALE_MEASURES, _SCALE_VALUES, _SCALE_GROUPS, _CONTRASTS, _ITEMS, _SIDES), _scale
+    ),
+    "finite": Rule((_NOT_FINITE, _CONTRASTS, _ITEMS, _SIDES), _finite),
+}

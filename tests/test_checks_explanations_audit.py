@@ -1,0 +1,124 @@
+"""What a student reads of an audit that names problems by other rules than those asked for."""
+
+import pytest
+from checking import judge, load
+
+from labhelpers.checks.cases import Setting
+from labhelpers.checks.explanations.audit_rules import RULES, Sets
+from labhelpers.checks.probes import audit
+from labhelpers.checks.probes.planted import planted_pairs
+
+ANSWER = """
+import torch
+
+from labhelpers.anatomy import head_overlap, middle_grey
+
+
+def audit_split(train_set, test_set):
+    problems = set()
+    sets = [[torch.cat((s["T1"], s["T2"])) for s in part] for part in (train_set, test_set)]
+    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a, b):
+                problems.add("subject on both sides")
+            if torch.equal(a.flip(1), b):
+                problems.add("mirrored copy on both sides")
+    for part in sets:
+        overlaps = [head_overlap(t1, t2) for t1, t2 in part]
+        if sum(overlaps) / len(part) < 0.955:
+            problems.add("pairs exchanged")
+        for item in part:
+            t1, t2 = item
+            if middle_grey(t1) < middle_grey(t2):
+                problems.add("modalities exchanged")
+            for image in item:
+                good = image.isfinite()
+                if not good.all():
+                    problems.add("values not finite")
+                low, high = image[good].min(), image[good].max()
+                if abs(low + 1) > 0.05 or abs(high - 1) > 0.05:
+                    problems.add("another scale")
+    return problems
+"""
+
+
+@pytest.mark.parametrize("item", RULES)
+def test_the_rules_that_are_asked_for_name_what_is_planted(item: str) -> None:
+    rule = RULES[item]
+    pairs = planted_pairs(Setting().secret_seed(audit._SEED))
+    for _, values in rule.ways(0):
+        low, high = values[0].limits
+        limit = (low + high) / 2 if abs(low) < 9 else -0.5
+        for pair in pairs:
+            is_named = rule.score(Sets(pair.train, pair.test), *values) < limit
+            assert is_named == (item in pair.planted)
+
+
+@pytest.mark.parametrize(
+    ("edits", "texts"),
+    [
+        (
+            {
+                "sum(overlaps) / len(part) < 0.955": "min(overlaps) < 0.9",
+                "return problems": "return list(problems)",
+            },
+            [
+                "Your function returns a list.",
+                '"pairs exchanged": The smallest overlap of a set is compared',
+            ],
+        ),
+        (
+            {"middle_grey(t1) < middle_grey(t2)": "t1.mean() < t2.mean()", "(1), b)": "(2), b)"},
+            [
+                '"mirrored copy on both sides": Items that are upside down are named',
+                '"modalities exchanged": The mean of each whole slice is compared',
+            ],
+        ),
+        (
+            {
+                "middle_grey(t1) < middle_grey(t2)": "middle_grey(t1) < 0.8",
+                "abs(high - 1) > 0.05": "abs(high - 1) > 0.5",
+                "abs(low + 1) > 0.05": "abs(low + 1) > 0.5",
+            },
+            [
+                '"modalities exchanged": The threshold for the grey of the slice under "T1" lies',
+                '"another scale": The limit for how far an end of the range may be off lies',
+            ],
+        ),
+        (
+            {
+                "for part in sets:": "for part in sets[:1]:",
+                "torch.equal(a, b)": "torch.equal(a[0], b[0])",
+            },
+            [
+                '"subject on both sides": Only the T1-w slices are compared.',
+                '"pairs exchanged", "modalities exchanged", "another scale" and "values not '
+                'finite": Only the training set is searched.',
+            ],
+        ),
+        (
+            {
+                "not good.all()": "image.isnan().any()",
+                "not finite": "infinite",
+                "abs(low + 1) > 0.05 or ": "",
+            },
+            [
+                'There is no "values infinite" in the table.',
+                '"another scale": Only the largest value of a slice is compared.',
+                '"values not finite": Only NaN is looked for.',
+            ],
+        ),
+    ],
+)
+def test_two_mistakes_are_both_told(edits: dict[str, str], texts: list[str]) -> None:
+    source = ANSWER
+    for old, new in edits.items():
+        assert old in source
+        source = source.replace(old, new)
+    notes = [
+        text
+        for word, text in judge("audit-split", load("audit-split", source)).notes
+        if word == "wrong"
+    ]
+    assert len(notes) == len(texts)
+    assert all(note.startswith(text) for note, text in zip(notes, texts, strict=True))
