@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,9 @@ def _explanation(
 
     def rest(other: object) -> Explanation | None:
         tried = run_cases(exercise.id, other, time_limit=time_limit, explains=False)
-        return None if _share(tried) == 1 else exercise.explain(other, tried["runs"])
+        with suppress(Exception):  # another answer may fail where the first one did not
+            return None if _share(tried) == 1 else exercise.explain(other, tried["runs"])
+        return None
 
     def act() -> None:
         with plain_layers(), _replaced(answer, exercise.losses):
