@@ -63,6 +63,8 @@ def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
                 f"{n_two} pairs of data sets that have two problems. Asked for: the names of all "
                 "problems that are there."
             )
+        if not any(x.named for x in seen):
+            return explained(sentences)  # nothing is looked for
         tried = list(_tried(answer, found, known)) if wrong else []
         ways = {item: _way(item, seen, tried, bool(hidden)) for item in wrong}
         about: dict[str, list[str]] = {}  # the names that a sentence is about

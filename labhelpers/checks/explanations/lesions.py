@@ -291,6 +291,8 @@ def _regions(
 
 def _way(batches: Sequence[_Batch]) -> list[str]:
     """Return how the contrasts were measured, the fewest differences from what is asked for."""
+    if torch.cat([batch.values for batch in batches]).unique().numel() == 1:
+        return []  # one number for all, whatever it is
     for tolerance in _TOLERANCES:
         found: list[list[str]] = []
         for value in _VALUES:
