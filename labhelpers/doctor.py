@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ __all__ = ["Finding", "Findings", "doctor"]
 _DISCRIMINATORS = {"discriminator": 1, "discriminators": 2}  # how many losses each column adds up
 _TRAINED = ("generator", "generators", "training")  # losses that a training makes smaller
 _SMOOTH = 3  # epochs that are averaged before curves are compared
+_ENOUGH = 2 * _SMOOTH  # epochs for a comparison of two parts of a curve
 
 # Limits. Chosen on one seed of planted faults and healthy trainings, reported on others:
 # `labhelpers experiments doctor`.
@@ -46,12 +47,22 @@ class Finding(NamedTuple):
 
 
 class Findings(list[Finding]):
-    """A list of findings that shows itself as text."""
+    """A list of findings that shows itself as text, with how much was looked at if it is empty."""
+
+    def __init__(self, findings: Iterable[Finding], n_epochs: int, n_subjects: int) -> None:
+        super().__init__(findings)
+        self._looked_at = n_epochs, n_subjects
 
     def __repr__(self) -> str:
         """Return the findings as paragraphs."""
         if not self:
-            return "Doctor: nothing conspicuous."
+            n_epochs, n_subjects = self._looked_at
+            epochs = f"{n_epochs} epoch{'s' * (n_epochs != 1)}"
+            few = f" {epochs} say little about losses: it takes {_ENOUGH}."
+            return (
+                f"Doctor: nothing conspicuous in the losses of {epochs} and in the slices of "
+                f"{n_subjects} subject{'s' * (n_subjects != 1)}.{few * (n_epochs < _ENOUGH)}"
+            )
         return "\n\n".join(
             f"Doctor: {name}\n  Seen: {seen}\n  It can mean: {meaning}\n  Try: {advice}"
             for name, seen, meaning, advice in self
@@ -84,7 +95,8 @@ def doctor(history: pd.DataFrame, samples: Mapping[str, Tensor]) -> Findings:
         samples: `real_t1`, `fake_t2` and `real_t2` of some test subjects, each `(N, 1, H, W)`, as
             `metrics.generate` returns them.
     """
-    return Findings([*_of_losses(history), *_of_slices(samples)])
+    findings = [*_of_losses(history), *_of_slices(samples)]
+    return Findings(findings, len(history), len(samples["fake_t2"]))
 
 
 def _of_losses(history: pd.DataFrame) -> Iterator[Finding]:
@@ -135,7 +147,7 @@ def _of_trained(name: str, losses: np.ndarray) -> Iterator[Finding]:
         return
     later = losses[-(len(losses) // 2) :]
     still = _change(losses) < _STILL
-    if not still and (len(losses) < 2 * _SMOOTH or _change(later) > _STUCK):
+    if not still and (len(losses) < _ENOUGH or _change(later) > _STUCK):
         return
     losses = losses if still else later
     yield Finding(
@@ -156,7 +168,7 @@ def _change(losses: np.ndarray) -> float:
 
 
 def _of_validation(losses: np.ndarray) -> Iterator[Finding]:
-    if len(losses) < 2 * _SMOOTH:
+    if len(losses) < _ENOUGH:
         return
     smooth = np.convolve(losses, np.ones(_SMOOTH) / _SMOOTH, "valid")
     lowest = int(smooth.argmin())
@@ -179,7 +191,21 @@ def _of_slices(samples: Mapping[str, Tensor]) -> Iterator[Finding]:
         samples[name].detach().cpu().float().flatten(1).numpy()
         for name in ("real_t1", "fake_t2", "real_t2")
     )
-    if len(fake) == 0 or not np.isfinite(fake).all():
+    if len(fake) == 0:
+        yield Finding(
+            "no slices to look at",
+            "there are slices of 0 subjects",
+            "the loader holds no subjects.",
+            "generate slices of some test subjects.",
+        )
+        return
+    if not np.isfinite(fake).all():
+        yield Finding(
+            "slices that hold no numbers",
+            f"{1 - np.isfinite(fake).mean():.0%} of the voxels are not finite",
+            "a weight became infinite or nan during the training.",
+            "lower the learning rate; look for the first loss that is not finite.",
+        )
         return
     heads = t1 > _AIR
     like_t2, like_t1 = (

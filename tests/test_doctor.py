@@ -37,7 +37,18 @@ def test_a_healthy_training_has_no_finding() -> None:
     history = {"generator": falling(), "validation": 0.06 + falling(), "discriminator": 0.5}
     found = doctor(pd.DataFrame(history), slices())
     assert found == []
-    assert repr(found) == "Doctor: nothing conspicuous."
+    seen = "Doctor: nothing conspicuous in the losses of 10 epochs and in the slices of 8 subjects."
+    assert repr(found) == seen
+    assert found._repr_html_() == f"<p>{seen}</p>"
+
+
+def test_little_to_look_at_is_no_health() -> None:
+    few = doctor(pd.DataFrame({"generator": falling(2)}), slices())
+    assert repr(few).endswith(" 2 epochs say little about losses: it takes 6.")
+    (none,) = names({}, {name: x[:0] for name, x in slices().items()})
+    (broken,) = names({}, slices() | {"fake_t2": slices()["fake_t2"] * math.nan})
+    assert none == "no slices to look at"
+    assert broken == "slices that hold no numbers"
 
 
 def test_the_doctor_is_at_hand_where_trainings_are() -> None:

@@ -526,6 +526,13 @@ def test_names_of_many_methods_do_not_cover_each_other(dpi):
     for place, box in enumerate(names):
         assert axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1
         assert not any(other.overlaps(box) for other in names[:place])
+    lines = [
+        np.linspace(axes.transData.transform(note.xy), (box.min + box.max) / 2, 100)
+        for note, box in zip(axes.texts, names, strict=True)
+    ]
+    for place, box in enumerate(names):
+        for line in lines[:place] + lines[place + 1 :]:
+            assert not ((line > box.min) & (line < box.max)).all(axis=1).any()
 
 
 def test_agreement_shows_the_mean_difference_and_its_limits():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import textwrap
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -483,6 +484,8 @@ def _legend_above(axes: Axes) -> None:
 def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarray) -> None:
     """Write a name near each point of a finished chart, where it covers no point and no other name.
 
+    Nor is a name crossed by the line that leads from a point to its name.
+
     Args:
         shown: The chart, with one panel.
         names: The n names; an empty one is not written.
@@ -491,34 +494,48 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
     axes = shown.figure.axes[0]
     shown.figure.draw_without_rendering()  # only then the axes have their size
     places = axes.transData.transform(points)
-    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
+    marks = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
     points_per_pixel = 72 / shown.figure.dpi  # pixels would be larger in an SVG
-    angles = np.deg2rad([30, 150, -30, -150, *range(0, 360, 15)])
-    for name, point, (x, y) in zip(names, points, places, strict=True):
-        if not name:
-            continue
-        note = axes.annotate(
-            textwrap.fill(name, 24), point, (0, 0), textcoords="offset points", ha="center",
+    notes = {
+        k: axes.annotate(
+            textwrap.fill(name, 24), points[k], (0, 0), textcoords="offset points", ha="center",
             va="center", fontsize=9,
             arrowprops={"arrowstyle": "-", "color": "#999999", "shrinkB": 5},
-        )  # fmt: skip
-        width, height = note.get_window_extent().size
+        )
+        for k, name in enumerate(names)
+        if name
+    }  # fmt: skip
+    sizes = {k: note.get_window_extent().size for k, note in notes.items()}
+    chosen: dict[int, tuple[Bbox, np.ndarray]] = {}  # each name with the line to its middle
+    for k in [*notes] * 3:  # the first names may stand in the way of the last
+        others = [one for other, one in chosen.items() if other != k]
         least = np.inf
-        for distance in (8, 20, 35, 50, 70, 90):
-            for angle in angles:
-                dx = np.cos(angle) * (distance + width / 2)
-                dy = np.sin(angle) * (distance + height / 2)
-                box = Bbox.from_bounds(x + dx - width / 2, y + dy - height / 2, width, height)
-                outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
-                faults = 10 * outside + 10 * sum(box.overlaps(other) for other in taken)
-                if distance > 8:  # a line leads to the name: it crosses no other name
-                    line = [(x + dx * part, y + dy * part) for part in np.linspace(0, 1, 12)]
-                    names_before = taken[len(places) :]
-                    faults += sum(any(one.contains(*dot) for dot in line) for one in names_before)
-                if (cost := 1000 * faults + distance) < least:
-                    least, chosen = cost, box
-                    note.xyann = dx * points_per_pixel, dy * points_per_pixel
-        taken.append(chosen)
+        for distance, box, line in _around(places[k], sizes[k]):
+            outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
+            covered = [*marks, *(name for name, _ in others)]
+            faults = 10 * (outside + sum(box.overlaps(other) for other in covered))
+            faults += sum(_crosses(line, name) + _crosses(one, box) for name, one in others)
+            faults += sum(_crosses(line[16:], mark) for mark in marks)
+            if (cost := 1000 * faults + distance) < least:
+                least, chosen[k] = cost, (box, line)
+            if not faults:  # the nearest ones come first
+                break
+    for k, (_, line) in chosen.items():
+        notes[k].xyann = (line[-1] - line[0]) * points_per_pixel
+
+
+def _around(place: np.ndarray, size: np.ndarray) -> Iterator[tuple[int, Bbox, np.ndarray]]:
+    """Yield where a name could stand, the nearest first: distance, box, line from the point."""
+    angles = np.deg2rad([30, 150, -30, -150, *range(0, 360, 15)])
+    for distance, angle in itertools.product((8, 20, 35, 50, 70, 90), angles):
+        middle = place + np.array((np.cos(angle), np.sin(angle))) * (distance + size / 2)
+        box = Bbox.from_bounds(*(middle - size / 2), *size)
+        yield distance, box, np.linspace(place, middle, 40)
+
+
+def _crosses(line: np.ndarray, box: Bbox) -> bool:
+    """Return True if a point of a line `(n, 2)` lies in a box."""
+    return bool(((line > box.min) & (line < box.max)).all(axis=1).any())
 
 
 def _short(number: float) -> str:

@@ -302,7 +302,7 @@ def draw_images(
     axes.spines[:].set_visible(False)
     axes.set_xlabel("x (left\N{EN DASH}right)", fontsize=8, color=_GREY, labelpad=3)
     axes.set_title(title, pad=10, **_TITLE)
-    _add_colour_bar(figure, axes, picture, scale)
+    _add_colour_bar(figure, axes, picture, scale, 1 - plain_rows / len(rows))
     note, look = _note(source=_CREDIT)
     look |= {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
     axes.annotate(note, (0, 0), (0, -20), **look)  # below the lower left corner
@@ -410,10 +410,20 @@ def _add_scale_bar(axes: Axes, width: int, columns: int) -> None:
     )  # fmt: skip
 
 
-def _add_colour_bar(figure: Figure, axes: Axes, picture: AxesImage, scale: Scale) -> None:
-    """Add a colour bar to the right of the picture, 10 pixels away and 12 wide."""
+def _add_colour_bar(
+    figure: Figure, axes: Axes, picture: AxesImage, scale: Scale, height: float
+) -> None:
+    """Add a colour bar to the right of the picture, 10 pixels away and 12 wide.
+
+    Args:
+        figure: The figure.
+        axes: Those of the picture.
+        picture: What the bar explains.
+        scale: Its numbers and colours.
+        height: The lower part of the picture that has these colours, 1 for all of it.
+    """
     width, _ = figure.get_size_inches() * _DPI
-    beside = axes.inset_axes((1 + 10 / width, 0, 12 / width, 1))
+    beside = axes.inset_axes((1 + 10 / width, 0, 12 / width, height))
     bar = figure.colorbar(picture, cax=beside, extend=scale.extend)
     bar.set_ticks([scale.low, (scale.low + scale.high) / 2, scale.high])
     bar.ax.tick_params(labelsize=9)
