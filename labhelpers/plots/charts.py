@@ -493,7 +493,7 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
     """
     axes = shown.figure.axes[0]
     shown.figure.draw_without_rendering()  # only then the axes have their size
-    places = axes.transData.transform(points)
+    places = np.asarray(axes.transData.transform(points))
     marks = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
     points_per_pixel = 72 / shown.figure.dpi  # pixels would be larger in an SVG
     notes = {
@@ -514,8 +514,8 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
             outside = not (axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1))
             covered = [*marks, *(name for name, _ in others)]
             faults = 10 * (outside + sum(box.overlaps(other) for other in covered))
-            faults += sum(_crosses(line, name) + _crosses(one, box) for name, one in others)
-            faults += sum(_crosses(line[16:], mark) for mark in marks)
+            faults += 5 * sum(_crosses(line, name) + _crosses(one, box) for name, one in others)
+            faults += sum(_crosses(line, mark) for mark in marks if not mark.contains(*places[k]))
             if (cost := 1000 * faults + distance) < least:
                 least, chosen[k] = cost, (box, line)
             if not faults:  # the nearest ones come first

@@ -34,7 +34,7 @@ _RAW = "https://raw.githubusercontent.com"
 # The first code cell of a released notebook. It changes nothing where nbgrader grades or where the
 # instructor's part is installed.
 _SETUP_CELL = """\
-# @title Installs labhelpers, the helpers of this lab, in the version that belongs to this notebook.
+# @title Installs the helpers of this lab, in this notebook's version.
 import os
 import subprocess
 import sys
