@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import pickle
 import re
@@ -160,6 +161,37 @@ def load_generator(
     return generator.eval()
 
 
+class _Results(pd.DataFrame):
+    """The table of results, shown with the best value of each column in bold.
+
+    What a notebook shows has the source of a row under its name, so that it fits a narrow window.
+    """
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame  # a part of the table is no table of results
+
+    def _repr_html_(self) -> str:
+        small = "<small style='font-weight: normal'>"
+        names = {
+            name: f"{html.escape(name)}<br>{small}{html.escape(source)}</small>"
+            for name, source in self[("source", "")].items()
+        }
+        formatters = {}
+        for column in _COLUMNS:
+            best = self[column].min() if column[0] == "MAE" else self[column].max()
+            number = f"{{:.{_DECIMALS[column[0]]}f}}"
+            bold = f"<b>{number}</b>"
+            formatters[column] = lambda x, best=best, number=number, bold=bold: (
+                bold if x == best else number
+            ).format(x)
+        figures = self[list(_COLUMNS)].rename(index=names)
+        return (
+            figures.to_html(formatters=formatters, escape=False, border=0)
+            + "<p>Bold: the best of a column; lowest for MAE, highest for PSNR (dB) and SSIM.</p>"
+        )
+
+
 # --- what they show -------------------------------------------------------------------------------
 
 
@@ -181,7 +213,7 @@ def results_table() -> pd.DataFrame:
     table = pd.DataFrame.from_dict(rows, orient="index", columns=_COLUMNS)
     table = table.round({column: _DECIMALS[column[0]] for column in _COLUMNS})
     table[("source", "")] = pd.Series(sources)
-    return table
+    return _Results(table)
 
 
 def generated_slices(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dis
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -131,7 +132,8 @@ class _Gate(ast.NodeTransformer):
             return
         from IPython.display import display
 
-        html = f"<div style='opacity:0.75'>{escape(reason)}</div>"
+        text = re.sub("`([^`]+)`", r"<code>\1</code>", escape(reason))
+        html = f"<div style='opacity:0.75'>{text}</div>"
         display({"text/plain": reason, "text/html": html}, raw=True)
 
     def _not_written(self, *names: str) -> str:

@@ -1,6 +1,7 @@
 """The list of methods; tables and networks that one notebook saves and the next one finds."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -107,6 +108,16 @@ def test_table_shows_to_the_end_how_a_method_was_trained(folder):
     changed = "recommended, lr discriminator 0.001"
     save_result("cgan", METRICS, train("cgan", changed, epochs=20, finished=2))
     assert f"{changed}, stopped in epoch 3 of 20" in results_table()._repr_html_()
+
+
+def test_table_shows_sources_under_names_and_the_best_in_bold(saved_results):
+    shown = results_table()._repr_html_()
+    assert re.search("<th>Generator [(]recommended[)]<br><small.*?>measured here on IXI", shown)
+    assert re.findall("<b>(.*?)</b>", shown)[0].startswith("0.0")
+    best = results_table()[("PSNR", "Test set")].max()
+    assert f"<b>{best:.2f}</b>" in shown
+    assert shown.count("<b>") >= 6
+    assert "best of a column" not in results_table().head(2)._repr_html_()
 
 
 def test_measured_replaces_stored_of_the_same_recipe_only(saved_results):

@@ -252,7 +252,7 @@ class Points(float):
 
     def _repr_html_(self) -> str:
         """Return the number with its use, in small print."""
-        return f"<small>{float(self):g} points, for nbgrader</small>"
+        return f"<small>{float(self):g} point{'s' * (float(self) != 1)}, for nbgrader</small>"
 
 
 def show(report: Report) -> None:

@@ -204,7 +204,7 @@ def training_progress(
     width, height = 9.4, 3.85 if judges else 3.2
     margins = {
         "left": 0.65 / width, "right": 1 - 0.1 / width, "bottom": 0.65 / height,
-        "top": 1 - (1.15 if judges else 0.7) / height, "wspace": 0.25,
+        "top": 1 - (1.15 if judges else 0.7) / height, "wspace": 0.3,
     }  # fmt: skip
     figure, axes_left = new_chart(width, height, max(1, sum(panels)), margins)
     alt = [f"{title}, {len(epochs)} of {num_epoch} epochs."]
@@ -493,7 +493,7 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
     """
     axes = shown.figure.axes[0]
     shown.figure.draw_without_rendering()  # only then the axes have their size
-    places = np.asarray(axes.transData.transform(points))
+    places = axes.transData.transform(points)
     marks = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in places]
     points_per_pixel = 72 / shown.figure.dpi  # pixels would be larger in an SVG
     notes = {
@@ -505,7 +505,7 @@ def _name_points(shown: AccessibleFigure, names: Sequence[str], points: np.ndarr
         for k, name in enumerate(names)
         if name
     }  # fmt: skip
-    sizes = {k: note.get_window_extent().size for k, note in notes.items()}
+    sizes = {k: np.array(note.get_window_extent().size) for k, note in notes.items()}
     chosen: dict[int, tuple[Bbox, np.ndarray]] = {}  # each name with the line to its middle
     for k in [*notes] * 3:  # the first names may stand in the way of the last
         others = [one for other, one in chosen.items() if other != k]
