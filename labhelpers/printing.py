@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labhelpers.session import is_graded
+from labhelpers.session import in_notebook, is_graded, show
 
 __all__ = ["print_in_full"]
 
@@ -20,8 +20,5 @@ def print_in_full() -> None:
     Without it a printer cuts lines of code at the edge of the page, and leaves out what is folded.
     Nothing is sent while nbgrader grades or validates, and outside of a notebook.
     """
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if getattr(get_ipython(), "kernel", None) is not None and not is_graded():
-        display({"text/plain": "", "text/html": _STYLE}, raw=True)
+    if in_notebook() and not is_graded():
+        show("", _STYLE)

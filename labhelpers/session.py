@@ -12,12 +12,14 @@ import shutil
 import sys
 import tempfile
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from IPython import get_ipython
 from IPython.display import HTML, Code, display
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "is_graded",
     "is_interactive",
     "seed_everything",
+    "show",
     "show_source",
     "temporary_folder",
 ]
@@ -134,8 +137,23 @@ def is_interactive() -> bool:
 
 def in_notebook() -> bool:
     """Return True if a kernel runs this, as in a notebook."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def show(text: str, html: str, record: Mapping[str, Any] | None = None) -> None:
+    """Display HTML in a notebook, print the text elsewhere.
+
+    Args:
+        text: What a terminal shows, and a front end without HTML.
+        html: The same for a notebook.
+        record: What programs are to know of it; in a notebook it is in the output's metadata.
+    """
+    if in_notebook():
+        metadata = {"labhelpers": dict(record)} if record else {}
+        display({"text/plain": text, "text/html": html}, raw=True, metadata=metadata)
+    else:
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        print(text.encode(encoding, errors="replace").decode(encoding))
 
 
 @functools.cache

@@ -13,10 +13,12 @@ from html import escape
 from types import CodeType, FunctionType
 from typing import Any
 
+from IPython import get_ipython
+
 from labhelpers.codes import code_within
 from labhelpers.repair.locate import LocateError, find_releases
 from labhelpers.repair.slots import defined_names, normal
-from labhelpers.session import is_graded
+from labhelpers.session import is_graded, show
 
 __all__ = ["NotThereYet", "is_written", "wait_quietly"]
 
@@ -39,8 +41,6 @@ def wait_quietly() -> None:
 
     Nothing changes while nbgrader grades or validates, and outside of a notebook.
     """
-    from IPython import get_ipython
-
     shell = get_ipython()
     if shell is None or is_graded():
         return
@@ -127,14 +127,8 @@ class _Gate(ast.NodeTransformer):
 
     def _say(self, reason: str) -> None:
         self._reason = reason
-        if getattr(self._shell, "kernel", None) is None:
-            print(reason)
-            return
-        from IPython.display import display
-
         text = re.sub("`([^`]+)`", r"<code>\1</code>", escape(reason))
-        html = f"<div style='opacity:0.75'>{text}</div>"
-        display({"text/plain": reason, "text/html": html}, raw=True)
+        show(reason, f"<div style='opacity:0.75'>{text}</div>", {"waits": True})
 
     def _not_written(self, *names: str) -> str:
         codes = [code for name in names for code in _codes(self._shell.user_ns[name])]

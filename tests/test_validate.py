@@ -2,10 +2,11 @@ import subprocess
 import sys
 
 import pytest
+from nbformat.v4 import new_code_cell, new_output
 from toy import toy_notebook, write_source
 
 from labhelpers.instructor.course.nbgrader import REPOSITORY
-from labhelpers.instructor.course.validate import EXPECTED_OUTPUTS
+from labhelpers.instructor.course.validate import EXPECTED_OUTPUTS, student_problem
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,14 @@ def validate(root, update=False):
 def test_the_notebooks_of_the_lab_run_solved_and_untouched():
     good, text = validate(REPOSITORY)
     assert good, text
+
+
+def test_a_cell_that_waits_needs_its_tag():
+    waiting = {"data": {"text/plain": "Later."}, "metadata": {"labhelpers": {"waits": True}}}
+    outputs, cell = [new_output("display_data", **waiting)], new_code_cell("train()")
+    assert "not tagged needs-answer, and says:\nLater." in student_problem(cell, outputs)
+    cell.metadata.tags = ["needs-answer"]
+    assert student_problem(cell, outputs) is None
 
 
 def test_outputs_are_stored_once_and_compared_ever_after(toy_course):

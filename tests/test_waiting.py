@@ -58,6 +58,7 @@ class Kernel:
             kind = message["header"]["msg_type"]
             if kind in ("display_data", "execute_result"):
                 shown.append(content["data"]["text/plain"])
+                self.record = content["metadata"].get("labhelpers")
             elif kind == "stream":
                 assert content["name"] == "stdout", content
                 shown.append(content["text"].strip())
@@ -91,6 +92,7 @@ def waits(*names):
 
 def test_a_training_is_not_started_before_all_that_it_calls_is_written(kernel):
     assert kernel.run("trained = train(1)") == ([waits("step")], True)
+    assert kernel.record == {"waits": True}, "by which `labhelpers validate` knows it"
     kernel.run(STEP)
     assert kernel.run("trained = train(1)") == ([waits("loss")], True)
     assert kernel.run("started") == (["[]"], True)

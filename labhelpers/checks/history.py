@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-import sys
+
+from IPython import get_ipython
 
 from labhelpers.repair.slots import defined_names
 
@@ -20,15 +21,14 @@ def judged_version(name: str) -> tuple[str, str]:
         The text of the cell, and a sentence. Each is empty if there is none, or no history, as
         outside of a notebook.
     """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = get_ipython()
     history = getattr(shell, "history_manager", None)
     problem = ""
     for source in reversed(history.input_hist_raw if history else []):
         if name not in defined_names(source):
             continue
         try:
-            ast.parse(shell.transform_cell(source))  # type: ignore[union-attr]
+            ast.parse(shell.transform_cell(source))
         except SyntaxError as error:
             problem = problem or f"{type(error).__name__} in line {error.lineno}: {error.msg}."
         else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
+
+from labhelpers import session
 
 __all__ = ["Item", "Points", "Report", "Table", "display_data", "show"]
 
@@ -257,14 +258,4 @@ class Points(float):
 
 def show(report: Report) -> None:
     """Display a report in a notebook, with its record in the metadata of the output; else print."""
-    # Only a program that runs in a kernel has loaded IPython's kernel.
-    if "ipykernel" in sys.modules:
-        from IPython import get_ipython
-        from IPython.display import display
-
-        if getattr(get_ipython(), "kernel", None) is not None:
-            output = display_data(report)
-            display(output["data"], raw=True, metadata=output["metadata"])
-            return
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(report.text.encode(encoding, errors="replace").decode(encoding))
+    session.show(report.text, report._repr_html_(), report.as_record())

@@ -178,8 +178,8 @@ def student_problem(cell: NotebookNode, outputs: list[NotebookNode]) -> str | No
 
 
 def _waits(outputs: list[NotebookNode]) -> bool:
-    texts = [output.data["text/plain"] for output in outputs if "data" in output]
-    return any(text.startswith(("This cell waits for ", "The training ")) for text in texts)
+    """Return True if a cell says what it waits for, as `labhelpers.waiting` lets it."""
+    return any(one.get("metadata", {}).get("labhelpers", {}).get("waits") for one in outputs)
 
 
 def _score(outputs: list[NotebookNode]) -> float | None:
