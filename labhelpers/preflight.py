@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import sys
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from IPython import get_ipython
 from nbformat import NotebookNode
 
 from labhelpers.repair.locate import (
@@ -23,11 +23,12 @@ from labhelpers.repair.locate import (
     find_notebook,
     find_releases,
 )
+from labhelpers.repair.matching import OTHER_RELEASE
 from labhelpers.repair.reading import Cell, NotANotebook, read_submitted
 from labhelpers.repair.release import Release, ReleasedCell
 from labhelpers.repair.repair import Repaired, repair_file
 from labhelpers.repair.slots import defined_names, digest, normal
-from labhelpers.session import is_graded
+from labhelpers.session import is_graded, show
 
 __all__ = ["Part", "Preflight", "examine", "preflight", "repair_notebook"]
 
@@ -39,7 +40,6 @@ _STATES = {
 }
 _HEADLINE = re.compile(r"\S+: ({}), ([\d.]+) of [\d.]+ point".format("|".join(_STATES.values())))
 _VERSION = re.compile(r'^NEEDED, WHEEL = "([^"]+)"', re.MULTILINE)
-_OTHER_SETUP = "The given cell setup has been changed."
 _OWN_CELL = "preflight"  # id of the cell that calls this
 _COLOURS = {"repair": "#b2182b", "open": "#a6611a", "ready": "#1b7837"}
 _WIDTH = 92
@@ -171,7 +171,7 @@ def preflight(assignment: str, path: str | Path | None = None) -> None:
     """
     if is_graded():
         return
-    shell = _shell()
+    shell = get_ipython()
     try:
         releases = find_releases()
         file = Path(path) if path else find_notebook(assignment, releases, shell)
@@ -182,12 +182,7 @@ def preflight(assignment: str, path: str | Path | None = None) -> None:
         return
     history = shell.history_manager.input_hist_raw if shell else []
     found = examine(file, releases[assignment], history, _call(assignment, file))
-    if getattr(shell, "kernel", None) is None:
-        print(found.text)
-    else:
-        from IPython.display import display
-
-        display({"text/plain": found.text, "text/html": found._repr_html_()}, raw=True)
+    show(found.text, found._repr_html_())
 
 
 def repair_notebook(assignment: str, path: str | Path | None = None) -> Path | None:
@@ -205,7 +200,7 @@ def repair_notebook(assignment: str, path: str | Path | None = None) -> Path | N
     """
     try:
         releases = find_releases()
-        file = Path(path) if path else find_notebook(assignment, releases, _shell())
+        file = Path(path) if path else find_notebook(assignment, releases, get_ipython())
     except LocateError as error:
         print(error)
         return None
@@ -243,11 +238,10 @@ def examine(
         return Preflight(path.name, first=tuple(first))
     titles = _titles(release)
     findings = [
-        _with_titles(line.partition(";")[0].rstrip("."), titles) + "." for line in repaired.repairs
+        _with_titles(line.partition(";")[0].rstrip("."), titles) + "."
+        for line in repaired.repairs
+        if line != OTHER_RELEASE
     ]
-    other_version = _other_version(cells, release)
-    if other_version and _OTHER_SETUP in findings:
-        findings.remove(_OTHER_SETUP)
     if _is_older(cells, repaired.notebook, history):
         first.insert(
             0,
@@ -268,17 +262,11 @@ def examine(
     saved = time.strftime("%H:%M:%S", time.localtime(path.stat().st_mtime))
     notes = [
         *_points(release, parts),
-        *other_version,
+        *_other_release(cells, release, repaired),
         *_order(release, repaired.notebook),
         f"This is about the file {path.name} as it was saved at {saved}.",
     ]
     return Preflight(path.name, tuple(findings), tuple(first), parts, tuple(notes), command)
-
-
-def _shell() -> Any:
-    """Return IPython's shell, None outside of IPython."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython else None
 
 
 def _call(assignment: str, file: Path) -> str:
@@ -307,16 +295,17 @@ def _read_cells(path: Path) -> list[Cell]:
         return []
 
 
-def _other_version(cells: list[Cell], release: Release) -> list[str]:
-    """Return that a notebook was released with another version of labhelpers, if it was."""
-    own = [found[1] for cell in cells if (found := _VERSION.search(cell.source))]
-    here = [found[1] for cell in release.cells if (found := _VERSION.search(cell.source))]
-    if own == here or not (own and here):
+def _other_release(cells: list[Cell], release: Release, repaired: Repaired) -> list[str]:
+    """Return that a notebook is of another release than the one it is compared with, if it is."""
+    if OTHER_RELEASE not in repaired.repairs:
         return []
-    return [
-        f"This notebook is of release {own[0]} and was compared with release {here[0]}: a cell "
-        "that differs between them is told as changed."
-    ]
+    own, here = (_version(cell.source for cell in one) for one in (cells, release.cells))
+    return [f"{OTHER_RELEASE} (Version {own}, compared with version {here}.)"]
+
+
+def _version(sources: Iterable[str]) -> str:
+    """Return which version the set-up cell of a notebook installs."""
+    return next((found[1] for one in sources if (found := _VERSION.search(one))), "unknown")
 
 
 def _is_older(cells: list[Cell], notebook: NotebookNode, history: Sequence[str]) -> bool:

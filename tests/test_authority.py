@@ -1,12 +1,16 @@
 import json
+from dataclasses import replace
 
+import nbformat
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.utils import compute_checksum
 from toy import CHECK, EXERCISE
 
 from labhelpers.instructor.course.nbgrader import CourseError, grade_id, open_course
+from labhelpers.instructor.course.samples import hand_in
 from labhelpers.instructor.grading.repair.authority import read_release
+from labhelpers.repair.matching import OTHER_RELEASE
 from labhelpers.repair.repair import repair
 
 NAMES = ["setup", "double", "check-double", "written-double"]
@@ -47,6 +51,38 @@ def test_points_that_changed_in_the_gradebook_count(toy_course):
         gradebook.db.commit()
     release = read_release(course, "toy")
     assert release.cells[2].points == 5
+
+
+def test_what_an_earlier_release_said_is_no_change_of_the_student(toy_course):
+    """While the course runs, a check, a given cell and points change; one student meddled."""
+    release = read_release(open_course(toy_course), "toy")
+    handed_in = nbformat.read(hand_in("ann", "toy", root=toy_course), as_version=4)
+    changes = {
+        "setup": {"source": "import labhelpers\nimport torch"},
+        "check-double": {"source": "check(double) * 2.5", "points": 5.0},
+        "written-double": {"points": 1.0},
+    }
+    notebook = nbformat.reads(release.notebook, as_version=4)
+    for cell in notebook.cells:
+        cell.source = changes.get(cell.id, {}).get("source", cell.source)
+    later = replace(
+        release,
+        cells=tuple(replace(one, **changes.get(one.grade_id, {})) for one in release.cells),
+        notebook=nbformat.writes(notebook),
+    )
+
+    repaired = repair(nbformat.writes(handed_in).encode(), later)
+    assert repaired.repairs == (OTHER_RELEASE,) and not repaired.flags
+    cells = {grade_id(cell): cell for cell in repaired.notebook.cells}
+    assert cells["check-double"].source == changes["check-double"]["source"]
+    assert cells["check-double"].metadata.nbgrader.points == 5
+    assert cells["written-double"].metadata.nbgrader.points == 1
+
+    handed_in.cells[1].source = "import os"
+    handed_in.cells[4].metadata.nbgrader.points = 100
+    found = repair(nbformat.writes(handed_in).encode(), later).repairs
+    assert "The check of double has other settings; it has those of the release again." in found
+    assert "The given cell setup has been changed; it has the text of the release again." in found
 
 
 def test_other_assignments_are_known_by_what_only_they_have(course):

@@ -19,6 +19,7 @@ from labhelpers.instructor.course.samples import hand_in
 from labhelpers.preflight import examine, preflight, repair_notebook
 from labhelpers.repair import locate
 from labhelpers.repair.locate import find_releases
+from labhelpers.repair.release import checksum
 from labhelpers.repair.slots import digest
 
 NAME = "2-generator"
@@ -257,10 +258,13 @@ def test_a_file_that_is_older_than_what_ran_asks_to_save_first(notebook):
 def test_a_set_up_cell_of_another_release_is_no_damage(notebook):
     setup = notebook.source("setup")
     version = re.search('NEEDED, WHEEL = "([^"]+)"', setup)[1]
-    notebook["setup"]["source"] = setup.replace(version, "0.0.9")
+    released = notebook["setup"]
+    released["source"] = setup.replace(version, "0.0.9")
+    settings = released["metadata"]["nbgrader"]
+    settings["checksum"] = checksum("code", released["source"], settings)
     found = notebook.examine()
     assert found.status == "ready"
-    assert f"is of release 0.0.9 and was compared with release {version}" in found.text
+    assert f"Version 0.0.9, compared with version {version}" in " ".join(found.notes)
     notebook["setup"]["source"] = setup.replace("print(", "# print(")
     assert notebook.examine().findings == ("The given cell setup has been changed.",)
 
@@ -316,7 +320,7 @@ def test_jupyter_and_vs_code_tell_which_file_it_is(folder, where, monkeypatch, c
         monkeypatch.setenv(where, str(other))
     else:
         shell.user_ns[where] = str(other)
-    monkeypatch.setattr(module, "_shell", lambda: shell)
+    monkeypatch.setattr(module, "get_ipython", lambda: shell)
     preflight(NAME)
     assert capsys.readouterr().out.startswith("mine.ipynb: 1 thing to do")
 
@@ -403,8 +407,7 @@ def cells(monkeypatch):
     ran = [""]
     manager = types.SimpleNamespace(input_hist_raw=ran)
     shell = types.SimpleNamespace(history_manager=manager, transform_cell=lambda source: source)
-    ipython = types.SimpleNamespace(get_ipython=lambda: shell)
-    monkeypatch.setattr(history, "sys", types.SimpleNamespace(modules={"IPython": ipython}))
+    monkeypatch.setattr(history, "get_ipython", lambda: shell)
     return ran
 
 

@@ -5,10 +5,15 @@ from collections.abc import Container, Iterable
 from typing import Any
 
 from labhelpers.repair.reading import Cell, Submitted, merge_sides
-from labhelpers.repair.release import Release
+from labhelpers.repair.release import Release, checksum
 from labhelpers.repair.slots import Slot, defined_names, normal
 
-__all__ = ["Matching"]
+__all__ = ["OTHER_RELEASE", "Matching", "was_released"]
+
+#: What is said of a notebook with cells of a release that is not the one it is compared with.
+OTHER_RELEASE = (
+    "The notebook is of another release; its given cells, checks and points are those of this one."
+)
 
 _SKIPPED = "skip-execution"  # the tag of a cell that nbclient does not run
 _SETTINGS = ("grade", "solution", "locked", "task", "points")
@@ -254,11 +259,16 @@ class Matching:
             if slot and slot.name and slot.name == name and isinstance(settings, dict):
                 old |= settings.get("schema_version") != 3
                 released = slot.cell.metadata.nbgrader
-                if any(
-                    settings.get(key, released.get(key)) != released.get(key) for key in _SETTINGS
-                ):
+                changed = [
+                    key
+                    for key in _SETTINGS
+                    if settings.get(key, released.get(key)) != released.get(key)
+                ]
+                if changed:
                     self.repairs.append(
-                        f"{slot.title} has other settings; it has those of the release again."
+                        OTHER_RELEASE
+                        if changed == ["points"] and was_released(cell, *slot.texts)
+                        else f"{slot.title} has other settings; it has those of the release again."
                     )
             elif name and not slot and _is_graded(settings):
                 self.repairs.append(
@@ -272,6 +282,22 @@ class Matching:
             )
         if old:
             self.repairs.append("nbgrader's metadata are of another version; they were renewed.")
+
+
+def was_released(cell: Cell, *texts: str) -> bool:
+    """Return True if nbgrader released a cell as it is, for the digest in its metadata fits.
+
+    Args:
+        cell: A submitted cell that carries a name.
+        texts: What it may have said when it was released; its own text always counts.
+    """
+    settings = cell.metadata.get("nbgrader", {})
+    try:
+        return settings["checksum"] in [
+            checksum(cell.cell_type, text, settings) for text in (cell.source, *texts)
+        ]
+    except (KeyError, TypeError, ValueError):  # anything may be in the metadata
+        return False
 
 
 def _name(cell: Cell) -> str:

@@ -56,7 +56,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Submitted:
-    """The cells of a file, and what had to be mended to read them."""
+    """The cells of a file, and what had to be mended to read them.
+
+    Attributes:
+        cells: The cells, in the order of the file.
+        repairs: What was mended, a sentence each.
+        flags: What a person should look at, a sentence each.
+    """
 
     cells: list[Cell]
     repairs: list[str]

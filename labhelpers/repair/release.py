@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Release", "ReleasedCell", "marks", "read_releases"]
+__all__ = ["Release", "ReleasedCell", "checksum", "marks", "read_releases"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,22 @@ def _named_cells(notebook: str) -> list[ReleasedCell]:
                 )
             )
     return named
+
+
+def checksum(cell_type: str, source: str, settings: Mapping[str, Any]) -> str:
+    """Return the digest by which nbgrader knows that a cell is as it was released.
+
+    Args:
+        cell_type: `code` or `markdown`.
+        source: Its text.
+        settings: What nbgrader has in its metadata: `grade_id`, `grade`, `solution`, `locked` and,
+            where there are any, `points`.
+    """
+    grade, solution = (bool(settings.get(key)) for key in ("grade", "solution"))
+    locked = not solution and (grade or bool(settings.get("locked")))
+    parts = [source, cell_type, str(grade), str(solution), str(locked), settings["grade_id"]]
+    parts += [str(float(settings["points"]))] if grade else []
+    return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def marks(cells: Sequence[ReleasedCell]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from labhelpers.repair.matching import Matching
+from labhelpers.repair.matching import OTHER_RELEASE, Matching, was_released
 from labhelpers.repair.reading import (
     Cell,
     NotANotebook,
@@ -165,7 +165,9 @@ class _Repair(Matching):
                 self._drop([piece])  # a part of it
             elif piece not in kept:
                 del self.slot_of[piece]  # a copy that was changed: an ordinary cell
-        if not exact:
+        if not exact and was_released(kept[0]):
+            self.repairs.append(OTHER_RELEASE)
+        elif not exact:
             empty = not kept[0].source.strip()
             self.repairs.append(
                 f"{slot.title} has been {'emptied' if empty else 'changed'}; "

@@ -29,14 +29,24 @@ _DEFINED = re.compile(r"^(?:(?:async +)?def|class) +(\w+)|^(\w+) *=(?!=)", re.MU
 
 @dataclass(eq=False, frozen=True)
 class Slot:
-    """The place of a cell in the release."""
+    """The place of a cell in the release.
+
+    Attributes:
+        rank: Its number in the order of the release.
+        name: Its grade id, empty without.
+        kind: `check`, `given` (locked, without points), `answer` (code), `written` (text) or
+            `plain`.
+        cell: As it goes into the repaired notebook.
+        texts: Its texts as released and as in the gradebook, as `normal` returns them.
+        defines: Names of functions and classes, for an answer.
+    """
 
     rank: int
-    name: str  # its grade id, empty without
-    kind: str  # check, given (locked, without points), answer (code), written (text), plain
-    cell: NotebookNode  # as it goes into the repaired notebook
-    texts: frozenset[str]  # its texts as released and as in the gradebook, normalised
-    defines: frozenset[str]  # names of functions and classes, for an answer
+    name: str
+    kind: str
+    cell: NotebookNode
+    texts: frozenset[str]
+    defines: frozenset[str]
 
     @property
     def ordered(self) -> bool:

@@ -10,10 +10,9 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.api import Notebook as SavedNotebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
-from nbgrader.utils import compute_checksum
 
 from labhelpers.instructor.course.nbgrader import CourseError, grade_id
-from labhelpers.repair.release import Release, ReleasedCell, marks
+from labhelpers.repair.release import Release, ReleasedCell, checksum, marks
 
 __all__ = ["read_release"]
 
@@ -74,12 +73,10 @@ def _named_cells(notebook: SavedNotebook) -> list[ReleasedCell]:
         )
         for cell in notebook.source_cells
     ]
-    return [replace(cell, checksum=_checksum(cell)) for cell in cells]
-
-
-def _checksum(cell: ReleasedCell) -> str:
-    node = {"cell_type": cell.cell_type, "source": cell.source}
-    return compute_checksum(nbformat.from_dict({**node, "metadata": {"nbgrader": asdict(cell)}}))
+    return [
+        replace(cell, checksum=checksum(cell.cell_type, cell.source, asdict(cell)))
+        for cell in cells
+    ]
 
 
 def _notebook_of(cells: list[ReleasedCell]) -> nbformat.NotebookNode:
