@@ -17,6 +17,7 @@ from nbgrader.utils import is_grade, is_locked, is_solution
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments, grade_id
 from labhelpers.instructor.course.preprocessors import remove_markers
+from labhelpers.instructor.grading.numbers import DEPENDS_ON
 from labhelpers.instructor.sources import (
     TRAINING_FUNCTIONS,
     TRAINING_NOTEBOOKS,
@@ -260,6 +261,20 @@ def test_no_module_imports_one_of_a_room_for_other_readers():
 
 def test_no_imports_go_round_in_a_circle():
     TopologicalSorter(imports()).prepare()  # raises CycleError, which names them
+
+
+def test_the_numbers_depend_on_all_that_the_checks_import_and_read():
+    graph = imports()
+    needed = {name for name in graph if name.startswith("labhelpers.checks")}
+    while more := set().union(*map(graph.get, needed)) - needed:
+        needed |= more
+    drawn_or_read = ("labhelpers.plots", "labhelpers.repair", "labhelpers.stored")  # no numbers
+    files = {file for pattern in DEPENDS_ON for file in REPOSITORY.glob(pattern)}
+    for name in needed:
+        if not name.startswith(drawn_or_read):
+            path = REPOSITORY.joinpath(*name.split("."))
+            assert files & {path.with_suffix(".py"), path / "__init__.py"}, name
+    assert {*REPOSITORY.glob("labhelpers/clinic/*.json")} < files
 
 
 def listed_files() -> dict[str, str]:

@@ -9,39 +9,29 @@ from functools import cache
 from pathlib import Path
 
 import labhelpers
-from labhelpers.instructor.course.nbgrader import REPOSITORY
+from labhelpers.instructor.grading.numbers import DEPENDS_ON, digest_of_files
 from labhelpers.repair.release import Release
 
 __all__ = ["code_digest", "key_of", "same_submission"]
 
-# What decides points: in the repository, or in a course with a configuration of its own.
+# The files of the repository that decide points.
 _CODE = (
-    "labhelpers/*.py",
-    "labhelpers/checks/**/*.py",
+    *DEPENDS_ON,
     "labhelpers/checks/**/*.json",
-    "labhelpers/instructor/sources.py",
-    "labhelpers/instructor/authoring/**/*.py",
-    "labhelpers/instructor/authoring/**/*.yaml",
-    "labhelpers/instructor/course/preprocessors.py",
     "labhelpers/repair/*.py",
+    "labhelpers/instructor/course/preprocessors.py",
     "labhelpers/instructor/grading/repair/*.py",
     "labhelpers/instructor/grading/kernels/*.py",
     "labhelpers/instructor/grading/numbers.py",
     "labhelpers/instructor/grading/preprocessors.py",
     "labhelpers/instructor/grading/verdicts.py",
-    "notebooks/*/*.ipynb",  # the reference solutions
 )
 
 
 @cache
 def code_digest() -> str:
     """Return a digest of the version and the files of labhelpers that decide points."""
-    paths = {path for pattern in _CODE for path in REPOSITORY.glob(pattern)}
-    digest = hashlib.sha256(labhelpers.__version__.encode())
-    for path in sorted(paths):
-        digest.update(path.relative_to(REPOSITORY).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return digest_of_files(_CODE, labhelpers.__version__)
 
 
 def key_of(notebook: Path, release: Release, configuration: Path) -> str:

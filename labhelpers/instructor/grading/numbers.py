@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import cast
@@ -25,10 +26,21 @@ from labhelpers.instructor.authoring import expected
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.sources import NOTEBOOKS, read_solutions
 
-__all__ = ["FOLDER", "draw_series", "numbers_for"]
+__all__ = ["DEPENDS_ON", "FOLDER", "digest_of_files", "draw_series", "numbers_for"]
 
 #: Where the numbers are kept, in the folder of the course.
 FOLDER = Path("build") / "grading" / "numbers"
+
+#: What the numbers depend on, in the repository: the cases, the tables and the solutions.
+DEPENDS_ON = (
+    "labhelpers/*.py",
+    "labhelpers/checks/**/*.py",
+    "labhelpers/clinic/*",
+    "labhelpers/instructor/sources.py",
+    "labhelpers/instructor/authoring/**/*.py",
+    "labhelpers/instructor/authoring/**/*.yaml",
+    "notebooks/*/*.ipynb",
+)
 
 _LARGEST = 2**62 - 1
 _REFUSED = 3  # exit code of the process if the reference solution fails
@@ -97,20 +109,23 @@ def _read(path: Path) -> Numbers | None:
 
 
 def _fingerprint() -> str:
-    """Return a hash of all that the numbers depend on: notebooks, tables and code."""
-    package = Path(labhelpers.__file__).parent
-    paths = [
-        *package.glob("*.py"),
-        *package.glob("checks/**/*.py"),
-        *package.glob("instructor/sources.py"),
-        *package.glob("instructor/authoring/**/*.*"),
-        *NOTEBOOKS.glob("*/*.ipynb"),
-    ]
-    digest = hashlib.sha256(version("torch").encode())
-    for path in sorted(path for path in paths if path.suffix in (".py", ".yaml", ".ipynb")):
-        digest.update(path.name.encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    return digest_of_files(DEPENDS_ON, version("torch"))[:16]
+
+
+def digest_of_files(patterns: Iterable[str], beginning: str) -> str:
+    """Return a digest of a text, and of names and contents of files of the repository.
+
+    Args:
+        patterns: Which files, as `Path.glob` takes them.
+        beginning: The text.
+    """
+    root = NOTEBOOKS.parent
+    digest = hashlib.sha256(beginning.encode())
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+        if path.is_file():
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _work_out(exercise_id: str, series: int, level: str, folder: Path) -> None:
