@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 import sys
 from pathlib import Path
 
+from labhelpers.methods import METHODS
 from labhelpers.session import is_graded, temporary_folder
 
 __all__ = ["images_folder", "keep_on_drive", "shared_folder", "unwritable_images"]
 
 _MOUNTED = Path("/content/drive")  # where Colab shows a student's Drive
-_RESULTS = Path(__file__).with_name("results.json")
 
 _on_drive: Path | None = None  # the folder in Drive, once the notebook asked for it
 
@@ -84,11 +82,5 @@ def shared_folder(name: str) -> Path:
     if is_graded():
         return temporary_folder()
     here = Path.cwd()
-    has_own_folder = here.name in _notebooks()
+    has_own_folder = here.name in {method.notebook for method in METHODS.values()}
     return (_on_drive or (here.parent if has_own_folder else here)) / name
-
-
-@functools.cache
-def _notebooks() -> set[str]:
-    methods = json.loads(_RESULTS.read_text(encoding="utf-8"))
-    return {method["notebook"] for method in methods.values()}

@@ -1,4 +1,4 @@
-"""The list of methods, and the results of this machine or of the lab's own trainings."""
+"""Results: saved on this machine, or stored of the lab's own trainings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import html
 import json
 import pickle
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 from labhelpers.data import MODALITIES, IXIDataset, simulated_data_opened, subjects_of
 from labhelpers.folders import shared_folder
 from labhelpers.lesions import paint_lesions
+from labhelpers.methods import METHODS, Method, title
 from labhelpers.metrics import generate
 from labhelpers.recipes import RECIPES
 from labhelpers.runs import describe_run, load_record
@@ -26,62 +26,23 @@ from labhelpers.stored import SUBJECTS, VALUES, read_sheet
 
 __all__ = [
     "ABLATION_COLUMNS",
-    "METHODS",
-    "Method",
     "ablation",
     "generated_slices",
     "load_generator",
     "results_table",
     "save_result",
-    "title",
 ]
 
 # By default pandas cuts a text after 50 characters: here the end of how a method was trained.
 pd.set_option("display.max_colwidth", None)
 
 _COLUMNS = pd.MultiIndex.from_product([("MAE", "PSNR", "SSIM"), ("Training set", "Test set")])
-
-
 _DECIMALS = {"MAE": 4, "PSNR": 2, "SSIM": 3}
 
 ABLATION_COLUMNS = ("PSNR", "SSIM", "MAE", "sharpness", "discriminator")
 """What `ablation` shows of each training."""
 
-_TITLES = {"as-cgan": "cGAN's recipe"}  # of recipes whose name alone does not say what they are
-
 _STORED = "the lab's own training (seed 0, 20 epochs, all training subjects)"
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to make a T2-w slice from a T1-w slice.
-
-    Attributes:
-        id: Its name in code and in the names of files.
-        title: Its name in tables and charts.
-        kind: `baseline`, or `trained` for a network.
-        notebook: Name of the notebook that measures it.
-        published: Values on IXI: those of networks by the `reference` recipe in the earlier version
-            of this lab, those of baselines as measured for this one. Keys `Training set` and
-            `Test set`, each with `MAE`, `PSNR` (dB) and `SSIM`; and `source`.
-    """
-
-    id: str
-    title: str
-    kind: Literal["baseline", "trained"]
-    notebook: str
-    published: dict[str, Any]
-
-    @property
-    def stored_recipes(self) -> list[str]:
-        """The recipes of which slices and values of the lab's own training are stored."""
-        names = (name.partition("-") for name in VALUES)
-        return [recipe for method, _, recipe in names if method == self.id]
-
-
-_LIST = json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8"))
-METHODS: dict[str, Method] = {id_: Method(id_, **method) for id_, method in _LIST.items()}
-"""All methods by their id, in the order of tables and charts."""
 
 
 # --- what the notebooks save ----------------------------------------------------------------------
@@ -280,11 +241,6 @@ def ablation(method: str) -> pd.DataFrame:
     path = Path(__file__).with_name("ablation.json")
     rows = json.loads(path.read_text(encoding="utf-8"))[method]
     return pd.DataFrame(rows).set_index("change").reindex(columns=list(ABLATION_COLUMNS))
-
-
-def title(method: Method, recipe: str) -> str:
-    """Return the name of a method and recipe in tables and charts."""
-    return f"{method.title} ({_TITLES.get(recipe, recipe)})" if recipe else method.title
 
 
 def _recipe_of(run: str) -> str:

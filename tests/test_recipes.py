@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from labhelpers.blocks import PatchDiscriminator
+from labhelpers.methods import METHODS
 from labhelpers.recipes import (
     RECIPES,
     CGANRecipe,
@@ -18,7 +19,6 @@ from labhelpers.recipes import (
     find_recipe,
     he_initialised,
 )
-from labhelpers.results import METHODS
 
 BETAS = (0.5, 0.999)
 

@@ -16,7 +16,7 @@ from labhelpers.instructor.experiments.lesion_table import SIZES
 from labhelpers.instructor.experiments.report import decimals, find, read_figures
 from labhelpers.instructor.experiments.trials import read_ablation
 from labhelpers.instructor.sources import NOTEBOOKS
-from labhelpers.results import METHODS
+from labhelpers.methods import METHODS
 
 TRAININGS = read_figures()["trainings"]
 

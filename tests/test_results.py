@@ -1,10 +1,9 @@
-"""The list of methods; tables and networks that one notebook saves and the next one finds."""
+"""Tables and networks that one notebook saves and the next one finds."""
 
 import json
 import re
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 import torch
@@ -13,12 +12,10 @@ from torch.utils.data import DataLoader
 
 from labhelpers import plots, session
 from labhelpers.data import IXIDataset, limit_subjects
-from labhelpers.instructor.sources import NOTEBOOKS
 from labhelpers.lesions import paint_lesions
 from labhelpers.metrics import generate
 from labhelpers.phantom import simulate_pair
 from labhelpers.results import (
-    METHODS,
     ablation,
     generated_slices,
     load_generator,
@@ -69,26 +66,6 @@ def test_loader(n_subjects=None):
 
 
 test_loader.__test__ = False
-
-
-# --- the list of methods ------------------------------------------------------------------------
-
-
-def test_methods_belong_to_the_notebooks():
-    assert {method.notebook for method in METHODS.values()} == {
-        path.parent.name for path in NOTEBOOKS.glob("*/*.ipynb")
-    }
-
-
-def test_notebooks_save_under_the_methods_they_measure():
-    for method in METHODS.values():
-        path = NOTEBOOKS / method.notebook / f"{method.notebook}.ipynb"
-        cells = nbformat.read(path, as_version=4).cells
-        sources = [cell.source for cell in cells if cell.cell_type == "code"]
-        assert any("save_result(" in source for source in sources), method.notebook
-        # Notebook 1 saves its baselines by a function of its own.
-        saving = [source for source in sources if "save_result(" in source or "measure(" in source]
-        assert any(f'"{method.id}"' in source for source in saving), method.id
 
 
 # --- tables -------------------------------------------------------------------------------------

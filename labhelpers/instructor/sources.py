@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labhelpers import results
+from labhelpers.methods import METHODS
 
 __all__ = [
     "NOTEBOOKS",
@@ -27,9 +27,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
 #: The trained methods, each with the notebook that trains it.
 TRAINING_NOTEBOOKS = {
-    method.id: method.notebook for method in results.METHODS.values() if method.kind == "trained"
+    method.id: method.notebook for method in METHODS.values() if method.kind == "trained"
 }
-
 
 #: The function of its notebook that trains each of these methods by a recipe.
 TRAINING_FUNCTIONS = {

@@ -10,7 +10,7 @@ from labhelpers.instructor.course.nbgrader import REPOSITORY, assignments
 from labhelpers.instructor.course.release import build_solution, build_student
 from labhelpers.instructor.course.samples import MODEL, UNTOUCHED, grade_samples
 from labhelpers.instructor.grading.autograde import total_scores
-from labhelpers.results import METHODS
+from labhelpers.methods import METHODS
 
 __all__ = ["lab_overview", "lab_table", "score_problems"]
 

@@ -20,8 +20,9 @@ from labhelpers.contrast import TISSUES
 from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.experiments import doctor
 from labhelpers.lesions import LESION, on_the_way
+from labhelpers.methods import METHODS, title
 from labhelpers.recipes import RECIPES
-from labhelpers.results import ABLATION_COLUMNS, METHODS, title
+from labhelpers.results import ABLATION_COLUMNS
 
 __all__ = [
     "decimals",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 FIGURES = Path(__file__).with_name("results.yaml")
-"""What was measured; the published figures and the baselines are in `labhelpers/results.json`."""
+"""What was measured; the published figures and the baselines are in `labhelpers/methods.json`."""
 
 _TEMPLATES = Path(__file__).parent
 _PAGE = _TEMPLATES.parent / "RESULTS.md"
