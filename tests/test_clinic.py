@@ -115,8 +115,8 @@ def test_every_case_can_be_trained_again_with_the_faulty_function_of_its_cell(
         write_case(letter, method, history, slices, tmp_path)
         stored = json.loads((tmp_path / f"{letter}.json").read_text())
         if letter != "healthy":
-            fault = clinic.digest(letter, fault_of(method, letter))
-            assert stored.pop("fault") == fault == clinic.digest_of_case(letter)
+            fault = clinic.fault_code(letter, fault_of(method, letter))
+            assert stored.pop("fault") == fault == clinic.code_of_case(letter)
         stored = pd.DataFrame(stored)
         assert stored["test error"].iloc[-1] == pytest.approx(history["validation"].iloc[-1], 1e-2)
     for letter, history in outcomes.items():
@@ -231,7 +231,7 @@ def test_a_wrong_answer_is_told_case_by_case_what_is_wrong_with_it(
 def test_every_wrong_name_is_told_what_it_would_have_shown(letter: str) -> None:
     told = {fault: missing_sign(letter, fault) for fault in clinic.FAULTS}
     (right,) = (fault for fault, text in told.items() if not text)
-    assert clinic.digest(letter, right) == clinic.digest_of_case(letter)
+    assert clinic.fault_code(letter, right) == clinic.code_of_case(letter)
     assert not any(right in text for text in told.values())
     assert all("Here " in text and len(text) < 300 for text in told.values() if text)
 

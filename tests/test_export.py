@@ -7,7 +7,7 @@ from nbgrader.apps.exportapp import ExportApp
 
 from labhelpers.instructor.course.nbgrader import open_course
 from labhelpers.instructor.grading.ledger import write_trace
-from labhelpers.instructor.grading.pages.grades_csv import harmless
+from labhelpers.instructor.grading.safe_text import harmless
 
 
 def enter(gradebook, student, score=None, written=None, penalty=0.0, **about):

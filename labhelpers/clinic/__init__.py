@@ -16,7 +16,15 @@ from torch import Tensor
 
 from labhelpers import plots
 
-__all__ = ["CASES", "FAULTS", "case_marks", "digest", "digest_of_case", "load_case", "show_case"]
+__all__ = [
+    "CASES",
+    "FAULTS",
+    "case_marks",
+    "code_of_case",
+    "fault_code",
+    "load_case",
+    "show_case",
+]
 
 #: The cases of each method; `healthy` is a training without a fault, by the same program.
 CASES = {"cgan": ("A", "B", "C", "D"), "cyclegan": ("E", "F", "G")}
@@ -83,13 +91,13 @@ def load_case(name: str) -> tuple[pd.DataFrame, dict[str, Tensor]]:
     return pd.DataFrame(curves).set_index("epoch"), dict(zip(_ROWS, rows, strict=True))
 
 
-def digest(letter: str, fault: str) -> str:
+def fault_code(letter: str, fault: str) -> str:
     """Return the name of the fault of a case in a form that can be compared, but not read."""
     return hashlib.sha256(f"{letter}: {fault}".encode()).hexdigest()[:8]
 
 
-def digest_of_case(letter: str) -> str:
-    """Return what `digest` gives for the right diagnosis of a case."""
+def code_of_case(letter: str) -> str:
+    """Return what `fault_code` gives for the right diagnosis of a case."""
     return _read(letter)["fault"]
 
 

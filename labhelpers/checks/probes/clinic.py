@@ -10,7 +10,7 @@ from typing import Any
 from labhelpers.checks.cases import Case, Log, Setting
 from labhelpers.checks.probes.mends import FUNCTION_OF, RIGHT, job_of, tell
 from labhelpers.checks.probes.signs import missing_sign
-from labhelpers.clinic import CASES, FAULTS, digest, digest_of_case
+from labhelpers.clinic import CASES, FAULTS, code_of_case, fault_code
 
 __all__ = ["clinic_cgan", "clinic_cyclegan"]
 
@@ -36,8 +36,8 @@ def _cases(answer: Any, setting: Setting, method: str) -> Iterator[Case]:
         if problem:
             log("diagnosis", [problem])
             return
-        code = digest(letter, fault)
-        is_right = code == digest_of_case(letter)
+        code = fault_code(letter, fault)
+        is_right = code == code_of_case(letter)
         # The code tells one wrong name from another, so that a known mistake is recognised.
         log("diagnosis", [_RIGHT_NAME if is_right else _wrong_name(letter, fault), code])
         if not callable(function):

@@ -20,6 +20,7 @@ from labhelpers.instructor.grading.kernels.sandbox import sandbox_problem
 
 __all__ = [
     "MODEL",
+    "SAMPLES",
     "UNTOUCHED",
     "grade_samples",
     "hand_in",
@@ -27,6 +28,8 @@ __all__ = [
 
 MODEL = "model-answer"
 UNTOUCHED = "untouched"
+SAMPLES = frozenset({MODEL, UNTOUCHED})
+"""Names of the samples in the gradebook; no page on a class counts them."""
 
 
 def hand_in(

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from labhelpers.checks.probes.mends import FUNCTION_OF
-from labhelpers.clinic import CASES, digest
+from labhelpers.clinic import CASES, fault_code
 from labhelpers.data import IXIDataset
 from labhelpers.download import fetch_ixi
 from labhelpers.instructor.experiments.small import Plan, split, train_pairs, train_unpaired
@@ -102,9 +102,8 @@ def write_case(
     """
     path = folder / name.replace(" ", "-")
     curves = history[list(_CURVES[method])].rename(columns=_CURVES[method]).round(4)
-    lines = (
-        [] if name.startswith("healthy") else [f'"fault": "{digest(name, fault_of(method, name))}"']
-    )
+    is_healthy = name.startswith("healthy")
+    lines = [] if is_healthy else [f'"fault": "{fault_code(name, fault_of(method, name))}"']
     lines += [
         f"{json.dumps(column)}: {json.dumps(values)}"
         for column, values in curves.reset_index().to_dict("list").items()

@@ -31,6 +31,7 @@ __all__ = [
     "examine",
     "read_results",
     "run_all",
+    "summary",
     "train",
 ]
 

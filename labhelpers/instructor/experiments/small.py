@@ -178,6 +178,19 @@ def update(optimizer: Optimizer, loss: Tensor) -> None:
     optimizer.step()
 
 
+_PARTS_OF_PAIRS: dict[str, Callable[..., Any]] = {
+    "split": split,
+    "black_frame": black_frame,
+    "discriminator_loss": discriminator_loss,
+    "step_on_batch": step_on_batch,
+}
+_PARTS_OF_CYCLE: dict[str, Callable[..., Any]] = {
+    "scaled": scaled,
+    "cycle_loss": cycle_loss,
+    "update": update,
+}
+
+
 def train_pairs(
     plan: Plan,
     dataset: IXIDataset,
@@ -200,7 +213,7 @@ def train_pairs(
         One row per epoch: losses, and the mean absolute error on training and test subjects;
         `real_t1`, `fake_t2` and `real_t2` of the test subjects.
     """
-    parts = globals() | parts
+    parts = _PARTS_OF_PAIRS | parts
     subjects = list(range(plan.n_train + plan.n_test))
     train, test = parts["split"](subjects, plan.n_test)
     generator = SmallUNet(plan.width)
@@ -257,7 +270,7 @@ def train_unpaired(
     Returns:
         As `train_pairs`.
     """
-    parts = globals() | parts
+    parts = _PARTS_OF_CYCLE | parts
     first, second = slice(plan.n_train), slice(plan.n_train, 2 * plan.n_train)
     test = slice(second.stop, second.stop + plan.n_test)
     t1, t2 = dataset.t1[first], parts["scaled"](dataset.t2[second])

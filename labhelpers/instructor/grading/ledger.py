@@ -17,6 +17,7 @@ __all__ = [
     "begin_run",
     "create_tables",
     "end_run",
+    "now",
     "outdate",
     "read_keys",
     "read_traces",
@@ -98,7 +99,8 @@ def create_tables(engine: sa.Engine) -> None:
     _metadata.create_all(engine)
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time now, UTC in ISO format."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
@@ -111,7 +113,7 @@ def _begin(connection: sa.Connection, assignment: str) -> int:
     series = connection.scalar(sa.select(_runs.c.series).where(of_open_run).order_by(_runs.c.id))
     if series is None:
         series = draw_series()
-        row = {"assignment": assignment, "series": series, "began": _now()}
+        row = {"assignment": assignment, "series": series, "began": now()}
         connection.execute(_runs.insert().values(row))
     return series
 
@@ -131,7 +133,7 @@ def end_run(db_url: str, assignment: str) -> None:
     """End the open run of an assignment, if there is one: the next run draws a new series."""
     with _transaction(db_url) as connection:
         of_assignment = (_runs.c.assignment == assignment) & _runs.c.ended.is_(None)
-        connection.execute(_runs.update().where(of_assignment).values(ended=_now()))
+        connection.execute(_runs.update().where(of_assignment).values(ended=now()))
 
 
 def series_for(db_url: str, assignment: str, student: str) -> int:

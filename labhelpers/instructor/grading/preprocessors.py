@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -92,7 +90,7 @@ class WriteTrace(NbGraderPreprocessor):
             "assignment": names["assignment"],
             "series": executed.series,
             "key": "",
-            "graded_at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "graded_at": ledger.now(),
             "version": labhelpers.__version__,
             "sandboxed": executed.sandboxed,
             "repairs": list(repaired.get("repairs", ())),

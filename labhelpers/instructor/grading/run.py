@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import nbformat
 import sqlalchemy as sa
@@ -467,7 +466,7 @@ def _uninterrupted() -> Iterator[None]:
     """Let Ctrl-C wait until a submission is written."""
     pressed = False
 
-    def remember(number: int, frame: FrameType | None) -> None:
+    def remember(*_: object) -> None:
         nonlocal pressed
         pressed = True
 

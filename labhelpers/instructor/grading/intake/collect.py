@@ -27,8 +27,8 @@ from labhelpers.instructor.grading.intake.submitted import (
     put,
     submission_folder,
     submission_time,
-    visible,
 )
+from labhelpers.instructor.grading.safe_text import harmless, visible
 
 __all__ = ["Collected", "collect"]
 
@@ -247,5 +247,5 @@ def _write_report(path: Path, lines: Sequence[Line]) -> None:
         table = csv.writer(stream)
         table.writerow(["kind", "student", "file", "message"])
         for line in lines:
-            cells = (visible(cell) for cell in (line.kind, line.student, line.file, line.message))
-            table.writerow("'" + cell if cell[:1] in "=+-@" and cell else cell for cell in cells)
+            cells = (line.kind, line.student, line.file, line.message)
+            table.writerow(harmless(visible(cell)) for cell in cells)

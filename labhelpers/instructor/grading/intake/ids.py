@@ -38,7 +38,9 @@ def whose(student: str) -> list[str]:
 class StudentIds:
     """Which owner has which id, in this run and in earlier ones."""
 
-    def __init__(self, course: NbGraderAPI, assignment: str, roster: Roster | None, say: Say):
+    def __init__(
+        self, course: NbGraderAPI, assignment: str, roster: Roster | None, say: Say
+    ) -> None:
         self._course = course
         self._assignment = assignment
         self._roster = roster

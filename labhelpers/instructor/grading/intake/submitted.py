@@ -15,6 +15,7 @@ from nbgrader.utils import parse_utc
 
 from labhelpers.instructor.grading.intake.archives import FILE_BYTES
 from labhelpers.instructor.grading.intake.released import read_traits
+from labhelpers.instructor.grading.safe_text import visible
 from labhelpers.repair.recognise import Traits, recognise
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "read_time",
     "submission_folder",
     "submission_time",
-    "visible",
 ]
 
 TIMESTAMP = "timestamp.txt"
@@ -52,11 +52,6 @@ class Line:
         """Return the line for a terminal; control characters of a name are written out."""
         who = f"{self.student}: " if self.student else ""
         return visible(who + " ".join(filter(None, (self.file, self.message))))
-
-
-def visible(text: str) -> str:
-    """Return `text` with what a terminal would act on written as an escape."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def submission_folder(course: NbGraderAPI, student: str, assignment: str) -> Path:

@@ -18,6 +18,11 @@ import psutil
 import labhelpers
 
 __all__ = [
+    "FIXED_ENVIRONMENT",
+    "INSIDE_FILES",
+    "INSIDE_PROGRAM",
+    "PACKAGE",
+    "PROGRAM",
     "Limits",
     "bubblewrap",
     "is_root",

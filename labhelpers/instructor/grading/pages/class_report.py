@@ -25,7 +25,7 @@ from labhelpers.instructor.course.nbgrader import (
     refuse_unknown,
 )
 from labhelpers.instructor.course.preprocessors import remove_markers
-from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
+from labhelpers.instructor.course.samples import SAMPLES
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.intake.ids import whose
 from labhelpers.instructor.grading.ledger import Trace, read_traces
@@ -60,7 +60,7 @@ def write_class_report(assignment: str, root: Path = REPOSITORY) -> Path:
     traces = [
         trace
         for trace in read_traces(course.coursedir.db_url, assignment)
-        if trace["student"] not in (MODEL, UNTOUCHED)
+        if trace["student"] not in SAMPLES
     ]
     if not traces:
         raise CourseError(
@@ -77,7 +77,7 @@ def write_class_report(assignment: str, root: Path = REPOSITORY) -> Path:
         _answers(course, assignment, [trace["student"] for trace in traces]),
         solutions,
         vocabulary([*solutions.values(), *lesson]),
-        handed_in - {MODEL, UNTOUCHED},
+        handed_in - SAMPLES,
     )
     path = root / "build" / "report" / f"{assignment}.html"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,14 +14,14 @@ from nbgrader.apps import NbGraderAPI
 from nbgrader.plugins import ExportPlugin
 from traitlets import Enum
 
-from labhelpers.instructor.course.samples import MODEL, UNTOUCHED
+from labhelpers.instructor.course.samples import SAMPLES
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.ledger import Trace, read_traces
 from labhelpers.instructor.grading.repair.authority import read_release
+from labhelpers.instructor.grading.safe_text import harmless
 
-__all__ = ["GradesCsv", "harmless"]
+__all__ = ["GradesCsv"]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Row = dict[str, Any]
 
 
@@ -76,11 +76,6 @@ class GradesCsv(ExportPlugin):
             self.log.warning("%d submissions have no final grade yet.", waiting)
 
 
-def harmless(value: object) -> object:
-    """Return a value for a cell; a text that a spreadsheet would run gets an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
 def _submissions(
     course: NbGraderAPI, gradebook: Gradebook, assignments: list[str], students: list[str]
 ) -> list[_Submission]:
@@ -98,13 +93,13 @@ def _submissions(
         )
         files = {Path(path).parent.name for path in glob.glob(folder)}
         saved = {one.student.id: one for one in assignment.submissions}
-        if not assignments and not {*files, *saved} - {MODEL, UNTOUCHED}:
+        if not assignments and not {*files, *saved} - SAMPLES:
             continue
         traces = {
             one["student"]: one for one in read_traces(course.coursedir.db_url, assignment.name)
         }
         for student in sorted(
-            {*people, *files} - {MODEL, UNTOUCHED}, key=lambda name: _name(name, people.get(name))
+            {*people, *files} - SAMPLES, key=lambda name: _name(name, people.get(name))
         ):
             if not students or student in map(str, students):
                 found.append(
