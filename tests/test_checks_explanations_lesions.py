@@ -36,6 +36,26 @@ CASES = {
             "For 4 slices the result has the shape (), asked for (4,).",
         ],
     ),
+    "returned in the loop": (
+        "    found = []\n"
+        "    for image, lesion, surround in zip(images, lesion_masks, surround_masks):\n"
+        "        found.append(image[lesion].mean() - image[surround].mean())\n"
+        "        return torch.stack(found)\n",
+        [
+            "The result is the contrast of the first slice alone; each slice has its own.",
+            "For 4 slices the result has the shape (1,), asked for (4,).",
+            "The `return` of line 8 stands in the loop of line 6, which ends in its first pass.",
+        ],
+    ),
+    "that of the last slice": (
+        "    for image, lesion, surround in zip(images, lesion_masks, surround_masks):\n"
+        "        found = image[lesion].mean() - image[surround].mean()\n"
+        "    return found\n",
+        [
+            "The result is the contrast of the last slice alone; each slice has its own.",
+            "For 4 slices the result has the shape (), asked for (4,).",
+        ],
+    ),
     "mean counts of the batch": (
         BODY.replace(f"masks.sum({AXES})", "masks.sum().div(len(images))"),
         [

@@ -100,6 +100,29 @@ def test_slices_that_are_not_detached_are_named(places: dict[str, str]) -> None:
     assert sentences(tried(RIGHT.replace(".detach()", ""), **places)) == [NOT_DETACHED]
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            {"loss": f"(loss := {RIGHT}, loss.backward())[0]"},
+            "`backward` is called on a loss, or on a sum with it, that was differentiated before, "
+            "in `loss_of`. A loss only computes: call `backward` once, in the step.",
+        ),
+        (
+            {"second": "loss_d.backward()"},
+            "`backward` is called on a loss, or on a sum with it, that was differentiated before. "
+            "Call it once.",
+        ),
+    ],
+)
+def test_a_loss_that_was_differentiated_before_is_named(
+    answer: dict[str, str], expected: str
+) -> None:
+    report = tried(**answer)
+    assert sentences(report) == [expected]
+    assert not [text for word, text in report.notes if word == "meaning"]
+
+
 def test_no_right_line_is_marked() -> None:
     report = tried(first=MOVE + "\n    optimizer_generators.step()")
     assert sentences(report) == ["The generators' optimizer steps twice."]

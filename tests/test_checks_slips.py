@@ -71,7 +71,7 @@ def make_dataloaders(root, batch_size=40):
 """,
     )
     assert "the training loader is a generator" in text
-    assert "A generator can be read only once, and every epoch needs a new pass" in text
+    assert "An iterator can be read only once, and every epoch needs a new pass" in text
 
 
 MEAN_IMAGE = {
@@ -312,3 +312,86 @@ def test_a_name_that_is_only_like_another_by_chance_is_not_suggested() -> None:
     text = " ".join(text for _, text in judge("cgan-generator-loss", answer).notes)
     assert "`generate`" not in text
     assert "Your function gets `discriminator` and `real_t1` and" in text
+
+
+SLOW = """
+import time
+import torch
+from labhelpers.data import IXIDataset
+
+everybody = IXIDataset.from_tensors(torch.zeros(3, 1, 64, 64), torch.ones(3, 1, 64, 64))
+
+def mean_t2_image(dataset):
+    {wait}
+    return torch.stack([sample["T2"] for sample in everybody]).mean(dim=0)
+"""
+
+
+def test_data_of_the_notebook_are_told_also_where_nothing_can_be_tried_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = "Your function reads `everybody`, a variable of the notebook."
+    too_slow = judge(
+        "mean-image", load("mean-image", SLOW.format(wait="time.sleep(5)")), time_limit=0.2
+    )
+    assert any(expected in text for _, text in too_slow.notes)
+
+    def fail(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr("labhelpers.checks.explanations.slips.explain", fail)
+    in_time = judge("mean-image", load("mean-image", SLOW.format(wait="")))
+    assert any(expected in text for _, text in in_time.notes)
+
+
+def test_a_return_in_a_loop_is_told() -> None:
+    report = judge(
+        "mean-image",
+        load(
+            "mean-image",
+            """
+def mean_t2_image(dataset):
+    total = 0
+    for sample in dataset:
+        total = total + sample["T2"]
+        return total / len(dataset)
+""",
+        ),
+    )
+    expected = "The `return` of line 6 stands in the loop of line 4, which ends in its first pass."
+    assert ["wrong", expected] in [[*note] for note in report.notes]
+
+
+def test_nested_lists_are_no_single_value_in_brackets() -> None:
+    text, _ = told(
+        "mean-image",
+        """
+import torch
+
+def mean_t2_image(dataset):
+    return torch.stack([sample["T2"] for sample in dataset]).mean(dim=0).tolist()
+""",
+    )
+    assert "returned a list of 1 value" in text
+    assert "Lists are no tensor" in text and "that one value" not in text
+
+
+def test_a_number_that_ones_own_dictionary_does_not_have_is_told() -> None:
+    report = judge(
+        "intensity-lookup",
+        load(
+            "intensity-lookup",
+            """
+import torch
+
+def fit_intensity_lookup(dataset, n_bins=100):
+    table = {}
+    for sample in dataset:
+        for a, b in zip(sample["T1"].flatten().tolist(), sample["T2"].flatten().tolist()):
+            table.setdefault(min(int((a + 1) / 2 * n_bins), n_bins - 1), []).append(b)
+    return torch.tensor([sum(table[k]) / len(table[k]) for k in range(n_bins)])
+""",
+        ),
+    )
+    (meaning,) = [text for word, text in report.notes if word == "meaning"]
+    assert "such as that of a bin without voxels" in meaning

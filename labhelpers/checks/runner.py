@@ -95,11 +95,13 @@ def run_cases(
 def _explanation(
     exercise: Exercise, answer: object, record: Record, time_limit: float
 ) -> Explanation | None:
-    """Return what is wrong with an answer; None if nothing is, or if trying it anew fails."""
+    """Return what is wrong with an answer; if trying it anew fails, what its code tells."""
     runs = record["runs"]
     kinds = [{error["kind"] for error in run["errors"].values()} for run in runs]
     worth = _share(record)
-    if any("too long" in kind for kind in kinds) or worth == 1:
+    if any("too long" in kind for kind in kinds):
+        return slips.with_facts(None, answer)
+    if worth == 1:
         return None
     # With fixtures in place of losses that the student has not written, the answer itself may be.
     is_unwritten = all("not written" in kind for kind in kinds)
@@ -123,7 +125,7 @@ def _explanation(
                 found.append(slips.with_facts(exercise.explain(answer, runs), answer))
 
     sandbox.run(act, time_limit)
-    return found[0] if found else None
+    return found[0] if found else slips.with_facts(None, answer)
 
 
 def _share(record: Record) -> float:

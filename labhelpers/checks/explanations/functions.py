@@ -131,6 +131,11 @@ def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function
         f"Line {line} never runs: it stands below a `{word}` of the same block."
         for line, word in _below_the_end(definition(answer))
     ]
+    facts += [
+        f"The `return` of line {line} stands in the loop of line {loop}, which ends in its first "
+        "pass."
+        for loop, line in _returning_loops(definition(answer))
+    ]
     if unused := [name for name in unused_arguments(called) if f"`{name}`" not in told]:
         facts.append(f"{who} never reads its {arguments_in_words(unused)}.")
     return facts
@@ -157,6 +162,16 @@ def _below_the_end(tree: ast.AST | None) -> list[tuple[int, str]]:
         if isinstance(block, list)
         for statement, after in pairwise(block)
         if type(statement) in ends
+    ]
+
+
+def _returning_loops(tree: ast.AST | None) -> list[tuple[int, int]]:
+    """Return the lines of loops whose first pass ends with a `return`, and the line of that."""
+    return [
+        (loop.lineno, loop.body[-1].lineno)
+        for loop in ast.walk(tree or ast.Module([], []))
+        if isinstance(loop, (ast.For, ast.While)) and isinstance(loop.body[-1], ast.Return)
+        if not any(isinstance(node, ast.Continue) for node in ast.walk(loop))
     ]
 
 

@@ -183,6 +183,12 @@ _AFTERWARDS: dict[str, Callable[[Tensor], Tensor]] = {
     "The contrasts of the slices are averaged; each slice has its own.": (
         lambda c: c.mean(-1, keepdim=True).expand_as(c)
     ),
+    "The result is the contrast of the first slice alone; each slice has its own.": (
+        lambda c: c[..., :1].expand_as(c)
+    ),
+    "The result is the contrast of the last slice alone; each slice has its own.": (
+        lambda c: c[..., -1:].expand_as(c)
+    ),
 } | {
     f"The contrasts are rounded to {digits} decimals: return them as they are.": (
         lambda c, digits=digits: c.round(decimals=digits)

@@ -378,12 +378,14 @@ def _advice(call: _Call, wanted: Mapping[str, type]) -> list[str]:
         return ["An iterator can be read only once. Return what it was made from."]
     has_loaders = any("loader" in name for name in wanted) and isinstance(value, (tuple, list))
     if has_loaders and any(isinstance(one, Iterator) for one in value):
-        text = "A generator can be read only once, and every epoch needs a new pass: return"
+        text = "An iterator can be read only once, and every epoch needs a new pass: return"
         return [f"{text} DataLoaders."]
     if callable(value) and not isinstance(value, nn.Module):
         return ["Call it: a pair of brackets is missing behind the name, or the name is another's."]
     if len(wanted) > 1 and isinstance(value, (tuple, list)) and len(value) != len(wanted):
         return ["Return all of them and nothing else, separated by commas, in this order."]
+    if isinstance(value, list) and any(isinstance(x, list) for x in value):
+        return ["Lists are no tensor: return the tensor that they were made of."]
     if len(wanted) == 1 and isinstance(value, (tuple, list)):
         if isinstance(value, tuple) and len(value) == 1 and line.rstrip().endswith(","):
             return ["A comma at the end of a line makes a tuple of what stands before it."]

@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.explanations import own_losses
-from labhelpers.checks.explanations.functions import names_read, namespace_of
+from labhelpers.checks.explanations.functions import code_of, names_read, namespace_of
 from labhelpers.checks.probes.steps import Players
 
 __all__ = [
@@ -201,6 +201,7 @@ class Story:
         self._changed: set[str] = set()
         self._seen: dict[str, Tensor | None] = dict.fromkeys(players.networks)
         self._touched: Content = {}
+        self._spent: list[tuple[Any, str]] = []  # roots of backward passes, and what made these
         self._by_hand: Content | None = None
         self._weights = {name: self._weights_of(name) for name in players.networks}
         self.moved_by_hand: list[str] = []
@@ -215,7 +216,7 @@ class Story:
     def tell(self, answer: Any, batch: tuple[Tensor, Tensor]) -> None:
         """Make one more step, and forget what was told of the one before."""
         self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
-        self.judgements, self.reached = [], {}
+        self.judgements, self.reached, self._spent = [], {}, []
         self.names = names_read(answer)
         self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
         for name, held in self._held.items():
@@ -244,8 +245,10 @@ class Story:
                 self._check_addends(roots)
             try:
                 backward(tensors, *args, **kwargs)
-            except RuntimeError:
+            except RuntimeError as error:
                 self._failed_again()
+                if "second time" in str(error) and not self.wrong_roots:
+                    self._was_differentiated(roots, getattr(code_of(answer), "co_name", ""))
                 self.wrong_roots += [
                     self.not_detached(name)
                     for name in own
@@ -253,6 +256,7 @@ class Story:
                     if self.is_leak(name, network)
                 ]
                 raise
+            self._spent += [(root.grad_fn, _caller()) for root in roots]
             self._differentiated(own)
 
         def recorded_grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -623,6 +627,16 @@ class Story:
                     "backward pass has freed the graph of that image."
                 )
 
+    def _was_differentiated(self, roots: list[Any], step: str) -> None:
+        """Note a backward pass that goes through the end of one that was before."""
+        nodes = {node for root in roots for node in own_losses.graph_of(root)}
+        for maker in [name for node, name in self._spent if node in nodes][:1]:
+            where = f", in `{maker}`. A loss only computes: call `backward` once, in the step."
+            self.wrong_roots.append(
+                "`backward` is called on a loss, or on a sum with it, that was differentiated "
+                f"before{where if maker != step else '. Call it once.'}"
+            )
+
     def _check_roots(self, roots: list[Any]) -> None:
         for root in roots:
             if not isinstance(root, Tensor):
@@ -673,6 +687,14 @@ class Story:
                  if p.grad is not None]  # fmt: skip
         whole = torch.cat(parts).clone() if parts else None
         return whole if whole is not None and whole.any() else None
+
+
+def _caller() -> str:
+    """Return the name of the function that runs, the last one that is not PyTorch's or ours."""
+    frame = inspect.currentframe()
+    while frame and frame.f_globals.get("__name__", "").split(".")[0] in ("torch", "labhelpers"):
+        frame = frame.f_back
+    return frame.f_code.co_name if frame else ""
 
 
 def _is_part(value: Tensor, whole: Tensor) -> bool:
