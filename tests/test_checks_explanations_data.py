@@ -80,6 +80,10 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             "Your image is the mean of the T2-w slices of all subjects, in a sum that starts with "
             "1 and not with 0.",
         ),
+        (
+            'torch.stack([s["T2"] for s in dataset]).mean().expand(1, 64, 64)',
+            "Your image is the mean over all voxels of the T2-w slices of all subjects.",
+        ),
     ],
 )
 def test_a_mean_image(code: str, text: str) -> None:

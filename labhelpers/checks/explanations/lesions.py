@@ -113,6 +113,8 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     "slice by slice.": lambda r: r.sums / r.counts[:1],
     "{}: the sum of each slice is divided by the number of voxels of the last slice's mask. Count "
     "slice by slice.": lambda r: r.sums / r.counts[-1:],
+    "{}: the sum of each slice is divided by the number of voxels of the largest mask of the "
+    "batch. Count slice by slice.": lambda r: r.sums / r.counts.max(),
     "{}: the sum is divided by the number of all voxels of a slice. Count the mask.": (
         lambda r: r.sums / r.mask.shape[1]
     ),

@@ -52,6 +52,7 @@ _STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
     "standard deviation": lambda slices: slices.std(dim=0),
     "standard deviation, divided by n": lambda slices: slices.std(dim=0, correction=0),
     "sum": lambda slices: slices.sum(dim=0),
+    "mean over all voxels": lambda slices: slices.mean().expand(slices.shape[1]),
 } | {
     f"mean of values other than {left_out:g} ({otherwise:g} where none is left)": functools.partial(
         _mean_without, left_out=left_out, otherwise=otherwise
