@@ -56,6 +56,13 @@ CASES = {
             "For 4 slices the result has the shape (), asked for (4,).",
         ],
     ),
+    "the largest mask of the batch": (
+        BODY.replace(f" / lesion_masks.sum({AXES})", f" / lesion_masks.sum({AXES}).max()"),
+        [
+            "Of the lesion: the sum of each slice is divided by the number of voxels of the "
+            "largest mask of the batch. Count slice by slice."
+        ],
+    ),
     "mean counts of the batch": (
         BODY.replace(f"masks.sum({AXES})", "masks.sum().div(len(images))"),
         [
