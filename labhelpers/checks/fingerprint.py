@@ -55,9 +55,10 @@ def hashed(shape: Iterable[int], seed: int, dtype: torch.dtype = torch.float64) 
     shape = tuple(shape)
     size = math.prod(shape)
     start = seed * 7_919 % PERIOD
-    pool = _pool().to(dtype)
-    pool = torch.cat((pool[start:], pool[:start]))
-    return pool.repeat(-(-size // PERIOD))[:size].reshape(shape)
+    end = start + size
+    if end <= PERIOD:
+        return _pool()[start:end].to(dtype, copy=True).reshape(shape)
+    return _pool().to(dtype).repeat(-(-end // PERIOD))[start:end].reshape(shape)
 
 
 @torch.no_grad()

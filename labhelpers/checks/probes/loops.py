@@ -351,12 +351,13 @@ class _Story:
         moved = torch.stack([self.movement(i) for i in steps]).double()
         if not moved.isfinite().all():
             return "the weights are no longer numbers"
-        ways = list(self._ways_of_steps(steps, lr_seen=float(moved[0].abs().max())))
-        for words, way in ways:
+        ways = self._ways_of_steps(steps, lr_seen=float(moved[0].abs().max()))
+        first = next(ways)  # the others are worked out only where the steps are not right
+        for words, way in chain([first], ways):
             size = max(float(way.abs().max()), 1e-12)
             if bool(((moved - way).abs() <= _MOVEMENT * size).all()):
                 return words
-        right = ways[0][1]
+        right = first[1]
         away = (moved - right).abs().amax(dim=1) > _MOVEMENT * float(right.abs().max())
         k = int(away.nonzero()[0])
         # How many times the right length each step has, if it has the right direction.

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from copy import deepcopy
-from difflib import ndiff
+from difflib import unified_diff
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -97,7 +97,7 @@ def _solution_lines(source: str) -> set[int]:
 
 
 def _difference(old: str, new: str) -> str:
-    lines = ndiff(old.splitlines(), new.splitlines())
+    lines = [*unified_diff(old.splitlines(), new.splitlines(), n=0, lineterm="")][2:]
     return "\n".join(" ".join(line.split()) for line in lines if line[0] in "+-")
 
 
