@@ -53,14 +53,13 @@ ifneq ($(and $(strip $(PACKAGES)),$(shell command -v apt-get)),)
 	@DEBIAN_FRONTEND=noninteractive $(APT) install -qq -y $(PACKAGES) > /dev/null
 endif
 
-# Coverage costs little from Python 3.12 on; before, it nearly doubles the time of the unit tests.
+# Coverage costs little from Python 3.12 on; before, it nearly doubles the time of many tests.
 COVERAGE = $(shell $(PY) -c 'import sys; print("--cov" if sys.version_info >= (3, 12) else "")')
 test: export COVERAGE_CORE := sysmon
 
 test: $(INSTALLED) system ## lint, unit tests, notebooks, release and grading
 	$(call part,lint,$(MAKE) --no-print-directory lint)
-	$(call part,unit tests,$(PY) -m pytest -q -m "not slow" --numprocesses auto --dist worksteal $(COVERAGE))
-	$(call part,notebooks and grading,$(PY) -m pytest -q -m slow --numprocesses auto --dist loadfile --no-loadscope-reorder)
+	$(call part,tests,$(PY) -m pytest -q --numprocesses auto $(COVERAGE))
 
 jupyter: $(INSTALLED) ## open JupyterLab on a copy of the student version that nothing overwrites
 	@test -d build/student || $(LABHELPERS) release --student-only

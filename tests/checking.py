@@ -101,7 +101,11 @@ def judge(
     mistakes: bool = False,
 ) -> Report:
     record = run_cases(exercise, answer, series, time_limit, dtype)
-    record = read_record(json.loads(json.dumps(record, allow_nan=False)))
+    received = json.loads(json.dumps(record, allow_nan=False))
+    assert received == record  # the verdict needs nothing that JSON cannot hold
     return verdict.judge(
-        record, numbers(exercise, series, mistakes), points, quotes_values=series == 0
+        read_record(received),
+        numbers(exercise, series, mistakes),
+        points,
+        quotes_values=series == 0,
     )

@@ -11,6 +11,8 @@ from checking import HIDDEN
 from filelock import FileLock
 from submissions import write_small_course
 from toy import fork_kernels, write_toy_course
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from labhelpers import data
 from labhelpers.checks.records import Numbers
@@ -38,23 +40,59 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-#: Files of long tests, the longest first, so that at the end no processor waits for another one;
-#: the last two use all processors there are.
+#: Files of long tests, the longest first, so that at the end no processor waits for another one.
 _FIRST = [
-    "test_grading",
     "test_validate",
-    "test_hostile",
+    "test_grading",
     "test_colab",
     "test_browser",
-    "test_damaged",
-    "test_mistakes",
     "test_checks_expected",
+    "test_mistakes",
+    "test_hostile",
+    "test_damaged",
+]
+
+
+#: Large files whose tests share nothing that takes long to make: each test goes where a process is
+#: free, and they come last. The tests of any other file stay together.
+_ONE_BY_ONE = [
+    "test_checks",
+    "test_checks_explanations_data",
+    "test_checks_loops",
+    "test_damaged",
+    "test_execute",
+    "test_explained_losses",
+    "test_grading_run",
+    "test_hostile",
+    "test_validate",
 ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {f"{name}.py": place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") and item.path.stem in _FIRST:
+            return _FIRST.index(item.path.stem)
+        return len(_FIRST) + (item.path.stem in _ONE_BY_ONE)
+
+    items.sort(key=place)
+
+
+class ByFile(LoadScopeScheduling):
+    """Gives a file to a process, or a test where they need not stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if Path(file).stem in _ONE_BY_ONE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    config.option.loadscopereorder = False  # the order above counts
+    return ByFile(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: now and then a test waits, for a browser or a limit."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

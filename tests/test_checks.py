@@ -1,4 +1,3 @@
-import json
 import re
 import warnings
 from functools import partial
@@ -7,7 +6,6 @@ import pytest
 import torch
 from checking import (
     HIDDEN,
-    LIMIT,
     SERIES,
     Answer,
     answers,
@@ -104,15 +102,6 @@ def test_most_of_a_right_answer_earns_most_of_the_points() -> None:
     report = judge("generator-step", wrong("generator-step", "returns a number"), points=10)
     assert report.status == "partly"
     assert 9 <= report.score < 10
-
-
-@pytest.mark.parametrize("exercise", EXERCISES)
-def test_the_record_survives_json_and_the_verdict_needs_nothing_else(exercise: str) -> None:
-    record = run_cases(exercise, load(exercise), time_limit=LIMIT)
-    text = json.dumps(record, allow_nan=False)
-    assert json.loads(text) == record
-    numbers = verdict.read_json(verdict.VISIBLE_FILE)[exercise]
-    assert verdict.judge(json.loads(text), numbers, 3).score == 3
 
 
 def test_there_is_a_check_for_every_exercise(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def run(notebook: NotebookNode, folder: Path) -> None:
 @pytest.mark.timeout(900)
 def test_the_notebooks_run_in_colab_and_leave_it_as_it_is(course, python, tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(python.parents[2]))
-    monkeypatch.setenv("LABHELPERS_PRESET", "quick")
+    monkeypatch.setenv("LABHELPERS_PRESET", "short")
     monkeypatch.setenv("LABHELPERS_DATA", str(write_phantom(tmp_path / "phantom", 40)))
     zipfile.ZipFile(course / "build" / "student.zip").extractall(tmp_path)
     folder = tmp_path / "student"

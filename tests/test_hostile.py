@@ -36,7 +36,7 @@ REAL = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def port() -> Iterator[int]:
     """A port of this machine that somebody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
