@@ -29,7 +29,7 @@ __all__ = ["EXPECTED_OUTPUTS", "student_problem", "validate"]
 EXPECTED_OUTPUTS = Path("tests") / "expected_outputs.json"
 """What cells tagged `nbval-check-output` print: data, then notebook, then cell id, then text."""
 
-_CELL_TIMEOUT = {"quick": 1200, "full": 4 * 3600}  # seconds; a machine may be crowded
+_CELL_TIMEOUT = {"short": 1200, "quick": 1200, "full": 4 * 3600}  # seconds, also where many work
 
 
 def validate(
@@ -43,7 +43,7 @@ def validate(
     times of the solved ones are saved in `build/validate/seconds.json`.
 
     Args:
-        preset: How long the notebooks train, `quick` or `full`.
+        preset: How long the notebooks train, `short`, `quick` or `full`.
         update: Store the outputs instead of comparing them.
         root: Folder of the course.
 
