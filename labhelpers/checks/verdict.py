@@ -88,12 +88,6 @@ def judge(
         notes += [(word, text) for word, text in explanation["notes"]]
     if not (right or alone):
         notes += _error_notes(best, quotes_values, explain=not (matches or explanation))
-    if earned > score:
-        text = (
-            "No points yet: too few of your numbers are right. What else is right below can be "
-            "met without computing anything."
-        )
-        notes.append(("points", text))
     if quotes_values:
         told = {*explanation["items"]} if explanation else set()
         for match in matches:
@@ -108,6 +102,11 @@ def judge(
     explained = {item for item in items if any(match.explains(item) for match in matches)}
     explained |= {*explanation["items"]} if explanation else set()
     shown = [_item(item, best, quotes_values, item not in explained, alone) for item in items]
+    if earned > score:
+        text = "No points yet: too few of your numbers are right."
+        if any(item.outcome == "right" for item in shown):
+            text += " What else is right below can be met without computing anything."
+        notes.append(("points", text))
     table = None
     if explanation and explanation["table"]:
         table = _as_table(explanation["table"])

@@ -366,7 +366,8 @@ def _batches_in_words(
     asked = "batch_size, 40 by default" if part == "training" else "5, whatever batch_size is"
     if sizes != wanted:
         *first, last = [
-            f"{n} {'by default' if size == 40 else f'for batch_size={size}'}"
+            f"{n}{' (all subjects)' * (n == len(subjects))} "
+            f"{'by default' if size == 40 else f'for batch_size={size}'}"
             for size, n in sorted(sizes.items(), key=lambda item: [8, 3, 40].index(item[0]))
         ]
         by_size = f"{', of '.join(first)} and of {last}" if first else last
@@ -378,7 +379,7 @@ def _batches_in_words(
         missing = len(subjects) - sum(map(len, read))
         yield (
             f"{name} leaves out the last, smaller batch: {missing} of the {len(subjects)} subjects "
-            "are missing. Asked for: no sample is dropped."
+            f"{'is' if missing == 1 else 'are'} missing. Asked for: no sample is dropped."
         )
     elif len({*map(len, read[:-1])}) > 1 and not probes.keeps_batches(epochs[8]):
         yield f"{name} makes batches of different sizes: {', '.join(map(str, map(len, read)))}."
@@ -394,11 +395,11 @@ def _order_in_words(
         return
     is_fixed = all(order == orders[0] for order in orders)
     if part == "training" and is_fixed:
-        which = (
-            "in the order of the data set" if orders[0] == sorted(orders[0]) else "in another order"
-        )
+        is_sorted = orders[0] == sorted(orders[0])
+        which = "the order of the data set" if is_sorted else "an order of its own"
         yield (
-            f"{name} shows the subjects {which}, the same in every epoch. Asked for: shuffled anew."
+            f"{name} shows the subjects in {which}, the same in every epoch. Asked for: shuffled "
+            "anew in every epoch."
         )
     elif part == "training":
         partial = next(filter(None, (_partial_shuffle(two, subjects) for two in read)), "")
