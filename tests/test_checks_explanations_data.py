@@ -361,7 +361,7 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
                 ("shuffle=True", "shuffle=False"),
             ],
             'The slices of batch["T1"] of the training loader are 0.5 times the values in the '
-            "files, plus 0. The training loader shows the subjects in the order of the data set, "
+            "files. The training loader shows the subjects in the order of the data set, "
             "the same in every epoch.",
         ),
         (
@@ -373,8 +373,8 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
                 ("batch_size=5", "batch_size=batch_size"),
             ],
             "A batch of your training loader is a list of 2 values of the type Tensor. The test "
-            "loader makes batches of 8 for batch_size=8, of 3 for batch_size=3 and of 11 by "
-            "default.",
+            "loader makes batches of 8 for batch_size=8, of 3 for batch_size=3 and of 11 (all "
+            "subjects) by default.",
         ),
     ],
 )

@@ -56,6 +56,15 @@ CASES = {
             "For 4 slices the result has the shape (), asked for (4,).",
         ],
     ),
+    "zeros of the surround": (
+        BODY.replace(
+            f"surround_masks.sum({AXES})", f"(surround_masks & (images != 0)).sum({AXES})"
+        ),
+        [
+            "Of the surround: voxels that are exactly 0 are not counted. They may belong to the "
+            "mask."
+        ],
+    ),
     "the largest mask of the batch": (
         BODY.replace(f" / lesion_masks.sum({AXES})", f" / lesion_masks.sum({AXES}).max()"),
         [
@@ -152,7 +161,10 @@ CASES = {
     ),
     "at least two voxels": (
         BODY.replace(f"masks.sum({AXES})", f"masks.sum({AXES}).clamp(min=2)"),
-        ["The contrast is wrong exactly for slices whose lesion is a single voxel."],
+        [
+            "In what was tried, the contrast is wrong exactly for slices whose lesion is a single "
+            "voxel."
+        ],
     ),
     "brighter voxels only": (
         f"    def mean(mask):\n        return (images * mask).sum({AXES}, keepdim=True) / "

@@ -225,7 +225,7 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
     )
     exponential = (
         "you take the exponential of a logit",
-        "In float32 that is infinite for logits beyond 88. ",
+        "In float32 that is infinite where the exponent is above 88. ",
     )
     yield *probability, lambda z, label: -(1 - _towards(-z, label).sigmoid()).log()
     either = {"sigmoid": probability, "exp": exponential}

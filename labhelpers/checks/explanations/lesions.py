@@ -381,7 +381,7 @@ def _where(answer: Any, batches: Sequence[_Batch]) -> Iterator[str]:
                 yield f"The contrast is nan, not a number, exactly for slices {words}."
                 return
             if torch.equal(~right, mask):
-                yield f"The contrast is wrong exactly for slices {words}."
+                yield f"In what was tried, the contrast is wrong exactly for slices {words}."
                 return
     for is_so, what in (
         (asked < 0, "whose lesion is darker than its surround"),

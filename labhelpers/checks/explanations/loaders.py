@@ -278,10 +278,10 @@ def _way(name: str, image: Tensor, files: dict[str, Tensor]) -> str | None:
         pair = fitted(torch.stack((own, torch.ones_like(own))), turned[0])
         if pair is not None and likeness.max() > 0.99:
             scale, offset = pair.tolist()
-            is_same = abs(scale - 1) < 1e-4 and abs(offset) < 1e-4
-            moved = (
-                "" if is_same else f"{scale:.4g} times the values in the files, plus {offset:.4g}"
-            )
+            is_scaled, is_moved = abs(scale - 1) > 1e-4, abs(offset) > 1e-4
+            added = f", plus {offset:.4g}" if is_moved else ""
+            moved = f"{scale:.4g} times the values in the files{added}"
+            moved = moved if is_scaled or is_moved else ""
             from_other = f"taken from the {source.upper()} files" if source != name else ""
             ways.append([part for part in (from_other, orientation, moved) if part])
             if not ways[-1]:

@@ -46,8 +46,8 @@ def painted(
 
     Lesions and surrounds have another size in each slice and are no connected regions. Half of the
     lesions are brighter than their surround, half are darker. Each surround has voxels of
-    exactly -1 (the value of air) and 1. Each lesion that is large enough has one of exactly 0, and
-    one of 1 if it is bright or of -1 if it is dark.
+    exactly -1 (the value of air), 1 and 0. Each lesion that is large enough has one of exactly 0,
+    and one of 1 if it is bright or of -1 if it is dark.
     """
     height, width = shape
     n_voxels = height * width
@@ -64,7 +64,7 @@ def painted(
         voxels[k] += 0.3 * level[k] - 0.15
         voxels[k, lesion] += (0.15 + 0.4 * difference[k]) * (-1) ** k
         voxels[k, rest[-n_voxels // 4 :]] = -1
-        voxels[k, surround[:2]] = voxels.new_tensor([-1, 1])
+        voxels[k, surround[:3]] = voxels.new_tensor([-1, 1, 0])
         if n_lesion > _SMALLEST_LESION:
             voxels[k, lesion[:2]] = voxels.new_tensor([0, (-1) ** k])
     size = (n_slices, 1, height, width)
