@@ -202,7 +202,7 @@ def _after_splitting(
 ) -> list[str]:
     n_train, n_tested, n_both = sizes
     asked = f"Of {n_subjects} subjects, {n_test} of them to test,"
-    wrong = [f"{asked} {n_both} are in both parts."] if n_both else []
+    wrong = [f"{asked} {n_both} {'is' if n_both == 1 else 'are'} in both parts."] if n_both else []
     wrong += [f"{asked} {n_lost} are in neither part."] if n_lost else []
     if (n_train, n_tested) == (n_test, n_subjects - n_test) and n_test != n_tested:
         wrong.append("The test subjects are returned first and the training subjects second.")
@@ -367,8 +367,8 @@ def _after_step(
             {
                 "": own,
                 "The generator follows the discriminator's loss only.": loss,
-                "The generator follows the voxel-wise loss only: nothing reaches it through the "
-                "discriminator.": distance,
+                "Of its own loss, the generator follows the voxel-wise part only: nothing of the "
+                "adversarial part reaches it.": distance,
                 "The generator follows its adversarial loss without `lambda_gan`.": (
                     adversarial + distance
                 ),
