@@ -754,7 +754,7 @@ def _flows(
 def _to_be_cut_off(loss: Loss) -> str:
     """Return in a sentence who must get a gradient, and who none."""
     if not loss.spares:
-        return "Nothing is to be cut off in this loss (by detach, data, item or no_grad)."
+        return "Nothing is to be cut off in this loss (by detach, data, item, numpy or no_grad)."
     trained, spared = (_listed(list(names)) for names in (loss.trains, loss.spares))
     images = _listed(list(loss.spares.values()))
     return (
