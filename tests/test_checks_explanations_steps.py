@@ -53,7 +53,7 @@ CGAN = {
     "nothing is cleared": ([(CLEAR, ""), (D_CLEAR, "")], [NEVER, NEVER_IN_GENERATOR]),
     "brackets are missing": (
         [(D_CLEAR, D_CLEAR.replace("()", ""))],
-        [NEVER, "Line 36 names `optimizer_discriminator.zero_grad` and does not call it: the "
+        [NEVER, "Line 38 names `optimizer_discriminator.zero_grad` and does not call it: the "
          "brackets are missing."],
     ),
     "cleared too early, by the network": (
@@ -293,7 +293,7 @@ GENERATOR = {
     "a return above the step": (
         [("    optimizer.step()\n", "    return loss.detach()\n    optimizer.step()\n")],
         ["The generator's optimizer makes no step.",
-         "Line 20 never runs: it stands below a `return` of the same block."],
+         "Line 21 never runs: it stands below a `return` of the same block."],
     ),
     "gradient descent by hand": (
         [("optimizer.step()", "torch._foreach_sub_([w.data for w in generator.parameters()], "

@@ -117,9 +117,11 @@ class Discriminator(nn.Module):
         return self.second(self.first(torch.cat((image, condition), dim=1)))
 """
     report = judge("discriminator", load("discriminator", source))
-    assert report.notes[0][1].startswith("Step 2 (`second`) has 128 input channels, 1 output")
-    assert report.notes[0][1].endswith(
-        "Asked for: 64 input channels, 128 output channels, stride 2, padding 1."
+    missing, other = (text for word, text in report.notes if word == "wrong")
+    assert missing.startswith("3 layers are missing: ")
+    assert other == (
+        "Step 2 (`second`) has 1 output channel, stride 1, padding 0. Asked for: 256 output "
+        "channels, stride 2, padding 1."
     )
     assert report.table is not None
     assert report.table.rows[1][1:4] == ("second: Conv2d 128→1, 3×3", "1", "stopped here")

@@ -391,3 +391,13 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     nn.utils.clip_grad_norm_(generator.parameters(), 1000.0)
     optimizer.step()
     return loss.detach()
+
+
+# %% wrong: clears the gradients of the first group of weights alone
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    for weight in optimizer.param_groups[0]["params"]:
+        weight.grad = None
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()

@@ -6,7 +6,7 @@ of these functions, see `exercises.Exercise.losses`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -44,9 +44,16 @@ __all__ = [
 ]
 
 
-# Nesterov's momentum: already the first step is another one than that of gradient descent, which an
-# answer could make without the optimizer.
-_Momentum = partial(SGD, momentum=0.9, nesterov=True)
+def _momentum(weights: Iterable[nn.Parameter], lr: float) -> SGD:
+    """Return gradient descent with Nesterov's momentum, and a group for each tensor.
+
+    Already the first step is another one than that of gradient descent, which an answer could make
+    without the optimizer. Who clears the gradients of the first group alone keeps the others.
+    """
+    groups = [{"params": [tensor]} for tensor in weights]
+    return SGD(groups, lr=lr, momentum=0.9, nesterov=True)
+
+
 _LARGEST = 1.5  # of the generated images: a prediction that is cut to [-1, 1] shows
 
 #: What is logged of a step that changes weights and gradients only, and of one that switches the
@@ -82,7 +89,7 @@ def generator_players(
     lr: float = 0.02,
     level: float = 0.0,
     scale: float = 1.0,
-    make: Callable[..., SGD] = _Momentum,
+    make: Callable[..., SGD] = _momentum,
 ) -> Players:
     """Return what the step of notebook 2 is called with.
 
@@ -108,7 +115,7 @@ def cgan_players(
     options: Mapping[str, float],
     logit: float = 0.0,
     scale: float = 1.0,
-    make: Callable[..., SGD] = _Momentum,
+    make: Callable[..., SGD] = _momentum,
 ) -> Players:
     """Return what the step of notebook 3 is called with.
 
@@ -145,7 +152,7 @@ def cyclegan_players(
     options: Mapping[str, float],
     logit: float = 0.0,
     scale: float = 1.0,
-    make: Callable[..., SGD] = _Momentum,
+    make: Callable[..., SGD] = _momentum,
 ) -> Players:
     """Return what the step of notebook 4 is called with; arguments as for `cgan_players`."""
     generators = tuple(SmallGenerator(setting.seed(k), setting.dtype, _LARGEST) for k in (90, 91))
