@@ -4,7 +4,8 @@ import pytest
 from checking import judge, load
 
 from labhelpers.checks.cases import Setting
-from labhelpers.checks.explanations.audit_rules import RULES, Sets
+from labhelpers.checks.explanations.audit_rules import RULES
+from labhelpers.checks.explanations.audit_sets import Sets
 from labhelpers.checks.probes import audit
 from labhelpers.checks.probes.planted import planted_pairs
 

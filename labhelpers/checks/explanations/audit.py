@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from labhelpers.checks.cases import Setting
-from labhelpers.checks.explanations.audit_rules import RULES, Rule, Sets
+from labhelpers.checks.explanations.audit_rules import RULES, Rule
+from labhelpers.checks.explanations.audit_sets import Sets
 from labhelpers.checks.probes.audit import Audited, audited
 from labhelpers.checks.probes.planted import PROBLEMS
 from labhelpers.checks.records import Explanation, Run, explained

@@ -3,189 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["RULES", "Rule", "Sets"]
+from labhelpers.checks.explanations.audit_sets import Sets, Slices
+
+__all__ = ["RULES", "Rule"]
 
 _ANY = (-torch.inf, torch.inf)
 _INF = torch.inf
-
-
-class Sets:
-    """A training and a test set, `(N, 2, 64, 64)` each, and what the rules read of them."""
-
-    def __init__(self, train: Tensor, test: Tensor) -> None:
-        self.parts = (train, test)
-
-    @cached_property
-    def slices(self) -> tuple[_Slices, _Slices]:
-        """The slices of each set."""
-        return _Slices(self.parts[0]), _Slices(self.parts[1])
-
-    @cached_property
-    def both(self) -> _Slices:
-        """The slices of both sets together."""
-        return _Slices(torch.cat(self.parts))
-
-    def distances(
-        self, one: int, other: int, axes: tuple[int, ...], crossed: bool, is_mean: bool
-    ) -> Tensor:
-        """Return how far the items of two sets are apart.
-
-        Args:
-            one: Number of the set whose items are mirrored.
-            other: Number of the other one.
-            axes: Image axes along which both slices are mirrored.
-            crossed: Whether each slice is compared with the other contrast.
-            is_mean: Whether the mean difference is meant, not the largest one.
-
-        Returns:
-            A tensor `(2, N, M)`: T1-w or T2-w slice, two items.
-        """
-        key = (one, other, axes, crossed, is_mean)
-        if key not in self._distances:
-            first = self.parts[one].flip([axis + 1 for axis in axes])
-            second = self.parts[other].flip(1) if crossed else self.parts[other]
-            pair = [x.flatten(2).transpose(0, 1) for x in (first, second)]
-            bad = [~x.isfinite().all(2) for x in pair]
-            clean = [x.nan_to_num(0, 0, 0) for x in pair]
-            apart = torch.cdist(clean[0], clean[1], p=1.0 if is_mean else _INF)
-            apart = apart / first[0, 0].numel() if is_mean else apart
-            self._distances[key] = apart.masked_fill(bad[0][:, :, None] | bad[1][:, None], _INF)
-        return self._distances[key]
-
-    @cached_property
-    def _distances(self) -> dict[tuple[Any, ...], Tensor]:
-        return {}
-
-
-class _Slices:
-    """What the rules read of the slices of a set; `(N, 2)` where nothing else is said."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-
-    @cached_property
-    def flat(self) -> Tensor:
-        return self.x.flatten(2)
-
-    @cached_property
-    def finite(self) -> Tensor:
-        return self.flat.isfinite()
-
-    @cached_property
-    def nan(self) -> Tensor:
-        return self.flat.isnan()
-
-    @cached_property
-    def has_nan(self) -> Tensor:
-        return self.nan.any(2)
-
-    @cached_property
-    def has_inf(self) -> Tensor:
-        return (self.flat == _INF).any(2)
-
-    @cached_property
-    def has_minus_inf(self) -> Tensor:
-        return (self.flat == -_INF).any(2)
-
-    def ends(self, counted: Tensor) -> Tensor:
-        """Return the smallest and the largest of the values that count, `(2, N, 2)`."""
-        low = torch.where(counted, self.flat, _INF).amin(2)
-        high = torch.where(counted, self.flat, -_INF).amax(2)
-        return torch.stack((low, high))
-
-    @cached_property
-    def ends_of_finite(self) -> Tensor:
-        return self.ends(self.finite)
-
-    @cached_property
-    def ends_but_nan(self) -> Tensor:
-        return self.ends(~self.nan)
-
-    @cached_property
-    def ends_of_all(self) -> Tensor:
-        return torch.where(self.has_nan, torch.nan, self.ends_but_nan)
-
-    @cached_property
-    def ends_without_bad_slices(self) -> Tensor:
-        return torch.where(self.finite.all(2), self.ends_of_finite, torch.nan)
-
-    @cached_property
-    def scaled(self) -> Tensor:
-        """The slices with their finite values stretched to [0, 1], others 0."""
-        low, high = self.ends_of_finite[..., None]
-        return torch.where(self.finite, (self.flat - low) / (high - low), 0).reshape(self.x.shape)
-
-    @cached_property
-    def greys(self) -> Tensor:
-        """What `middle_grey` gives."""
-        middle = self.scaled[..., 20:44, 20:44].flatten(2)
-        return middle.median(2).values / middle.quantile(0.99, dim=2)
-
-    @cached_property
-    def means(self) -> Tensor:
-        return self.flat.mean(2)
-
-    @cached_property
-    def means_of_finite(self) -> Tensor:
-        return torch.where(self.finite, self.flat, torch.nan).nanmean(2)
-
-    @cached_property
-    def medians(self) -> Tensor:
-        return torch.where(self.finite, self.flat, torch.nan).nanmedian(2).values
-
-    @cached_property
-    def deviations(self) -> Tensor:
-        spread = torch.where(self.finite, self.flat - self.means_of_finite[..., None], torch.nan)
-        return spread.square().nanmean(2).sqrt()
-
-    @cached_property
-    def _middle(self) -> Tensor:
-        middle = self.x[:, :, 20:44, 20:44].flatten(2)
-        return torch.where(middle.isfinite(), middle, torch.nan)
-
-    @cached_property
-    def middle_means(self) -> Tensor:
-        return self._middle.nanmean(2)
-
-    @cached_property
-    def middle_medians(self) -> Tensor:
-        return self._middle.nanmedian(2).values
-
-    @cached_property
-    def scaled_means(self) -> Tensor:
-        return self.scaled.flatten(2).mean(2)
-
-    @cached_property
-    def scaled_middle_means(self) -> Tensor:
-        return self.scaled[..., 20:44, 20:44].flatten(2).mean(2)
-
-    @cached_property
-    def overlaps(self) -> Tensor:
-        """The overlap of each T1-w slice with each T2-w slice, `(N, N)`, see `head_overlap`."""
-        bright = (self.scaled > 0.05).byte()
-        inside = torch.ones_like(bright)
-        for axis in (-1, -2):
-            inside &= bright.cummax(axis).values
-            inside &= bright.flip(axis).cummax(axis).values.flip(axis)
-        t1, t2 = inside.flatten(2).double().unbind(1)
-        common = t1 @ t2.T
-        return common / (t1.sum(1)[:, None] + t2.sum(1) - common)
-
-    @cached_property
-    def own(self) -> Tensor:
-        """The overlap of the two slices of each item, `(N,)`."""
-        return self.overlaps.diagonal()
-
-    def neighbours(self, shift: int) -> Tensor:
-        """Return the overlap of each T1-w slice with the T2-w slice of a neighbour, `(N,)`."""
-        return self.overlaps.roll(shift, dims=1).diagonal()
 
 
 class Measure(NamedTuple):
@@ -334,7 +163,7 @@ _SCALE_MEASURES = {
         ),
     }.items()
 }
-_SCALE_VALUES: dict[str, Callable[[_Slices], Tensor]] = {
+_SCALE_VALUES: dict[str, Callable[[Slices], Tensor]] = {
     "": lambda s: s.ends_of_finite,
     "Infinite values take part in the smallest and the largest value. Asked for: those of the "
     "finite values, `image[image.isfinite()]`.": lambda s: s.ends_but_nan,
@@ -426,7 +255,7 @@ def _finite(sets: Sets, measure: Any, contrasts: Any, items: Any, sides: Any) ->
 # --- Modalities exchanged -------------------------------------------------------------------------
 
 _GREY = "Asked for: a measure that does not depend on the scale, such as `middle_grey`."
-_BRIGHTNESS: dict[str, Callable[[_Slices], Tensor]] = {
+_BRIGHTNESS: dict[str, Callable[[Slices], Tensor]] = {
     "": lambda s: s.greys,
     "The mean of each whole slice is compared, which does not tell T1-w from T2-w in every item. "
     f"{_GREY}": lambda s: s.means,
@@ -550,7 +379,7 @@ _MARGINS = tuple(
 )
 
 
-def _others(s: _Slices) -> Tensor:
+def _others(s: Slices) -> Tensor:
     n = len(s.own)
     return (s.overlaps.sum(1) - s.own) / max(n - 1, 1)
 

@@ -16,7 +16,7 @@ from labhelpers.anatomy import head_outline, head_overlap, middle_grey, scaled
 from labhelpers.checks.fingerprint import hashed
 from labhelpers.phantom import simulate_pair
 
-__all__ = ["PROBLEMS", "Pair", "Plant", "planted_pairs"]
+__all__ = ["PROBLEMS", "Pair", "Plant", "overlaps_of", "planted_pairs"]
 
 #: What an audit may find: item of the report -> name of the problem, as the statement gives it.
 PROBLEMS = {
@@ -391,7 +391,7 @@ def _stretched(image: Tensor, low: float, high: float) -> Tensor:
 
 def _sound(people: Tensor, rng: Random) -> list[Tensor]:
     """Return a training and a test set of different people, with the overlaps that the lab has."""
-    overlaps = _overlaps(people)
+    overlaps = overlaps_of(people)
 
     def strain(order: list[int]) -> float:
         """Return how far two sets are from what is wanted of them, 0 if they are not."""
@@ -413,7 +413,7 @@ def _sound(people: Tensor, rng: Random) -> list[Tensor]:
 
 def _order_of_wrong_pairs(part: Tensor, rng: Random) -> list[int]:
     """Return the people whose T2-w slices come beside the T1-w slices of a set, nobody's own."""
-    overlaps = _overlaps(part)
+    overlaps = overlaps_of(part)
 
     def strain(order: list[int]) -> float:
         own, *others = _means(overlaps[:, order])
@@ -456,7 +456,7 @@ def _best(orders: Iterable[list[int]], strain: Callable[[list[int]], float]) -> 
     return best
 
 
-def _overlaps(items: Tensor) -> Tensor:
+def overlaps_of(items: Tensor) -> Tensor:
     """Return the overlap of each T1-w slice with each T2-w slice, see `head_overlap`.
 
     Args:
@@ -465,10 +465,7 @@ def _overlaps(items: Tensor) -> Tensor:
     Returns:
         A tensor `(N, N)`.
     """
-    t1, t2 = (
-        torch.stack([head_outline(image) for image in slices]).flatten(1).double()
-        for slices in items.unbind(1)
-    )
+    t1, t2 = torch.vmap(torch.vmap(head_outline))(items).flatten(2).double().unbind(1)
     common = t1 @ t2.T
     return common / (t1.sum(dim=1)[:, None] + t2.sum(dim=1) - common)
 
@@ -484,7 +481,7 @@ def _people(rng: Random) -> Tensor:
         if is_clear and not _outside(head_overlap(*pair), *_OWN):
             found.append(pair)
         number += 1
-    overlaps = _overlaps(torch.stack(found))
+    overlaps = overlaps_of(torch.stack(found))
     n = _N_TRAIN + _N_TEST
 
     def strain(order: list[int]) -> float:
