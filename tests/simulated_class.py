@@ -34,7 +34,7 @@ from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.dry_run import copy_gradebook
 from labhelpers.instructor.grading.numbers import numbers_for
-from labhelpers.instructor.grading.run import grade
+from labhelpers.instructor.grading.run import Means, grade
 from labhelpers.instructor.sources import read_solutions
 
 SERIES = 271_828_183 + 2**31 * 459_045_235
@@ -122,7 +122,7 @@ def write_class(root: Path, number: int) -> pd.Series:
 
 
 def with_workers(number: int) -> Callable[[Path], None]:
-    return lambda root: print(grade(ASSIGNMENT, root=root, workers=number).in_words())
+    return lambda root: print(grade(ASSIGNMENT, root=root, means=Means(workers=number)).in_words())
 
 
 def with_cluster(root: Path) -> None:
@@ -133,7 +133,7 @@ def with_cluster(root: Path) -> None:
         os.environ["LABHELPERS_DB_URL"] = database = server.create_database()
         copy_gradebook(file, database)
         with dask_cluster(root) as address:
-            print(grade(ASSIGNMENT, root=root, scheduler=address).in_words())
+            print(grade(ASSIGNMENT, root=root, means=Means(scheduler=address)).in_words())
         Path(file.removeprefix("sqlite:///")).unlink()
         copy_gradebook(database, file)
     finally:

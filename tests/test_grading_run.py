@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import Future
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,15 +25,19 @@ from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError, open_course
 from labhelpers.instructor.course.release import build_student
 from labhelpers.instructor.course.samples import hand_in
-from labhelpers.instructor.grading import dry_run, run
+from labhelpers.instructor.grading import run
 from labhelpers.instructor.grading.autograde import autograde, read_scores
-from labhelpers.instructor.grading.dry_run import copy_gradebook
+from labhelpers.instructor.grading.dry_run import copy_gradebook, rehearse
 from labhelpers.instructor.grading.ledger import begin_run, read_traces
 
 # Where there is no sandbox, everything but the sandbox can be tested all the same.
 SANDBOXED = os.environ.get("LABHELPERS_SANDBOX") != "off"
-grade = partial(run.grade, sandboxed=SANDBOXED)
-rehearse = partial(dry_run.rehearse, sandboxed=SANDBOXED)
+MEANS = run.Means(sandboxed=SANDBOXED)
+
+
+def grade(students, root, regrade=False, **means):
+    return run.grade("toy", students, root, replace(MEANS, **means), regrade=regrade)
+
 
 CLASS = {
     "dies": "import os; os._exit(1)",
@@ -113,7 +117,7 @@ def graded(class_course, once):
             autograde(course, student.name, "toy")
         for workers in (1, 2):
             root = copy_course(class_course, folder / str(workers))
-            outcome = grade("toy", (), root, workers=workers)
+            outcome = grade((), root, workers=workers)
             assert len(outcome.graded) == len(CLASS) + 3 and not outcome.failed
 
     folder = once("graded-class", grade_all)
@@ -150,7 +154,7 @@ def done(graded, tmp_path):
 def test_what_is_graded_and_unchanged_is_skipped(done):
     before = rows(db_url(done))
     lines = []
-    outcome = grade("toy", (), done, show=lines.append)
+    outcome = grade((), done, show=lines.append)
     assert len(outcome.unchanged) == len(CLASS) + 3 and not outcome.graded and lines == []
     assert set(outcome.flags) == {"dies", "empty"}
     assert rows(db_url(done)) == before
@@ -164,13 +168,13 @@ def test_a_changed_submission_gets_a_new_series_and_a_changed_release_the_old(do
     assert len({*series.values()}) == 1
     hand_in("wrong", "toy", None, done)
     lines = []
-    outcome = grade("toy", ["wrong", "right", "wrong"], done, show=lines.append)
+    outcome = grade(["wrong", "right", "wrong"], done, show=lines.append)
     assert lines == [
         "1 to grade with 1 worker.",
         "[1/1] wrong: 2 of 2 points (double 2/2), 1 to grade by hand",
     ]
     assert list(outcome.graded) == ["wrong"] and outcome.unchanged == ["right"]
-    outcome = grade("toy", ["right"], done, regrade=True)
+    outcome = grade(["right"], done, regrade=True)
     assert list(outcome.graded) == ["right"]
     after = {trace["student"]: trace["series"] for trace in read_traces(db_url(done), "toy")}
     assert after.pop("wrong") != series.pop("wrong")
@@ -187,7 +191,7 @@ def test_manual_scores_and_comments_stay_and_nothing_is_there_twice(done):
         change(gradebook)
         gradebook.db.commit()
     before = {table: len(found) for table, found in rows(db_url(done)).items()}
-    grade("toy", ["right"], done, regrade=True)
+    grade(["right"], done, regrade=True)
     with Gradebook(db_url(done)) as gradebook:
         grade_of = gradebook.find_grade("written-double", "toy", "toy", "right")
         assert grade_of.score == 1.5 and grade_of.manual_score == 1.5
@@ -215,7 +219,7 @@ def test_a_dry_run_tells_what_the_run_will_change_and_changes_nothing(done):
     build_student(done)
     chosen = ["right", "wrong", "untouched"]
     before = files(done / "build")
-    outcome, changes = rehearse("toy", chosen, done)
+    outcome, changes = rehearse("toy", chosen, done, MEANS)
     assert files(done / "build") == before
     assert len(outcome.graded) == 3
     assert changes.to_dict("index") == {
@@ -223,7 +227,7 @@ def test_a_dry_run_tells_what_the_run_will_change_and_changes_nothing(done):
         ("wrong", "check-double"): {"old": 0.0, "new": 1.0, "why": "status: wrong, now partly"},
     }
     old = read_scores(open_course(done))["score"]
-    grade("toy", chosen, done)
+    grade(chosen, done)
     new = read_scores(open_course(done))["score"]
     really = old[old != new].index.droplevel("assignment")
     assert [*really] == [*changes.index]
@@ -233,7 +237,7 @@ def test_a_missing_notebook_is_named_and_the_others_are_graded(toy_course):
     hand_in("ann", "toy", (), toy_course)
     hand_in("bob", "toy", (), toy_course).unlink()
     lines = []
-    outcome = grade("toy", ["ann", "bob", "bob", "eve"], toy_course, show=lines.append)
+    outcome = grade(["ann", "bob", "bob", "eve"], toy_course, show=lines.append)
     assert lines[1:] == ["[1/1] ann: 0 of 2 points (double 0/2)"]
     assert list(outcome.failed) == ["bob", "eve"]
     assert "There is no toy.ipynb" in outcome.failed["bob"]
@@ -242,15 +246,15 @@ def test_a_missing_notebook_is_named_and_the_others_are_graded(toy_course):
 
 def test_nothing_handed_in_says_where_it_is_expected(toy_course):
     with pytest.raises(CourseError, match=r"Nothing was handed in for 'toy'. Expected .*STUDENT"):
-        grade("toy", (), toy_course)
+        grade((), toy_course)
 
 
 def test_without_a_sandbox_it_says_what_is_protected_and_stops(toy_course, monkeypatch):
     hand_in("ann", "toy", (), toy_course)
     monkeypatch.setattr(run, "sandbox_problem", lambda: "There is no bubblewrap.")
     with pytest.raises(CourseError, match=r"no bubblewrap\..* points .* Files .* --no-sandbox"):
-        grade("toy", (), toy_course, sandboxed=True)
-    grade("toy", (), toy_course, sandboxed=False)
+        grade((), toy_course, sandboxed=True)
+    grade((), toy_course, sandboxed=False)
     (trace,) = read_traces(db_url(toy_course), "toy")
     assert trace["sandboxed"] is False
 
@@ -267,11 +271,11 @@ def test_a_locked_gradebook_stops_the_run_in_words_and_a_rerun_goes_on(toy_cours
     with pytest.raises(
         CourseError, match=r"Another program holds the gradebook.*without --regrade"
     ):
-        grade("toy", (), toy_course, workers=1, show=lock)
+        grade((), toy_course, workers=1, show=lock)
     connection.rollback()
     connection.close()
     series = begin_run(db_url(toy_course), "toy")  # that of the run which was stopped
-    outcome = grade("toy", (), toy_course)
+    outcome = grade((), toy_course)
     assert outcome.unchanged == ["ann"] and list(outcome.graded) == ["bob"]
     assert {trace["series"] for trace in read_traces(db_url(toy_course), "toy")} == {series}
 
@@ -284,9 +288,9 @@ def test_a_full_disk_stops_the_run_in_words(toy_course, monkeypatch):
 
     monkeypatch.setattr(run.AutogradeInHalves, "write_single_notebook", full)
     with pytest.raises(CourseError, match=r"The disk is full: make room\. Run the same command"):
-        grade("toy", (), toy_course)
+        grade((), toy_course)
     monkeypatch.undo()
-    assert list(grade("toy", (), toy_course).graded) == ["ann"]
+    assert list(grade((), toy_course).graded) == ["ann"]
 
 
 def test_a_series_on_which_a_reference_solution_fails_is_not_used(toy_course, monkeypatch):
@@ -322,7 +326,7 @@ def test_it_says_first_what_takes_time():
 def test_work_that_is_nobodys_is_listed_each_time(toy_course):
     hand_in("unknown-Lena Fischer-4711012", "toy", (), toy_course)
     for _ in range(2):
-        summary = grade("toy", (), toy_course).in_words()
+        summary = grade((), toy_course).in_words()
         assert "  unknown-Lena Fischer-4711012: Nobody knows whose this is." in summary
         assert "student remove --force 'unknown-Lena Fischer-4711012'" in summary
 
@@ -349,13 +353,13 @@ def test_results_wait_for_the_numbers_while_the_workers_go_on():
 COMMAND = """\
 import sys
 from pathlib import Path
-from labhelpers.instructor.grading.run import grade
+from labhelpers.instructor.grading.run import Means, grade
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError
 print("ready", flush=True)
 try:
     root, sandboxed = Path(sys.argv[1]), bool(sys.argv[2])
-    print(grade("toy", (), root, workers=2, sandboxed=sandboxed).in_words())
+    print(grade("toy", (), root, Means(workers=2, sandboxed=sandboxed)).in_words())
 except CourseError as error:
     sys.exit(str(error))
 """
@@ -408,7 +412,7 @@ def test_kills_at_any_moment_cost_nothing(class_course, graded, tmp_path, pytest
                 assert_gone(everyone)
             else:
                 assert process.returncode == 0, errors
-        outcome = grade("toy", (), root, workers=2)
+        outcome = grade((), root, workers=2)
         print(f"{kind}: {len(outcome.unchanged)} were graded, {len(outcome.graded)} after it")
         assert not outcome.failed
         assert rows(db_url(root)) == expected
@@ -418,16 +422,33 @@ def test_kills_at_any_moment_cost_nothing(class_course, graded, tmp_path, pytest
 
 def test_ctrl_c_stops_in_words_and_leaves_no_process(class_course, tmp_path):
     root = copy_course(class_course, tmp_path / "course")
+    hand_in("zoe", "toy", (), root, {"double": "import time; time.sleep(600)"})  # never the end
     with grading(root) as process:
-        assert process.stdout.readline() == "7 to grade with 2 workers.\n"
-        assert process.stdout.readline().startswith("[1/7]")
+        assert process.stdout.readline() == "8 to grade with 2 workers.\n"
+        assert process.stdout.readline().startswith("[1/8]")
         everyone = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "of 7 submissions are graded. Run the same command again" in errors
+    assert process.returncode == 1, errors
+    assert "of 8 submissions are graded. Run the same command again" in errors
     assert "Traceback" not in errors
     assert_gone(everyone)
+
+
+@pytest.mark.parametrize("moment", ["LocalWorkers", "whose"])
+def test_ctrl_c_before_the_first_and_after_the_last_is_told_in_words(
+    toy_course, monkeypatch, moment
+):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    hand_in("ann", "toy", (), toy_course)
+    monkeypatch.setattr(run, "execute_all", lambda jobs, crew: iter(()))
+    monkeypatch.setattr(run, moment, interrupt)
+    with pytest.raises(
+        CourseError, match=r"Stopped\. 0 of 1 submissions .* the same command again"
+    ):
+        grade((), toy_course)
 
 
 @pytest.fixture
@@ -444,11 +465,11 @@ def test_a_dask_cluster_with_postgresql_gives_the_same_gradebook(
     copy_gradebook(db_url(root), postgresql)
     monkeypatch.setenv("LABHELPERS_DB_URL", postgresql)
     assert db_url(root) == postgresql
-    outcome = grade("toy", (), root, scheduler=cluster)
+    outcome = grade((), root, scheduler=cluster)
     assert len(outcome.graded) == 7 and not outcome.failed
     assert rows(postgresql) == rows(db_url(graded[2]))
     assert verdicts(postgresql) == verdicts(db_url(graded[2]))
-    assert len(grade("toy", (), root, scheduler=cluster).unchanged) == 7
+    assert len(grade((), root, scheduler=cluster).unchanged) == 7
     copy = f"sqlite:///{tmp_path / 'copy.db'}"
     copy_gradebook(postgresql, copy)
     assert rows(copy) == rows(postgresql)
@@ -460,4 +481,4 @@ def test_a_cluster_that_is_not_there_is_named(toy_course, monkeypatch):
     monkeypatch.setattr("labhelpers.instructor.grading.workers._PATIENCE", 1)
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(CourseError, match=f"No Dask scheduler answers at {address}"):
-        grade("toy", (), toy_course, scheduler=address)
+        grade((), toy_course, scheduler=address)

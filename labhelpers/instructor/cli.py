@@ -156,7 +156,9 @@ def collect(path: Path, assignment: str, roster: Path | None) -> None:
 @click.option("--regrade", is_flag=True, help="Grade again what has not changed, too.")
 @click.option("--dry-run", is_flag=True, help="Show which grades would change; write none.")
 @click.option("--no-sandbox", is_flag=True, help="Let submissions see this machine's files.")
-def grade(assignment: str, students: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+def grade(
+    assignment: str, students: tuple[str, ...], regrade: bool, dry_run: bool, **options: Any
+) -> None:
     """Grade what was handed in for ASSIGNMENT.
 
     Submissions are build/submitted/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb; without STUDENTS, all are
@@ -169,17 +171,17 @@ def grade(assignment: str, students: tuple[str, ...], dry_run: bool, **options: 
     as it is here, and a sandbox.
     """
     from labhelpers.instructor.grading.dry_run import rehearse
-    from labhelpers.instructor.grading.run import grade
+    from labhelpers.instructor.grading.run import Means, grade
 
-    options |= {"sandboxed": not options.pop("no_sandbox"), "show": click.echo}
+    means = Means(sandboxed=not options.pop("no_sandbox"), show=click.echo, **options)
     if dry_run:
-        outcome, changes = rehearse(assignment, students, **options)
+        outcome, changes = rehearse(assignment, students, means=means, regrade=regrade)
         what = f"{len(changes)} scores would change" if len(changes) else "No score would change"
         click.echo(f"{what}; nothing was written.")
         if len(changes):
             click.echo(changes.to_string())
     else:
-        outcome = grade(assignment, students, **options)
+        outcome = grade(assignment, students, means=means, regrade=regrade)
     click.echo(outcome.in_words())
     if outcome.failed:
         sys.exit(1)

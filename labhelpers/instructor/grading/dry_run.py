@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from labhelpers.instructor.grading import ledger
 from labhelpers.instructor.grading.autograde import read_scores
 from labhelpers.instructor.grading.keys import same_submission
 from labhelpers.instructor.grading.ledger import Trace
-from labhelpers.instructor.grading.run import Outcome, carry_out, plan
+from labhelpers.instructor.grading.run import Means, Outcome, carry_out, plan
 
 __all__ = ["copy_gradebook", "grade_changes", "rehearse"]
 
@@ -25,12 +25,9 @@ def rehearse(
     assignment: str,
     students: Collection[str] = (),
     root: Path = REPOSITORY,
+    means: Means = Means(),
     *,
-    workers: int | None = None,
-    scheduler: str | None = None,
     regrade: bool = False,
-    sandboxed: bool = True,
-    show: Callable[[str], None] = print,
 ) -> tuple[Outcome, pd.DataFrame]:
     """Do what `run.grade` does, with the same arguments, on a copy of the gradebook.
 
@@ -50,7 +47,7 @@ def rehearse(
         traces = ledger.read_traces(copy, assignment)
         todo = plan(course, assignment, students, regrade)
         folders.autograded_directory = str(Path(folder, "autograded"))
-        outcome = carry_out(todo, workers, scheduler, sandboxed, show)
+        outcome = carry_out(todo, means)
         new_scores = _scores(course, assignment)
         new_traces = ledger.read_traces(copy, assignment)
     return outcome, grade_changes(scores, traces, new_scores, new_traces)

@@ -40,10 +40,11 @@ from labhelpers.instructor.grading.workers import (
     DaskWorkers,
     LocalWorkers,
     Result,
+    Workers,
     execute_all,
 )
 
-__all__ = ["AutogradeInHalves", "Outcome", "Plan", "carry_out", "grade", "plan"]
+__all__ = ["AutogradeInHalves", "Means", "Outcome", "Plan", "carry_out", "grade", "plan"]
 
 
 # Submissions of a run among which there will be wrong answers to most exercises.
@@ -52,6 +53,30 @@ _MANY = 8
 _TO_FORK = 4
 # Series to try before a reference solution counts as wrong.
 _DRAWS = 3
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what means submissions are executed.
+
+    Attributes:
+        workers: Number of worker processes, None for one per processor.
+        scheduler: Address of a Dask cluster that executes in their place.
+        sandboxed: Whether submissions run in the sandbox.
+        show: Gets a line on what there is to do and, where there is no terminal for a progress
+            bar, one for each submission.
+    """
+
+    workers: int | None = None
+    scheduler: str | None = None
+    sandboxed: bool = True
+    show: Callable[[str], None] = print
+
+    def crew(self, number: int) -> Workers:
+        """Return the workers for a number of submissions."""
+        if self.scheduler:
+            return DaskWorkers(self.scheduler, self.sandboxed)
+        return LocalWorkers(min(self.workers or os.cpu_count() or 1, number))
 
 
 @dataclass
@@ -122,12 +147,9 @@ def grade(
     assignment: str,
     students: Collection[str] = (),
     root: Path = REPOSITORY,
+    means: Means = Means(),
     *,
-    workers: int | None = None,
-    scheduler: str | None = None,
     regrade: bool = False,
-    sandboxed: bool = True,
-    show: Callable[[str], None] = print,
 ) -> Outcome:
     """Grade what is new or has changed, and go on after what cannot be graded.
 
@@ -135,20 +157,15 @@ def grade(
         assignment: Name of the assignment.
         students: Whose submissions; empty for all that are in the folder.
         root: Folder of the course.
-        workers: Number of worker processes, None for one per processor.
-        scheduler: Address of a Dask cluster that executes in their place.
+        means: By what means they are executed.
         regrade: Whether to grade again what has not changed.
-        sandboxed: Whether submissions run in the sandbox.
-        show: Gets a line on what there is to do and, where there is no terminal for a progress
-            bar, one for each submission.
 
     Raises:
         CourseError: If there is no such assignment, nothing was handed in for it, there is no
             sandbox, or the run was stopped: by Ctrl-C, the gradebook or the disk.
     """
-    course = open_course(root)
-    todo = plan(course, assignment, students, regrade)
-    return carry_out(todo, workers, scheduler, sandboxed, show)
+    todo = plan(open_course(root), assignment, students, regrade)
+    return carry_out(todo, means)
 
 
 def plan(
@@ -210,15 +227,9 @@ def _graded(course: NbGraderAPI, assignment: str) -> set[str]:
     }
 
 
-def carry_out(
-    todo: Plan,
-    workers: int | None,
-    scheduler: str | None,
-    sandboxed: bool,
-    show: Callable[[str], None],
-) -> Outcome:
+def carry_out(todo: Plan, means: Means) -> Outcome:
     """Grade what is planned; see `grade`."""
-    if sandboxed and not scheduler and (problem := sandbox_problem()):
+    if means.sandboxed and not means.scheduler and (problem := sandbox_problem()):
         raise CourseError(
             f"{problem} Without a sandbox points are still protected: they come from numbers that "
             "no submission can see. Files and network of this machine are not: a submission can "
@@ -226,37 +237,25 @@ def carry_out(
         )
     began = time.monotonic()
     outcome = Outcome(unchanged=todo.unchanged, failed=todo.failed, notices=todo.notices)
-    with _stopping_in_words():
-        if todo.keys:
-            _grade_all(todo, outcome, workers, scheduler, sandboxed, show)
-        chosen = {*todo.keys, *todo.unchanged}
-        for trace in ledger.read_traces(todo.course.coursedir.db_url, todo.assignment):
-            if trace["flags"] and trace["student"] in chosen:
-                outcome.flags[trace["student"]] = trace["flags"]
-        for student in sorted(chosen):
-            if why := whose(student):
-                outcome.flags[student] = [*outcome.flags.get(student, []), *why]
+    try:
+        with _stopping_in_words():
+            if todo.keys:
+                _grade_all(todo, outcome, means)
+            _read_flags(todo, outcome)
+    except KeyboardInterrupt:
+        raise CourseError(
+            f"Stopped. {len(outcome.graded)} of {len(todo.keys)} submissions are graded. {AGAIN}"
+        ) from None
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-def _grade_all(
-    todo: Plan,
-    outcome: Outcome,
-    workers: int | None,
-    scheduler: str | None,
-    sandboxed: bool,
-    show: Callable[[str], None],
-) -> None:
+def _grade_all(todo: Plan, outcome: Outcome, means: Means) -> None:
     db_url, assignment = todo.course.coursedir.db_url, todo.assignment
-    crew = (
-        DaskWorkers(scheduler, sandboxed)
-        if scheduler
-        else LocalWorkers(min(workers or os.cpu_count() or 1, len(todo.keys)))
-    )
-    where = scheduler or f"{crew.room} worker" + "s" * (crew.room > 1)
-    show(_announcement(todo, where))
-    progress = _Progress(len(todo.keys), outcome, show)
+    crew = means.crew(len(todo.keys))
+    where = means.scheduler or f"{crew.room} worker" + "s" * (crew.room > 1)
+    means.show(_announcement(todo, where))
+    progress = _Progress(len(todo.keys), outcome, means.show)
     numbers = ThreadPoolExecutor(1)
     try:
         known = None
@@ -266,7 +265,7 @@ def _grade_all(
             if len(todo.afresh) >= _MANY:
                 known = numbers.submit(_work_out, todo.exercises, series)
         forked = len(todo.keys) >= _TO_FORK * crew.room
-        jobs = _jobs(todo, outcome, progress, sandboxed, forked)
+        jobs = _jobs(todo, outcome, progress, means.sandboxed, forked)
         results = execute_all(jobs, crew)
         for job, result in _held_back(results, known):
             student = job.student
@@ -282,15 +281,22 @@ def _grade_all(
             else:
                 outcome.failed[student] = str(result)
             progress.advance(student)
-    except KeyboardInterrupt:
-        raise CourseError(
-            f"Stopped. {len(outcome.graded)} of {len(todo.keys)} submissions are graded. {AGAIN}"
-        ) from None
     finally:
         progress.close()
         numbers.shutdown(wait=False, cancel_futures=True)
         crew.close()
     ledger.end_run(db_url, assignment)
+
+
+def _read_flags(todo: Plan, outcome: Outcome) -> None:
+    """Take in why a person should look at what is graded, now or before."""
+    chosen = {*todo.keys, *todo.unchanged}
+    for trace in ledger.read_traces(todo.course.coursedir.db_url, todo.assignment):
+        if trace["flags"] and trace["student"] in chosen:
+            outcome.flags[trace["student"]] = trace["flags"]
+    for student in sorted(chosen):
+        if why := whose(student):
+            outcome.flags[student] = [*outcome.flags.get(student, []), *why]
 
 
 def _announcement(todo: Plan, where: str) -> str:
