@@ -17,6 +17,7 @@ import nbformat
 from IPython import get_ipython
 from nbformat import NotebookNode
 
+from labhelpers.headline import STATES, read_headline
 from labhelpers.repair.locate import (
     LocateError,
     find_assignment,
@@ -32,13 +33,6 @@ from labhelpers.session import is_graded, show
 
 __all__ = ["Part", "Preflight", "examine", "preflight", "repair_notebook"]
 
-_STATES = {
-    "right": "all right",
-    "partly": "partly right",
-    "wrong": "not right yet",
-    "not attempted": "not attempted yet",
-}
-_HEADLINE = re.compile(r"\S+: ({}), ([\d.]+) of [\d.]+ point".format("|".join(_STATES.values())))
 _VERSION = re.compile(r'^NEEDED, WHEEL = "([^"]+)"', re.MULTILINE)
 _OWN_CELL = "preflight"  # id of the cell that calls this
 _COLOURS = {"repair": "#b2182b", "open": "#a6611a", "ready": "#1b7837"}
@@ -95,7 +89,7 @@ class Preflight:
     def headline(self) -> str:
         """The outcome in one line."""
         if self.status == "ready":
-            faulty = {_STATES["partly"], _STATES["wrong"]}
+            faulty = {STATES["partly"], STATES["wrong"]}
             n_faulty = sum(part.state in faulty for part in self.parts)
             rest = f", with {n_faulty} of {len(self.parts)} parts not all right" if n_faulty else ""
             return f"{self.file}: ready to hand in{rest}"
@@ -380,7 +374,7 @@ def _exercise(
     """Return how an exercise stands, from the output of its check."""
     unknown = f"– of {points:g}"
     if answer and normal(answer.source) == stubs[answer.metadata.nbgrader.grade_id]:
-        return Part(title, f"0 of {points:g}", _STATES["not attempted"], done=False)
+        return Part(title, f"0 of {points:g}", STATES["not attempted"], done=False)
     record = _record(check)
     if not record:
         return Part(title, unknown, "not checked yet: run its check, save", done=False)
@@ -392,7 +386,7 @@ def _exercise(
         return Part(title, unknown, f"run again {again}", done=False)
     state, score = str(record["status"]), float(record["score"])
     earned = f"{score:g} of {points:g}"
-    return Part(title, earned, _STATES[state], score, done=state != "not attempted")
+    return Part(title, earned, STATES[state], score, done=state != "not attempted")
 
 
 def _record(check: NotebookNode) -> dict[str, Any]:
@@ -400,11 +394,11 @@ def _record(check: NotebookNode) -> dict[str, Any]:
     for output in check.outputs:
         if output.output_type == "display_data":
             record = output.metadata.get("labhelpers", {})
-            if record.get("status") in _STATES and isinstance(record.get("score"), (int, float)):
+            if record.get("status") in STATES and isinstance(record.get("score"), (int, float)):
                 return record
-            if found := _HEADLINE.match(str(output.data.get("text/plain", ""))):
-                (status,) = [key for key, words in _STATES.items() if words == found[1]]
-                return {"status": status, "score": float(found[2])}
+            if found := read_headline(str(output.data.get("text/plain", ""))):
+                status, score = found
+                return {"status": status, "score": score}
     return {}
 
 

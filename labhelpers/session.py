@@ -27,6 +27,7 @@ __all__ = [
     "Preset",
     "choose_device",
     "choose_preset",
+    "display_data",
     "in_notebook",
     "is_graded",
     "is_interactive",
@@ -140,17 +141,27 @@ def in_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def show(text: str, html: str, record: Mapping[str, Any] | None = None) -> None:
-    """Display HTML in a notebook, print the text elsewhere.
+def display_data(
+    text: str, html: str, record: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the `data` and the `metadata` of an output in a notebook.
 
     Args:
         text: What a terminal shows, and a front end without HTML.
         html: The same for a notebook.
-        record: What programs are to know of it; in a notebook it is in the output's metadata.
+        record: What programs are to know of it; it goes to the metadata.
     """
+    return {
+        "data": {"text/plain": text, "text/html": html},
+        "metadata": {"labhelpers": dict(record)} if record else {},
+    }
+
+
+def show(text: str, html: str, record: Mapping[str, Any] | None = None) -> None:
+    """Display HTML in a notebook, print the text elsewhere; see `display_data`."""
     if in_notebook():
-        metadata = {"labhelpers": dict(record)} if record else {}
-        display({"text/plain": text, "text/html": html}, raw=True, metadata=metadata)
+        output = display_data(text, html, record)
+        display(output["data"], raw=True, metadata=output["metadata"])
     else:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         print(text.encode(encoding, errors="replace").decode(encoding))

@@ -22,7 +22,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from labhelpers import plots
-from labhelpers.checks.report import Item, Report, Table, display_data
+from labhelpers.checks.report import Item, Report, Table
 from labhelpers.instructor.course.nbgrader import REPOSITORY
 from labhelpers.instructor.grading.pages import outputs
 from labhelpers.instructor.grading.pages.feedback import FeedbackExporter
@@ -31,6 +31,7 @@ from labhelpers.instructor.grading.pages.outputs import (
     clean_html,
     hide_paths,
 )
+from labhelpers.session import display_data
 
 SIGNALS = pd.DataFrame({"T1-w": [0.2], "T2-w": [1.0]}, index=["CSF"])
 PIXEL = (
@@ -439,7 +440,7 @@ def reports_on_the_page(config, visible, hidden):
     (check,) = (cell for cell in notebook.cells if cell.id == "check-double")
     check.metadata.nbgrader["grade_id"] = "check-generator-unet"
     check.outputs = [
-        new_output("display_data", **display_data(report)) for report in (visible, hidden)
+        new_output("display_data", **display_data(*report.output)) for report in (visible, hidden)
     ]
     soup = BeautifulSoup(feedback_page(config, notebook), "html.parser")
     return [element.b.text for element in soup.find_all("div", style=re.compile("^border-left"))]

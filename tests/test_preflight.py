@@ -14,13 +14,14 @@ from labhelpers import preflight as module
 from labhelpers.__main__ import main
 from labhelpers.checks import history
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.checks.report import Report, display_data
+from labhelpers.checks.report import Report
 from labhelpers.instructor.course.samples import hand_in
 from labhelpers.preflight import examine, preflight, repair_notebook
 from labhelpers.repair import locate
 from labhelpers.repair.locate import find_releases
 from labhelpers.repair.release import checksum
 from labhelpers.repair.slots import digest
+from labhelpers.session import display_data
 
 NAME = "2-generator"
 UNET, STEP, LOOP, WRITTEN = "generator-unet", "generator-step", "train-generator", "written-metrics"
@@ -71,7 +72,7 @@ class Notebook:
         return digest(self.source(name))
 
     def check(self, name, report):
-        output = {"output_type": "display_data", **display_data(report)}
+        output = {"output_type": "display_data", **display_data(*report.output)}
         self[f"check-{name}"]["outputs"] = [output]
 
     def save(self):

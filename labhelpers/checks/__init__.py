@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.history import judged_version
-from labhelpers.checks.report import Points, Report, show
+from labhelpers.checks.report import Points, Report
 from labhelpers.checks.runner import run_cases
 from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 from labhelpers.repair.slots import digest
+from labhelpers.session import show
 
 if TYPE_CHECKING:
 
@@ -43,7 +44,7 @@ def _make_check(exercise: Exercise) -> Callable[..., float]:
         if problem:
             late = f"Your last version did not run: {problem} This judges the version before it."
             report = replace(report, notes=[("attention", late), *report.notes])
-        show(report)
+        show(*report.output)
         return Points(report.score)
 
     check.__name__ = check.__qualname__ = exercise.check_name

@@ -8,16 +8,10 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from labhelpers import session
+from labhelpers.headline import headline
 
-__all__ = ["Item", "Points", "Report", "Table", "display_data", "show"]
+__all__ = ["Item", "Points", "Report", "Table"]
 
-_HEADLINES = {
-    "right": "all right",
-    "partly": "partly right",
-    "wrong": "not right yet",
-    "not attempted": "not attempted yet",
-}
 # White can be read on each of them. Texts have no colour of their own but that of the theme: what
 # can be read in a light one cannot in a dark one.
 _COLOURS = {
@@ -116,9 +110,8 @@ class Report:
     @property
     def headline(self) -> str:
         """What the student wrote, verdict and points in one line."""
-        points = f"{self.score:g} of {self.points:g} point{'' if self.points == 1 else 's'}"
         hidden = " (hidden tests)" if self.hidden else ""
-        return f"{self.name}{hidden}: {_HEADLINES[self.status]}, {points}"
+        return headline(f"{self.name}{hidden}", self.status, self.score, self.points)
 
     @property
     def text(self) -> str:
@@ -153,6 +146,11 @@ class Report:
             f"{_definitions(self.notes)}{''.join(map(_item, shown))}{_as_html(self.table)}"
             f"{_folded(rest)}</div>"
         )
+
+    @property
+    def output(self) -> tuple[str, str, dict[str, Any]]:
+        """Its text, its HTML and its record, as `session.show` takes them."""
+        return self.text, self._repr_html_(), self.as_record()
 
     def as_record(self) -> dict[str, Any]:
         """Return what is worth counting over a class, as plain JSON values."""
@@ -240,22 +238,9 @@ def _as_html(table: Table | None) -> str:
     )
 
 
-def display_data(report: Report) -> dict[str, Any]:
-    """Return the `data` and the `metadata` of the output that shows a report in a notebook."""
-    return {
-        "data": {"text/plain": report.text, "text/html": report._repr_html_()},
-        "metadata": {"labhelpers": report.as_record()},
-    }
-
-
 class Points(float):
     """Points as a check returns them: nbgrader reads the number, a student what it is for."""
 
     def _repr_html_(self) -> str:
         """Return the number with its use, in small print."""
         return f"<small>{float(self):g} point{'s' * (float(self) != 1)}, for nbgrader</small>"
-
-
-def show(report: Report) -> None:
-    """Display a report in a notebook, with its record in the metadata of the output; else print."""
-    session.show(report.text, report._repr_html_(), report.as_record())

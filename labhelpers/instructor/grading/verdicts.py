@@ -13,12 +13,13 @@ from nbformat.v4 import new_output
 from labhelpers.checks.cases import public_part
 from labhelpers.checks.handover import MIME_TYPE, MOST_CHARACTERS
 from labhelpers.checks.records import Record, read_record
-from labhelpers.checks.report import Report, display_data
+from labhelpers.checks.report import Report
 from labhelpers.checks.verdict import VISIBLE_FILE, judge, read_json
 from labhelpers.instructor.authoring.edits import read_concepts
 from labhelpers.instructor.course.nbgrader import grade_id
 from labhelpers.instructor.grading.kernels.execute import checked_exercise, has_run
 from labhelpers.instructor.grading.numbers import numbers_for
+from labhelpers.session import display_data
 
 __all__ = ["CellTrace", "score_cell"]
 
@@ -99,7 +100,7 @@ def _score_check(cell: NotebookNode, exercise: str, series: int, points: float) 
         cell.outputs.append(new_output("stream", name="stdout", text=text))
         return trace
     cell.outputs += [
-        new_output("display_data", **display_data(report)) for report in (visible, hidden)
+        new_output("display_data", **display_data(*report.output)) for report in (visible, hidden)
     ]
     worse = min(visible, hidden, key=lambda report: report.score)
     return CellTrace(
