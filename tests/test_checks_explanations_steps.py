@@ -137,7 +137,7 @@ CGAN = {
     ),
     "evaluation mode": (
         [(CLEAR, "    generator.eval()\n" + CLEAR)],
-        ["Afterwards the generator is in evaluation mode."],
+        ["Afterwards the generator is in evaluation mode: leave it in training mode."],
     ),
     "what is learnt from is made in evaluation mode": (
         [("    fake_t2 = generator(real_t1)\n", "    generator.eval()\n    fake_t2 = "
@@ -167,6 +167,12 @@ CGAN = {
         [(D_STEP, "    nn.utils.clip_grad_norm_(discriminator.parameters(), 500)\n" + D_STEP)],
         ["With large gradients: The gradient of the discriminator is changed between the backward "
          "pass and the step: clipped, scaled or written over."],
+    ),
+    "the second image is made in evaluation mode, for good": (
+        [("    loss_discriminator = ", "    generator.eval()\n    fake_t2 = "
+          "generator(real_t1).detach()\n    loss_discriminator = ")],
+        ["The generator has run in evaluation mode, and the step uses what it gave, and it is "
+         "still in that mode afterwards: leave it in training mode."],
     ),
     "an image asks for a gradient": (
         [(CLEAR, "    real_t1.requires_grad_()\n" + CLEAR)],
@@ -200,6 +206,83 @@ def test_the_first_difference_is_marked() -> None:
     table = tried("cgan-step", (D_CLEAR, "")).table
     (marked,) = (row for row in table.rows if row[2])
     assert marked[:2] == ("", "clear the gradients of the discriminator")
+
+
+ADAM = "    optimizer = torch.optim.Adam(generator.parameters())\n"
+G_CLEAR = "    optimizer.zero_grad()\n"
+
+
+def test_what_is_asked_for_is_complete() -> None:
+    after = "criterion(generator(real_t1), real_t2).detach()"
+    rows = tried("generator-step", (G_CLEAR, ""), ("loss.detach()", after)).table.rows
+    assert [row[1] for row in rows if row[1]] == [
+        "compute the loss", "clear the gradients of the generator", "backward from the loss",
+        "step of the generator's optimizer",
+    ]  # fmt: skip
+
+
+def test_an_own_optimizer_is_seen_to_clear() -> None:
+    rows = tried("generator-step", (G_CLEAR, ADAM + G_CLEAR)).table.rows
+    assert [row[0] for row in rows] == [
+        "clear the gradients of the generator", "compute the loss", "backward from the loss",
+        "step of another optimizer",
+    ]  # fmt: skip
+    assert [row[0] for row in rows if row[2]] == ["step of another optimizer"]
+
+
+def test_the_generator_comes_first_in_what_is_asked_for() -> None:
+    part = CLEAR + BACK + STEP
+    table = tried("cgan-step", (part, ""), (D_STEP, D_STEP + part)).table
+    asked = [row[1] for row in table.rows if row[1]]
+    assert asked.index("step of the generator's optimizer") < asked.index(
+        "clear the gradients of the discriminator"
+    )
+
+
+def test_a_leak_is_told_without_a_table_of_another_repair() -> None:
+    own = "nn.functional.softplus(discriminator(fake_t2, real_t1)).mean() / 2 + " \
+        "nn.functional.softplus(-discriminator(real_t2, real_t1)).mean() / 2"  # fmt: skip
+    report = tried(
+        "cgan-step", (D_LOSS, own), (BACK, BACK.replace("()", "(retain_graph=True)")), (STEP, ""),
+        (D_STEP, STEP + D_STEP),
+    )  # fmt: skip
+    assert sentences(report)[0].endswith("because the generated slices are not detached.")
+    assert report.table is None
+
+
+PARTS = """def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    losses = []
+    for one, other in zip(real_t1.split(1), real_t2.split(1)):
+        optimizer.zero_grad()
+        losses.append(criterion(generator(one), other))
+        losses[-1].backward()
+        optimizer.step()
+    return torch.stack(losses).mean().detach()
+"""
+SUM = """def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    optimizer.zero_grad()
+    parts = zip(real_t1.split(1), real_t2.split(1))
+    loss = sum(criterion(generator(one), other) for one, other in parts)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+"""
+
+
+@pytest.mark.parametrize("source", [PARTS, SUM])
+def test_a_batch_that_is_taken_apart_is_told_once(source: str) -> None:
+    (told,) = sentences(judge("generator-step", load("generator-step", source)))
+    start = "The step takes the batch apart: `criterion` is called 3 times, each time with a part"
+    assert told.startswith(start) and ("one step." in told) == (source == PARTS)
+
+
+def test_numbers_stand_beside_those_of_a_loss_written_out() -> None:
+    own = "nn.functional.softplus(discriminator(fake_t2.detach(), real_t1)).mean() + " \
+        "nn.functional.softplus(-discriminator(real_t2, real_t1)).mean()"  # fmt: skip
+    report = tried("cgan-step", (D_LOSS, own))
+    (item,) = (item for item in report.items if item.name == "discriminator-loss")
+    numbers = {word: float(text) for word, text in item.details if word != "tried"}
+    assert numbers["got"] == pytest.approx(2 * numbers["expected"], rel=1e-3)
 
 
 def test_an_order_that_is_allowed_is_not_marked() -> None:
@@ -329,8 +412,16 @@ CYCLEGAN = {
     ),
     "real and generated exchanged": (
         [("real_t1, fake_t1)", "fake_t1, real_t1)"), ("real_t2, fake_t2)", "fake_t2, real_t2)")],
-        ["`cyclegan_discriminator_loss` gets `real_t1` and the generated T1 in the other order.",
-         "`cyclegan_discriminator_loss` gets `real_t2` and the generated T2 in the other order."],
+        ["The losses of both discriminators get the real and the generated slices in the other "
+         "order."],
+    ),
+    "real and detached slices exchanged, numbers returned": (
+        [("real_t1, fake_t1)", "fake_t1.detach(), real_t1)"),
+         ("real_t2, fake_t2)", "fake_t2.detach(), real_t2)"),
+         ("loss_generators.detach(), loss_discriminators.detach()",
+          "loss_generators.item(), loss_discriminators.item()")],
+        ["The losses of both discriminators get the real and the generated slices in the other "
+         "order.", "Of both values returned, each is a Python number, not a tensor."],
     ),
     "averaged": (
         [("loss_t1 + loss_t2", "(loss_t1 + loss_t2) / 2")],
@@ -371,7 +462,7 @@ BOTH_DISCRIMINATORS = (
 )
 BOTH_FAKES = (
     "The losses of the discriminators get the generated T1 and the generated T2 exchanged: "
-    "`cyclegan_generator_loss` returns the generated T1 first."
+    "the generated T2 goes with `real_t1`."
 )
 UNPACKED = ("loss_generators, fake_t1, fake_t2 =", "loss_generators, fake_t2, fake_t1 =")
 EXCHANGED = [

@@ -128,6 +128,14 @@ class Comparison:
             )
         )
 
+    def fails_as(self, other: Run) -> bool:
+        """Return True if what fails came out the same in another run, with other losses."""
+        seen = other["observed"]
+        return self.run is not other and all(
+            same(self.observed(name, label), seen.get(name, {}).get(label), self.run["tolerance"])
+            for name, label in self.failures()
+        )
+
     def case_to_explain(self, name: str) -> str | None:
         """Return the first case in which an item was seen to fail for a reason of its own."""
         for label in self.expected[name]:

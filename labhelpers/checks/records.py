@@ -208,12 +208,15 @@ class ItemTexts(_ItemTexts, total=False):
         checks: What a right answer does, in a sentence.
         weight: Its part of the points, relative to the other items.
         likely: The likely cause if it fails; absent where what was seen says it.
+        told: What was seen if it fails, in a sentence for the top of the report, with `{tried}`,
+            `{got}` and `{expected}`; for items whose observations are words. May be absent.
         needs: Items without which this one has no meaning; may be absent.
         each: True if the report tells of all cases, and not only of the first that fails: then
             what is observed is a list that begins with a sentence for the reader. May be absent.
     """
 
     likely: str
+    told: str
     needs: list[str]
     each: bool
 

@@ -17,7 +17,7 @@ from labhelpers.checks.comparison import Comparison, accepted_ways, first_differ
 from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import describe
 from labhelpers.checks.mistakes import known_mistakes
-from labhelpers.checks.records import ErrorRecord, Numbers, Record, Run, TableRecord
+from labhelpers.checks.records import ErrorRecord, ItemTexts, Numbers, Record, Run, TableRecord
 from labhelpers.checks.report import Item, Report, Table
 from labhelpers.checks.trace import layer_table
 
@@ -36,6 +36,7 @@ __all__ = [
 TEXTS_FILE = Path(__file__).parent / "expected" / "texts.json"
 VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
 
+_WRITTEN_OUT = "written out"  # in the names of accepted ways that call no function for a loss
 _MOST_LINES = 5  # of what an answer printed
 _LINE_LENGTH = 200
 # What PyTorch adds to some messages, which leads astray here.
@@ -88,6 +89,13 @@ def judge(
         notes += [(word, text) for word, text in explanation["notes"]]
     if not (right or alone):
         notes += _error_notes(best, quotes_values, explain=not (matches or explanation))
+    # What is explained needs no likely cause and no table of layers, which would distract.
+    explained = {item for item in items if any(match.explains(item) for match in matches)}
+    explained |= {*explanation["items"]} if explanation else set()
+    if quotes_values and not alone:
+        told_items = _told(items, best, explained)
+        notes += [("wrong", text) for text in told_items.values()]
+        explained |= told_items.keys()
     if quotes_values:
         told = {*explanation["items"]} if explanation else set()
         for match in matches:
@@ -98,9 +106,6 @@ def judge(
         notes += _output_notes(record)
     else:
         notes += [("concept", concepts[key]) for key in mistakes if key in concepts]
-    # What is explained needs no likely cause and no table of layers, which would distract.
-    explained = {item for item in items if any(match.explains(item) for match in matches)}
-    explained |= {*explanation["items"]} if explanation else set()
     shown = [_item(item, best, quotes_values, item not in explained, alone) for item in items]
     if earned > score:
         text = "No points yet: too few of your numbers are right."
@@ -118,12 +123,18 @@ def judge(
 def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Comparison:
     """Return the run of an answer that is worth most, beside the accepted way that it follows."""
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
-    comparisons = (
-        Comparison(items, run, way, numbers["traces"])
+    comparisons = [
+        (way, Comparison(items, run, expected, numbers["traces"]))
         for run in runs
-        for _, way in accepted_ways(numbers)
-    )
-    return max(comparisons, key=lambda comparison: (comparison.shows_work(), comparison.share()))
+        for way, expected in accepted_ways(numbers)
+    ]
+
+    def rank(way: str, one: Comparison) -> tuple[bool, float, int]:
+        # What comes out the same without fixtures stands beside the numbers of losses written out.
+        written = way.count(_WRITTEN_OUT) if one.fails_as(runs[0]) else 0
+        return one.shows_work(), one.share(), written
+
+    return max(comparisons, key=lambda pair: rank(*pair))[1]
 
 
 def read_runs(record: Record) -> list[Run]:
@@ -153,6 +164,21 @@ def _is_untouched(record: Record) -> bool:
         and set(run["observed"]) <= {ERROR}
         for run in record["runs"]
     )
+
+
+def _told(
+    items: Mapping[str, ItemTexts], best: Comparison, explained: Collection[str]
+) -> dict[str, str]:
+    """Return a sentence for each item that fails, has one, and is not explained by anything."""
+    sentences = {}
+    for name, texts in items.items():
+        label = best.case_to_explain(name)
+        if label is not None and "told" in texts and name not in explained:
+            got = describe(best.observed(name, label))
+            sentences[name] = texts["told"].format(
+                tried=label, got=got, expected=describe(best.expected[name][label])
+            )
+    return sentences
 
 
 def _as_table(record: TableRecord) -> Table:

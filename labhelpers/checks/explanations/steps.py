@@ -32,6 +32,7 @@ from labhelpers.checks.explanations.story import (
     is_number,
 )
 from labhelpers.checks.probes.steps import (
+    LEFT_IN_EVALUATION,
     RUN_IN_EVALUATION,
     STEEP,
     Players,
@@ -71,6 +72,8 @@ class _ReadStory(Story):
                 f"`{self.plan.losses[0].function}` returns three values, the loss and the two "
                 "generated images, and they are used as if they were one."
             ]
+        if in_parts := self._in_parts():
+            return in_parts
         self._tell_exchanged()
         found = self._misnamed() or self._losses_missing()
         if not any("computed twice" in sentence for sentence in found):  # all else follows
@@ -78,7 +81,7 @@ class _ReadStory(Story):
             found += self.wrong_roots
         if not any(made.wrong for made in self._first_made):
             found += self._losses_without_graph()
-        found += self._order()
+        found += self.told_of_order()
         exchanged = self._steps_exchanged()
         found += exchanged
         for trained in self.players.optimizers if not exchanged else ():
@@ -122,10 +125,37 @@ class _ReadStory(Story):
             or not any(other.asked == made.asked for other in self.made[:place])
         ]
 
+    def _in_parts(self) -> list[str]:
+        """Return what is wrong where each loss is computed for one part of the batch at a time."""
+        calls = [
+            made
+            for made in self.made
+            if made.asked and any("a part of" in words for words in made.given.values())
+        ]
+        times = len(calls) // len({call.name for call in calls}) if calls else 0
+        if times < 2 or len(calls) != len(self.made):
+            return []
+        n_steps = sum(event.kind == "step" for event in self.events)
+        is_each = n_steps >= times
+        return [
+            f"The step takes the batch apart: `{self.plan.losses[0].function}` is called {times} "
+            "times, each time with a part of the slices"
+            + (", and a step of the weights follows each time. " if is_each else ". ")
+            + f"Asked for: {'one loss' if len(self.plan.losses) == 1 else 'each loss once'}, of "
+            "the whole batch" + (", and one step." if is_each else ".")
+        ]
+
     def _tell_exchanged(self) -> None:
         """Tell once what the losses of two discriminators got of each other."""
         calls = [made for made in self._first_made if made.asked and not is_first(made.asked)]
         if len(calls) != 2 or not all(call.wrong for call in calls):
+            return
+        if all(self._is_reversed(call) for call in calls):
+            calls[0].wrong = [
+                "The losses of both discriminators get the real and the generated slices in the "
+                "other order."
+            ]
+            calls[1].wrong = []
             return
         numbers = [[words.strip("`")[-1] for words in call.given.values()] for call in calls]
         kinds = [[words.strip("`")[:-1] for words in call.given.values()] for call in calls]
@@ -151,11 +181,17 @@ class _ReadStory(Story):
         elif fake != real:
             found.append(
                 "The losses of the discriminators get the generated T1 and the generated T2 "
-                "exchanged: `cyclegan_generator_loss` returns the generated T1 first."
+                "exchanged: the generated T2 goes with `real_t1`."
             )
         if exchanged and first:
             first.wrong = [x for x in first.wrong if "the discriminator of T2 in the" not in x]
         calls[0].wrong, calls[1].wrong = found, []
+
+    @staticmethod
+    def _is_reversed(call: Made) -> bool:
+        """Return True if a discriminator's loss gets its real and generated slices exchanged."""
+        wanted = call.asked.arguments if call.asked else {}
+        return call.given == {**wanted, "real": wanted.get("fake"), "fake": wanted.get("real")}
 
     def _misnamed(self) -> list[str]:
         """Return which method was asked of an object that does not have it."""
@@ -213,7 +249,8 @@ class _ReadStory(Story):
                 found.append(f"{capitalised(made.name)} cannot be differentiated: {why}.")
         return found
 
-    def _order(self) -> list[str]:
+    def told_of_order(self) -> list[str]:
+        """Return what is wrong with the order of the two updates."""
         first, *others = self.players.optimizers
         steps = [i for i, e in enumerate(self.events) if e.kind == "step" and e.who in others]
         names = [loss.name for loss in self.plan.losses if loss.trains == first]
@@ -433,17 +470,16 @@ class _ReadStory(Story):
         if len(got) != len(wanted):
             return []
         found = []
+        forms = [_form(value) for value in got]
+        if len(forms) == 2 and forms[0] == forms[1] != "":
+            found.append(f"Of both values returned, each {forms[0]}")
+            forms = ["", ""]
         for number, (value, (name, right)) in enumerate(zip(got, wanted, strict=True)):
             place = "What is returned" if len(wanted) == 1 else (
                 f"The {('first', 'second')[number]} value returned"
             )  # fmt: skip
-            if isinstance(value, (int, float)):
-                found.append(f"{place} is a Python number, not a tensor.")
-            if isinstance(value, Tensor) and value.numel() == 1 and value.ndim:
-                found.append(
-                    f"{place} has the shape {tuple(value.shape)}, like a list of one number. Asked "
-                    "for: a tensor without dimensions, as the loss is by itself."
-                )
+            if forms[number]:
+                found.append(f"{place} {forms[number]}")
             if right is None or is_number(value, right):
                 continue
             found.append(f"{place} is {self._value_in_words(value, name, right, wanted)}.")
@@ -493,6 +529,18 @@ class _ReadStory(Story):
         return f"{got:.{digits}g}, and {name} was {float(right):.{digits}g}"
 
 
+def _form(value: Any) -> str:
+    """Return what is wrong with the form of a loss that is returned, "" if nothing is."""
+    if isinstance(value, (int, float)):
+        return "is a Python number, not a tensor."
+    if isinstance(value, Tensor) and value.numel() == 1 and value.ndim:
+        return (
+            f"has the shape {tuple(value.shape)}, like a list of one number. Asked for: a tensor "
+            "without dimensions, as the loss is by itself."
+        )
+    return ""
+
+
 def _digits_kept(value: Any, right: float) -> int | None:
     """Return to how many decimals a number was rounded, None if it is not a rounded one."""
     if isinstance(value, Tensor):
@@ -532,8 +580,9 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         found = [x for x in story.sentences() if _subject(x) not in told]
         if number == 1:
             found += _left(left(), bool(story.error))
-        if table is None and (found or story.error):
-            table = _table(story, number, found)
+        if table is None or not story.error:  # what is cleared by hand shows in the second step
+            which = ", second step" if number == 2 and not sentences else ""
+            table = _table(story, which, found) if found or table or story.error else None
         sentences += found
         if story.error or "frozen" in " ".join(left()):
             break
@@ -545,7 +594,7 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
     if written and runs:
         sentences, notes = _of_own_loss(plan, answer, written[0], sentences)
     items = ["loss", "weights", "generator-loss", "discriminator-loss", "generator-weights",
-             "discriminator-weights", "second-step", "left", "any-loss"]  # fmt: skip
+             "discriminator-weights", "second-step", "left", "mode", "any-loss"]  # fmt: skip
     if any("tensor" in sentence for sentence in sentences):
         items.append("form")
     explanation = explained(sentences[:_MOST_SENTENCES], items, table)
@@ -577,17 +626,26 @@ def _of_own_loss(
 def _left(changed: list[str], is_stopped: bool) -> list[str]:
     """Return in sentences what a step has changed that is not its own."""
     runs = [words for words in changed if RUN_IN_EVALUATION in words]
-    rest = [words for words in changed if words not in runs]
+    ends = [words for words in changed if LEFT_IN_EVALUATION in words]
+    rest = [words for words in changed if words not in (*runs, *ends)]
     if is_stopped:
-        rest = [words for words in rest if "images" in words]
-    return [f"Afterwards {', '.join(rest)}."] * bool(rest) + [
-        f"{capitalised(words)}, and the step uses what it gave: leave it in training mode."
-        for words in runs
-    ]
+        rest, ends = [words for words in rest if "images" in words], []
+    found = [f"Afterwards {' and '.join(rest)}."] * bool(rest)
+    for words in runs:
+        end = words.replace(RUN_IN_EVALUATION, LEFT_IN_EVALUATION)
+        also = ", and it is still in that mode afterwards" if end in ends else ""
+        uses = f"{capitalised(words)}, and the step uses what it gave{also}"
+        found.append(f"{uses}: leave it in training mode.")
+        ends = [other for other in ends if other != end]
+    if ends:
+        found.append(f"Afterwards {' and '.join(ends)}: leave it in training mode.")
+    return found
 
 
 def _subject(sentence: str) -> str:
     """Return whom or what a sentence concerns: after it, a second step says nothing new of it."""
+    if "takes the batch apart" in sentence:
+        return "the batch"
     if "never called" in sentence:
         return sentence.split(": ")[-1]
     about = re.search("(?i)the [a-z]+'s? optimizer|^.* returned|the gradients? .*? is", sentence)
@@ -636,9 +694,10 @@ def _conditions(plan: Plan, answer: Any, setting: Setting, still: list[str]) -> 
     return []
 
 
-def _table(story: _ReadStory, number: int, sentences: list[str]) -> TableRecord | None:
+def _table(story: _ReadStory, which: str, sentences: list[str]) -> TableRecord | None:
     """Return what happened beside what was asked for, the first difference marked."""
     plan, own = story.plan, _roles(story)
+    right = [f"clear the gradients of the {trained}" for trained in _moved_right(story)]
     yours = [_text(event, plan, own) for event in story.events]
     asked = max(
         ([_text(event, plan) for event in events] for events in _orders(story)),
@@ -648,16 +707,16 @@ def _table(story: _ReadStory, number: int, sentences: list[str]) -> TableRecord 
     marked, lost = False, any("are cleared between" in sentence for sentence in sentences)
     opcodes = SequenceMatcher(None, yours, asked, autojunk=False).get_opcodes()
     for kind, i, i_end, k, k_end in opcodes:
-        for left, right in zip_longest(yours[i:i_end], asked[k:k_end], fillvalue=""):
+        for left, asked_for in zip_longest(yours[i:i_end], asked[k:k_end], fillvalue=""):
             is_needless = kind == "delete" and left.startswith("clear") and not lost
-            is_first = kind != "equal" and not marked and not is_needless
+            is_done = kind == "insert" and asked_for in right  # the gradient was right without
+            is_first = kind != "equal" and not marked and not is_needless and not is_done
             marked |= is_first
-            rows.append([left, right, "<-- first difference" if is_first else ""])
+            rows.append([left, asked_for, "<-- first difference" if is_first else ""])
     if story.error:
         rows.append(["stopped by an error", "", ""])
     elif not marked:
         return None
-    which = ", second step" if number == 2 else ""
     return TableRecord(
         name=f"what your step does, beside one right order{which}",
         header=["yours", "asked for", ""],
@@ -699,17 +758,25 @@ def _roles(story: _ReadStory) -> dict[str, str]:
     return roles
 
 
-def _orders(story: _ReadStory) -> Iterator[list[Event]]:
-    """Yield right orders of the events; a gradient that was right needs no clearing."""
-    plan = story.plan
-    cleared = {event.who for event in story.events if event.kind == "clear"}
-    by_another = any(event.kind == "step" and not event.who for event in story.events)
-    right = {
+def _moved_right(story: _ReadStory) -> set[str]:
+    """Return the optimizers that step in time: nothing is wrong with what they use but a leak."""
+    if story.told_of_order():
+        return set()
+    return {
         event.who
         for event in story.events
         if event.kind == "step"
-        and all(len(part) == 1 and BEFORE not in part for part in event.content.values())
+        and event.content
+        and all(
+            len([key for key in part if not story.is_leak(key, name)]) == 1 and BEFORE not in part
+            for name, part in event.content.items()
+        )
     }
+
+
+def _orders(story: _ReadStory) -> Iterator[list[Event]]:
+    """Yield right orders of the events, those of the statement first."""
+    plan, right = story.plan, _moved_right(story)
     written = [made.name for made in story.made if made.own]
     if story.own_losses and plan.fixtures:
         written = [loss.name for loss in plan.losses]
@@ -728,9 +795,7 @@ def _orders(story: _ReadStory) -> Iterator[list[Event]]:
         orders.append([])
         for way, place in product(ways, (1, 0, 3)):
             parts = [*way, [Event("step", trained)]]
-            # An optimizer of the answer's own clears the same gradients, unseen.
-            if trained in cleared or (trained not in right and not by_another):
-                parts.insert(place, [Event("clear", trained)])
+            parts.insert(place, [Event("clear", trained)])
             orders[-1].append(list(chain(*parts)))
     for order in product(*orders):
         yield list(chain(*order))

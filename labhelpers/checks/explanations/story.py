@@ -140,17 +140,9 @@ class Event:
 
 
 class WatchedSGD(SGD):
-    """Plain SGD that tells a story when it clears gradients and when it makes a step."""
+    """Plain SGD that tells a story when it makes a step."""
 
     story: Story | None = None
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clear the gradients, and tell."""
-        if self.story:
-            self.story.look()
-        super().zero_grad(set_to_none)
-        if self.story:
-            self.story.cleared(self)
 
     def step(self, closure: Any = None) -> Any:
         """Move the weights, and tell."""
@@ -233,7 +225,7 @@ class Story:
         namespace = namespace_of(answer)
         before = {name: namespace[name] for name in self.plan.fixtures if name in namespace}
         backward, grad = torch.autograd.backward, torch.autograd.grad
-        clear = nn.Module.zero_grad
+        clear, clear_all = nn.Module.zero_grad, Optimizer.zero_grad
 
         def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
@@ -268,12 +260,13 @@ class Story:
             return result
 
         def recorded_clear(module: nn.Module, *args: Any, **kwargs: Any) -> None:
-            self.look()
-            parts = [*module.modules()]
-            for name, network in self.players.networks.items():
-                if self._seen[name] is None and any(network is part for part in parts):
-                    self._add_clear(name)  # the others are seen by their gradients
+            self._clear(module.parameters())
             clear(module, *args, **kwargs)
+            self.look()
+
+        def recorded_clear_all(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+            self._clear(weight for group in optimizer.param_groups for weight in group["params"])
+            clear_all(optimizer, *args, **kwargs)
             self.look()
 
         def foreign(optimizer: Optimizer, *_: Any) -> None:
@@ -283,6 +276,7 @@ class Story:
         hook = register_optimizer_step_pre_hook(foreign)
         torch.autograd.backward, torch.autograd.grad = recorded_backward, recorded_grad
         nn.Module.zero_grad = recorded_clear  # type: ignore[method-assign, assignment]
+        Optimizer.zero_grad = recorded_clear_all  # type: ignore[method-assign, assignment]
         for name, fixture in self.plan.fixtures.items():
             namespace[name] = partial(self.computed, name, fixture)
         try:
@@ -290,6 +284,7 @@ class Story:
         finally:
             torch.autograd.backward, torch.autograd.grad = backward, grad
             nn.Module.zero_grad = clear  # type: ignore[method-assign]
+            Optimizer.zero_grad = clear_all  # type: ignore[method-assign]
             hook.remove()
             namespace.update(before)
 
@@ -400,7 +395,7 @@ class Story:
                 continue
             follows = any(m.wrong for m in self.made if m.asked and is_first(m.asked))
             if not (wanted.startswith("the generated") and follows):
-                instead[wanted] = got
+                instead[wanted] = got.removesuffix(CUT)
         for wanted, got in instead.items():
             if instead.get(got) != wanted:
                 wrong.append(f"`{asked.function}` gets {got} in the place of {wanted}.")
@@ -457,19 +452,18 @@ class Story:
                     self._changed.add(name)
             self._seen[name] = now
 
+    def _clear(self, weights: Iterable[Tensor]) -> None:
+        """Note that gradients are about to be cleared; those that are there are seen to go."""
+        self.look()
+        cleared = {id(weight) for weight in weights}
+        for name, network in self.players.networks.items():
+            if self._seen[name] is None and all(id(w) in cleared for w in network.parameters()):
+                self._add_clear(name)
+
     def _add_clear(self, name: str) -> None:
         trained = next(key for key, (_, names) in self.players.optimizers.items() if name in names)
         if not (self.events and (self.events[-1].kind, self.events[-1].who) == ("clear", trained)):
             self.events.append(Event("clear", trained))
-
-    def cleared(self, optimizer: Optimizer) -> None:
-        """Note that an optimizer was asked to clear its gradients."""
-        trained, names = self._trained_by(optimizer)
-        for name in names:
-            self._held[name] = []
-            self._changed.discard(name)
-            self._seen[name] = self._gradient_of(name)
-        self.events.append(Event("clear", trained))
 
     def stepped(self, optimizer: Optimizer) -> None:
         """Note a step of an optimizer, and what the gradients hold that it uses."""

@@ -623,6 +623,8 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
         "the mean of the means of the batches": batch_sums / n_batches,
         "the loss of the last batch": torch.tensor([float(epoch[-1]) for epoch in means]),
         "the loss of the first batch": torch.tensor([float(epoch[0]) for epoch in means]),
+        "the largest loss of a batch": torch.tensor([float(max(epoch)) for epoch in means]),
+        "the smallest loss of a batch": torch.tensor([float(min(epoch)) for epoch in means]),
         "the sum over the batches": batch_sums,
         "the sum over the subjects": sums,
         "the sum over the batches, divided by the number of subjects": batch_sums / sizes,

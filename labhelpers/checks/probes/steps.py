@@ -28,6 +28,7 @@ from labhelpers.checks.fixtures import (
 from labhelpers.checks.probes.losses import form_of, value_of
 
 __all__ = [
+    "LEFT_IN_EVALUATION",
     "RUN_IN_EVALUATION",
     "STEEP",
     "UNCHANGED",
@@ -57,9 +58,11 @@ def _momentum(weights: Iterable[nn.Parameter], lr: float) -> SGD:
 _LARGEST = 1.5  # of the generated images: a prediction that is cut to [-1, 1] shows
 
 #: What is logged of a step that changes weights and gradients only, and of one that switches the
-#: mode of a network for a while.
+#: mode of a network, for a while or for good.
 UNCHANGED = "all is as it was"
+IN_TRAINING = "in training mode"
 RUN_IN_EVALUATION = "has run in evaluation mode"
+LEFT_IN_EVALUATION = "is in evaluation mode"
 _MOST_EVENTS = 20
 
 
@@ -212,7 +215,7 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         log("loss", value_of(loss))
         log("form", form_of(loss))
         log("weights", moved())
-        log("left", ", ".join(left()) or UNCHANGED)
+        _log_left(log, left())
         if scale == STEEP:  # so far away, a second step has no gradient
             return
 
@@ -295,7 +298,7 @@ def _log_steps(
     log("form", [form_of(loss_generator), form_of(loss_discriminator)])
     log("generator-weights", generators_moved())
     log("discriminator-weights", discriminators_moved())
-    log("left", ", ".join(left()) or UNCHANGED)
+    _log_left(log, left())
     if not has_second:
         return
     returned = players.step(answer, batch_of(2, setting))
@@ -355,13 +358,21 @@ def left_by(
         for name, network in players.networks.items():
             if not all(parameter.requires_grad for parameter in network.parameters()):
                 changed.append(f"weights of the {name} are frozen")
-            if not _is_training(network):
-                changed.append(f"the {name} is in evaluation mode")
-            elif name in evaluated and is_used(name):
+            if name in evaluated and is_used(name):
                 changed.append(f"the {name} {RUN_IN_EVALUATION}")
+            if not _is_training(network):
+                changed.append(f"the {name} {LEFT_IN_EVALUATION}")
         return changed
 
     return words
+
+
+def _log_left(log: Log, changed: list[str]) -> None:
+    """Log what else a step has changed, the modes of the networks by themselves."""
+    modes = [words for words in changed
+             if words.endswith((RUN_IN_EVALUATION, LEFT_IN_EVALUATION))]  # fmt: skip
+    log("left", ", ".join(words for words in changed if words not in modes) or UNCHANGED)
+    log("mode", ", ".join(modes) or IN_TRAINING)
 
 
 def _is_training(network: nn.Module) -> bool:
