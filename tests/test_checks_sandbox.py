@@ -19,7 +19,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from labhelpers import checks
 from labhelpers.checks import sandbox
-from labhelpers.checks.report import Report, show
+from labhelpers.checks.report import Report
+from labhelpers.session import show
 
 
 class AlwaysEqual:
@@ -292,12 +293,10 @@ def test_checks_do_not_disturb_the_random_numbers_of_the_notebook() -> None:
 
 def test_the_report_reaches_any_console() -> None:
     console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    printed = [("printed", "ünïcode →")]
+    report = Report("mean-image", "mean_t2_image", "partly", 0.5, 1, notes=printed)
     with contextlib.redirect_stdout(console):
-        show(
-            Report(
-                "mean-image", "mean_t2_image", "partly", 0.5, 1, notes=[("printed", "ünïcode →")]
-            )
-        )
+        show(*report.output)
     console.flush()
     assert b"0.5 of 1 point" in console.buffer.getvalue()
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from copy import deepcopy
 from difflib import unified_diff
 from functools import cache
 from multiprocessing import get_context
@@ -79,7 +78,7 @@ def mutants(exercise: str, source: str) -> Iterator[Mutant]:
         for field, value in ast.iter_fields(parent):
             for operator, other in _other_values(field, value, names, inside):
                 setattr(parent, field, other)
-                changed = ast.unparse(ast.fix_missing_locations(deepcopy(tree)))
+                changed = ast.unparse(tree)
                 setattr(parent, field, value)
                 if changed not in seen:
                     seen.add(changed)
