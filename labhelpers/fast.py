@@ -13,6 +13,7 @@ __all__ = [
     "Accelerated",
     "ConvTranspose2d",
     "Sequential",
+    "doubled_map",
     "gains_from_bfloat16",
     "plain_layers",
     "upsampled_conv2d",
@@ -43,14 +44,20 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # always twice the size
         """Return the layer's output, in the same order of memory as PyTorch's layer."""
-        n_images, in_size, height, width = x.shape
         is_usual = (self.kernel_size, self.stride, self.padding) == ((4, 4), (2, 2), (1, 1))
-        if not is_usual or height * width > _SMALL_MAP or not _may_be_rearranged(x, self):
+        is_small = x.shape[2] * x.shape[3] <= _SMALL_MAP
+        if not (is_usual and is_small and _may_be_rearranged(x, self)):
             return super().forward(x)
-        patches = torch.matmul(self.weight.reshape(in_size, -1).T, x.reshape(n_images, in_size, -1))
-        images = F.fold(patches, (2 * height, 2 * width), self.kernel_size, padding=1, stride=2)
         assert self.bias is not None
-        return images + self.bias.view(1, -1, 1, 1).to(images.dtype)
+        return doubled_map(x, self.weight, self.bias)
+
+
+def doubled_map(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the transposed convolution with kernel 4, stride 2 and padding 1 as one product."""
+    n_images, in_size, height, width = x.shape
+    patches = torch.matmul(weight.reshape(in_size, -1).T, x.reshape(n_images, in_size, -1))
+    images = F.fold(patches, (2 * height, 2 * width), (4, 4), padding=1, stride=2)
+    return images + bias.view(1, -1, 1, 1).to(images.dtype)
 
 
 def upsampled_conv2d(x: Tensor, convolution: nn.Conv2d) -> Tensor:

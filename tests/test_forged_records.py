@@ -154,7 +154,7 @@ def test_what_holds_and_does_not_count_is_shown_and_explained() -> None:
         record_of("cgan-discriminator-loss", 0, observed, {}), numbers("cgan-discriminator-loss", 0)
     )
     assert [item.name for item in report.items if item.outcome == "right"] == [*observed]
-    assert "No points yet: too few of your numbers are right" in report.text
+    assert "No points yet: none of your numbers can be judged" in report.text
 
 
 def test_a_right_answer_is_worth_nothing_in_a_record_of_another_series() -> None:

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from labhelpers.checks.fingerprint import observe, same
+from labhelpers.checks.kernels import compute
 from labhelpers.checks.records import LayerRecord
 from labhelpers.checks.report import Table
 
@@ -30,7 +31,8 @@ class LayerTrace(TorchFunctionMode):
     """Records the functions that compute with parameters, whoever calls them.
 
     A layer is what computes with a parameter and another tensor: a module of PyTorch, a module of
-    the student's own, or a functional call. What has no weights lies between two layers.
+    the student's own, or a functional call. What has no weights lies between two layers. Layers
+    run sooner than by themselves, see `kernels`.
 
     Args:
         numbers: Whether to write down what arrives at each layer, too.
@@ -57,7 +59,7 @@ class LayerTrace(TorchFunctionMode):
         others = [x for x in tensors if not isinstance(x, nn.Parameter)]
         if parameters and others:
             self._enter(_name(func, parameters[0]), others[0])
-        result = func(*args, **kwargs)
+        result = compute(func, args, kwargs)
         is_tensor = isinstance(result, Tensor)
         if parameters and others:
             self._leave(result if is_tensor else None)

@@ -15,7 +15,7 @@ from typing import Any
 from labhelpers.checks.cases import ERROR, Setting
 from labhelpers.checks.comparison import Comparison, accepted_ways, first_difference
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.checks.fingerprint import describe
+from labhelpers.checks.fingerprint import describe, n_fractions
 from labhelpers.checks.mistakes import known_mistakes
 from labhelpers.checks.records import ErrorRecord, ItemTexts, Numbers, Record, Run, TableRecord
 from labhelpers.checks.report import Item, Report, Table
@@ -108,10 +108,7 @@ def judge(
         notes += [("concept", concepts[key]) for key in mistakes if key in concepts]
     shown = [_item(item, best, quotes_values, item not in explained, alone) for item in items]
     if earned > score:
-        text = "No points yet: too few of your numbers are right."
-        if any(item.outcome == "right" for item in shown):
-            text += " What else is right below can be met without computing anything."
-        notes.append(("points", text))
+        notes.append(("points", _no_points(shown, best)))
     table = None
     if explanation and explanation["table"]:
         table = _as_table(explanation["table"])
@@ -210,6 +207,17 @@ def _item(name: str, best: Comparison, quotes_values: bool, likely: bool, alone:
     if likely and "likely" in texts:
         details.append(("likely", texts["likely"]))
     return Item(name, texts["checks"], "wrong", details)
+
+
+def _no_points(shown: Collection[Item], best: Comparison) -> str:
+    """Return why what is right is worth nothing: no number shows the work, see `shows_work`."""
+    numeric = {x for x, cases in best.expected.items() if any(map(n_fractions, cases.values()))}
+    if all(item.outcome == "open" for item in shown if item.name in numeric):
+        return "No points yet: none of your numbers can be judged before the rest is right."
+    text = "No points yet: too few of your numbers are right."
+    if any(item.outcome == "right" for item in shown):
+        text += " What else is right below counts once more of them are."
+    return text
 
 
 def _told_apart(expected: Any, got: Any) -> list[tuple[str, str]]:

@@ -146,13 +146,15 @@ class _SeenEnoughError(Exception):
 
 
 def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
-    """Run an answer on the visible cases and return its calls, of a network the first of each."""
+    """Run an answer on the visible cases and return its calls, of a network the first one alone."""
     calls: list[_Call] = []
     label = ""
+    seen_enough = False
 
     def watch(function: Callable[..., Any], is_forward: bool = False) -> Callable[..., Any]:
         @functools.wraps(function)
         def watched(*args: Any, **kwargs: Any) -> Any:
+            nonlocal seen_enough
             call = _Call(label, function, bound(function, args, kwargs))
             code = code_of(function)
 
@@ -175,12 +177,15 @@ def _calls(exercise: Exercise, answer: Any) -> list[_Call]:
                 forward = watch(call.returned.forward, is_forward=True)
                 object.__setattr__(call.returned, "forward", forward)
             if is_forward:
+                seen_enough = True
                 raise _SeenEnoughError
             return call.returned
 
         return watched
 
     for case in exercise.cases(watch(answer), Setting()):
+        if seen_enough:
+            break
         label = case.label
         with suppress(Exception):
             case.act(lambda *_: None)

@@ -98,7 +98,7 @@ def _try(
     given = [x.requires_grad_() for x in inputs(batch, channels, setting)]
     output, _ = _traced(network, given, log, numbers=True)
     if not brief:
-        with torch.no_grad():
+        with torch.no_grad(), LayerTrace():  # which is sooner
             again = network(*given)
         same = torch.isclose(output, again, rtol=1e-3, atol=1e-5, equal_nan=True).all()
         log("repeatable", bool(same) if used else "no weight is used")
@@ -106,7 +106,7 @@ def _try(
     log("range", bool(output.detach().abs().max() <= 1))
     log("values", output.reshape(-1))
     _log_gradients(network, given, output, log)
-    with torch.no_grad():
+    with torch.no_grad(), LayerTrace():
         network.eval()
         one = [x[:1] for x in given] if negated else inputs(1, channels, setting)
         for parameter in last_layer(used) if negated else ():
