@@ -41,12 +41,50 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
             [(CAT, "torch.cat((image, condition), dim=0)"), ("2 * in_channels", "in_channels")],
             [
                 "Step 1 (`layers.0`) reads `image`, then `condition`, along axis 0. "
-                "Asked for: `image`, then `condition`, along axis 1 (the channels).",
+                "Asked for: `image`, then `condition`, along axis 1 (the channels), with 2 input "
+                "channels.",
             ],
         ),
         (
             [("            discriminator_block(128, 256),\n", ""), ("(256, 512)", "(128, 512)")],
             ["A layer is missing: `block 3` (Conv2d 128→256, 3×3)."],
+        ),
+        (
+            [
+                (
+                    f"self.layers({CAT})",
+                    "self.layers(torch.stack((condition, image), dim=1).flatten(1, 2))",
+                )
+            ],
+            [
+                "Step 1 (`layers.0`) reads `condition`, then `image`. "
+                "Asked for: `image`, then `condition`.",
+            ],
+        ),
+        (
+            [
+                (
+                    f"self.layers({CAT})",
+                    "self.layers(torch.cat((image.add_(1).div_(2), condition), dim=1))",
+                )
+            ],
+            [
+                "After `image`: addition, division. Asked for: nothing.",
+                "`forward` works in place on `image`, which its caller still needs: make a new "
+                "tensor, without operators such as += and functions whose names end in _.",
+            ],
+        ),
+        (
+            [
+                (
+                    f"self.layers({CAT})",
+                    "self.layers(torch.cat((image / image.std(), condition), 1))",
+                )
+            ],
+            [
+                "Step 1 (`layers.0`) reads `image` divided by the std of `image`, then `condition`. "
+                "Asked for: `image`, then `condition`.",
+            ],
         ),
         (
             [("2 * in_channels", "2")],
@@ -162,7 +200,8 @@ def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> 
             ],
             [
                 "Steps 7 and 8 read the addition of what comes from below and the skip connection. "
-                "Asked for: the one beside the other, along axis 1 (the channels)."
+                "Asked for: the one beside the other, along axis 1 (the channels). Their "
+                "numbers of input channels follow from that."
             ],
         ),
         (

@@ -109,6 +109,9 @@ def sentences(exercise: str, name: str) -> list[str]:
 
 
 ADVICE = "F.binary_cross_entropy_with_logits, on the logits themselves, is right for all."
+WITH_TENSORS = (
+    "Compute with tensors throughout: item, float(), numpy and torch.tensor(…) cut off, too."
+)
 THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
 
 
@@ -148,7 +151,7 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
                 "In the term of the true slices, no gradient flows back to the discriminator: it "
                 "is cut off.",
                 "Cut off fake_t2 alone, before D judges it: the discriminator must get a gradient "
-                "from every term, the generator from none.",
+                f"from every term, the generator from none. {WITH_TENSORS}",
             ],
         ),
         (
@@ -165,8 +168,8 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
             [
                 "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
                 "In the adversarial term, λ_gan is not used.",
-                "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 20 with "
-                "the label 0 gives -18.42, exact is -20. For larger ones the term stops at 18.4, "
+                "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 22 with "
+                "the label 0 gives -18.42, exact is -22. For larger ones the term stops at 18.4, "
                 f"without a gradient. {ADVICE}",
             ],
         ),
@@ -229,7 +232,7 @@ def test_nothing_is_said_against_right_losses(exercise: str) -> None:
 
 
 CUT_AT_10 = (
-    "logits are cut off at a size of 10: a logit of -20 with the label 1 gives 10, asked for 20. "
+    "logits are cut off at a size of 10: a logit of -22 with the label 1 gives 10, asked for 22. "
     f"For larger ones the term stops at 10, without a gradient. {ADVICE}"
 )
 
@@ -382,36 +385,41 @@ def discriminator_loss_of(cross_entropy):
     [
         (
             lambda z, label: -torch.log(torch.sigmoid(z) if label else 1 - torch.sigmoid(z)).mean(),
-            "you take the logarithm of a probability: a logit of -100 with the label 1 gives inf, "
-            "asked for 100. In float32 the probability is rounded to 0 where a logit is large.",
+            "you take the logarithm of a probability: a logit of -110 with the label 1 gives inf, "
+            "asked for 110. In float32 the probability is rounded to 0 where a logit is large.",
         ),
         (
             lambda z, label: F.binary_cross_entropy(z.sigmoid(), torch.full_like(z, label)),
             "you take the cross-entropy of a probability: a logit of -35 with the label 1 has the "
-            "slope -0.00063, asked for -1. In float32 the probability is rounded to 0 or 1 where a "
-            "logit is large, and F.binary_cross_entropy then stops at 100 and has hardly any "
-            "gradient.",
+            "slope -0.00063, asked for -1. The cross-entropy of probabilities "
+            "(F.binary_cross_entropy, nn.BCELoss) stops at 100 and has hardly any gradient for a "
+            "probability close to 0 or 1.",
         ),
         (
             lambda z, label: (1 + (-z if label else z).exp()).log().mean(),
-            "you take the logarithm of a probability or of an exponential: a logit of -100 with "
-            "the label 1 gives inf, asked for 100. In float32 these are 0 or infinite where a "
+            "you take the logarithm of a probability or of an exponential: a logit of -110 with "
+            "the label 1 gives inf, asked for 110. In float32 these are 0 or infinite where a "
             "logit is large.",
         ),
         (
             lambda z, label: F.softplus((-z if label else z).clamp(-17.3, 17.3)).mean(),
-            "logits are cut off at a size of 17.3: a logit of -20 with the label 1 gives 17.3, "
-            "asked for 20. For larger ones the term stops at 17.3, without a gradient.",
+            "logits are cut off at a size of 17.3: a logit of -22 with the label 1 gives 17.3, "
+            "asked for 22. For larger ones the term stops at 17.3, without a gradient.",
+        ),
+        (
+            lambda z, label: F.softplus((-z if label else z).clamp(-50, 50)).mean(),
+            "logits are cut off at a size of 50: a logit of -55 with the label 1 gives 50, "
+            "asked for 55. For larger ones the term stops at 50, without a gradient.",
         ),
         (
             lambda z, label: -((z if label else -z).sigmoid() + 1e-10).log().mean(),
-            "1e-10 is added inside the logarithm: a logit of -35 with the label 1 gives 23.03, "
-            "asked for 35. For larger ones the term stops at 23, without a gradient.",
+            "1e-10 is added inside the logarithm: a logit of -22 with the label 1 gives 21.69, "
+            "asked for 22. For larger ones the term stops at 23, without a gradient.",
         ),
         (
             lambda z, label: torch.nan_to_num(-(z if label else -z).sigmoid().log()).mean(),
-            "large logits are not treated as asked for: a logit of -100 with the label 1 gives "
-            "3.403e+38, asked for 100.",
+            "large logits are not treated as asked for: a logit of -110 with the label 1 gives "
+            "3.403e+38, asked for 110.",
         ),
     ],
 )
@@ -456,7 +464,7 @@ def test_what_a_loss_does_besides_is_told() -> None:
     found = sentences("cgan-generator-loss", "a backward pass that keeps its graph")
     assert found[0].startswith("Your loss calls backward, which adds to the gradients of the gen")
     found = sentences("cgan-discriminator-loss", "the image itself cut off")
-    assert found[0].startswith("Your loss changes fake_t2 itself, in place")
+    assert found[0].startswith("Your loss changes where the gradient of fake_t2 leads, in place")
     found = sentences("cgan-discriminator-loss", "weights frozen by hand")
     assert found[0].startswith("Your loss leaves weights of the discriminator frozen")
 
@@ -548,6 +556,16 @@ def test_logits_of_one_sign_that_count_are_told() -> None:
     ]
 
 
+def test_both_branches_of_where_count_in_a_gradient() -> None:
+    def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        z = discriminator(fake_t2, real_t1)
+        stable = torch.where(z > 0, torch.log1p((-z).exp()), torch.log1p(z.exp()) - z)
+        return lambda_gan * stable.mean() + lambda_pixel * (fake_t2 - real_t2).abs().mean()
+
+    ((_, text),) = notes_of("cgan-generator-loss", loss)
+    assert "a logit of -110 with the label 1 has the slope nan, asked for -1. torch.where" in text
+
+
 def test_a_weight_of_0_that_is_taken_for_1_is_told() -> None:
     def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
         gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
@@ -563,7 +581,7 @@ def test_probabilities_cut_off_on_both_sides_get_the_same_words() -> None:
         return -(p if label else 1 - p).log().mean()
 
     ((_, text),) = notes_of("cgan-discriminator-loss", discriminator_loss_of(clamped))
-    assert text.startswith("In both terms, probabilities are cut off at 1e-07: a logit of -20 with")
+    assert text.startswith("In both terms, probabilities are cut off at 1e-07: a logit of -22 with")
 
 
 def test_a_loss_class_that_is_called_with_tensors_is_named() -> None:

@@ -69,7 +69,9 @@ def _cross_entropy(z: Tensor, label: float) -> Tensor:
 _SOFT = (1.0, 0.0, 0.9, 0.1, 0.8, 0.2, 0.95, 0.05, 0.7, 0.3)
 #: What can be made of the logits of a call.
 LOGITS = {
-    "bce": _Kind("BCE({}, {label})", "the cross-entropy of the logits", _cross_entropy, _SOFT),
+    "bce": _Kind(
+        "BCE({}, {label})", "the mean of the cross-entropies of all logits", _cross_entropy, _SOFT
+    ),
     "square": _Kind(
         "mean ({} - {label})²",
         "the squared distance of the logit from its label (a least-squares GAN)",

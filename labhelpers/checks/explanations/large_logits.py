@@ -17,8 +17,9 @@ from labhelpers.checks.explanations.equations import Part, column
 __all__ = ["large_logits"]
 
 _SMALL = (-3.0, -1.0, 2.0)  # here an equation must hold before anything is said of large logits
-_TOLD = (20.0, 35.0, 50.0, 100.0, 120.0)
-_PROOF = (18.0, 25.0, 28.0, 40.0, 60.0, 95.0, 150.0)
+# Sizes of logits. Where students cut them off, at round numbers, rounding decides on the slope.
+_TOLD = (22.0, 35.0, 55.0, 110.0, 120.0)
+_PROOF = (18.0, 26.0, 28.0, 41.0, 61.0, 95.0, 150.0)
 _SAME, _STRIKING = 1e-3, 0.1  # relative differences
 _OTHERS = 0.5  # the logit of all other calls
 _ADVICE = "F.binary_cross_entropy_with_logits, on the logits themselves, is right for all"
@@ -214,7 +215,10 @@ def _reasons(judged: _Judged, names: Collection[str]) -> dict[str, str]:
             for z in (-size, size)
         ):
             found[what] = why
-    return found or {"large logits are not treated as asked for": ""}
+    slopes = [judged.at(z).slope for size in _TOLD for z in (-size, size)]
+    of_both = "where" in names and any(slope is not None and slope != slope for slope in slopes)
+    why = "torch.where takes the gradient of both branches, also of one that is infinite. "
+    return found or {"large logits are not treated as asked for": why if of_both else ""}
 
 
 def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _Form]]:
@@ -249,8 +253,8 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
         yield *probability, form
     yield (
         "you take the cross-entropy of a probability",
-        "In float32 the probability is rounded to 0 or 1 where a logit is large, and "
-        "F.binary_cross_entropy then stops at 100 and has hardly any gradient. ",
+        "The cross-entropy of probabilities (F.binary_cross_entropy, nn.BCELoss) stops at 100 and "
+        "has hardly any gradient for a probability close to 0 or 1. ",
         lambda z, label: F.binary_cross_entropy(z.sigmoid(), torch.full_like(z, label)),
     )
     if not math.isfinite(most) or most <= 0:

@@ -81,6 +81,10 @@ _CHANGING = (
     "random, or kept from one call to the next."
 )
 
+_WITH_TENSORS = (
+    "Compute with tensors throughout: item, float(), numpy and torch.tensor(…) cut off, too."
+)
+
 _HALF = Weight(((0.5, ()),))
 _FIRST, _SECOND = (Weight(((1.0, powers),)) for powers in ((1, 0), (0, 1)))
 
@@ -509,7 +513,8 @@ _CHANGES = {
     "or adds to what your loss has left there.",
     "cleared gradients": "Your loss clears the gradients of {}. That belongs to the step.",
     "weights": "Your loss changes the weights of {}. That belongs to the step.",
-    "mode": "Your loss leaves {} in another mode than before (by eval or train).",
+    "mode": "Your loss leaves {} in another mode than before (by eval or train). A loss neither "
+    "needs eval nor train: it computes in the mode in which the networks come.",
     "mode for a while": "Your loss calls {} in another mode than the one it comes in (by eval or "
     "train). A loss computes in the mode in which the networks come, and leaves it as it is.",
     "recording": "Your loss leaves gradients switched off in all of {} (set_grad_enabled), so that "
@@ -517,8 +522,8 @@ _CHANGES = {
     "requires_grad": "Your loss leaves weights of {} frozen (requires_grad is False), so that "
     "nothing can train them any more.",
     "values": "Your loss changes the values of {} in place.",
-    "graph": "Your loss changes {} itself, in place: whoever gave it finds it cut off, or tracked. "
-    "Make a new tensor instead.",
+    "graph": "Your loss changes where the gradient of {} leads, in place (as detach_ and "
+    "requires_grad_ do), and the caller still needs it as it was. Make a new tensor instead.",
 }
 
 
@@ -754,12 +759,12 @@ def _flows(
 def _to_be_cut_off(loss: Loss) -> str:
     """Return in a sentence who must get a gradient, and who none."""
     if not loss.spares:
-        return "Nothing is to be cut off in this loss (by detach, data, item, numpy or no_grad)."
+        return f"Nothing is to be cut off in this loss, by detach, data or no_grad. {_WITH_TENSORS}"
     trained, spared = (_listed(list(names)) for names in (loss.trains, loss.spares))
     images = _listed(list(loss.spares.values()))
     return (
         f"Cut off {images} alone, before D judges it: {trained} must get a gradient from every "
-        f"term, {spared} from none."
+        f"term, {spared} from none. {_WITH_TENSORS}"
     )
 
 

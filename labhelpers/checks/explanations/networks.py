@@ -155,7 +155,8 @@ class _Seen:
 
     Attributes:
         steps: Its layers in the order in which they ran; the last one may have failed.
-        tensors: Its inputs by name, and `"output"` if there is one.
+        tensors: Its inputs by name, as they were given, and `"output"` if there is one.
+        changed: Names of the inputs that it works on in place.
         is_complete: Whether it ran to its end.
         output: Where its output comes from, None if that is no tensor.
         unused: Names of its layers that did not run.
@@ -166,6 +167,7 @@ class _Seen:
 
     steps: list[Step]
     tensors: dict[str, Tensor]
+    changed: Sequence[str] = ()
     is_complete: bool = False
     output: Flow | None = None
     unused: Sequence[str] = ()
@@ -198,8 +200,14 @@ def _watch(
         with torch.no_grad():
             for parameter in probes.last_layer(trace.parameters):
                 parameter.mul_(gain)
-    tensors = dict(zip(channels, given, strict=True))
-    trace = FlowTrace(network, tensors)
+    tensors = {name: x.clone() for name, x in zip(channels, given, strict=True)}
+    versions = [x._version for x in given]
+    trace = FlowTrace(network, dict(zip(channels, given, strict=True)))
+
+    def changed() -> list[str]:
+        states = zip(channels, given, versions, strict=True)
+        return [name for name, x, version in states if x._version != version]
+
     try:
         with trace:
             output = network(*given)
@@ -209,20 +217,21 @@ def _watch(
             return _watch(network, channels, gain, replace(setting, dtype=torch.float32))
         entered = _entered(trace)
         _shorten_names(trace.steps, network)
-        return _Seen(trace.steps, tensors, entered=entered)
+        return _Seen(trace.steps, tensors, changed(), entered=entered)
     _shorten_names(trace.steps, network)
     if not isinstance(output, Tensor):
-        return _Seen(trace.steps, tensors, is_complete=True)
+        return _Seen(trace.steps, tensors, changed(), is_complete=True)
     used = {id(parameter) for parameter in trace.parameters}
     parameters = network.named_parameters()
     unused = {name.split(".")[0] for name, parameter in parameters if id(parameter) not in used}
     unused -= {step.name.split(".")[0] for step in trace.steps}
     flow = trace.flow_of(output) or Flow("?")
+    in_place = changed()
     homes = ""
     if not all(step.is_registered for step in trace.steps):
         homes = _homes(network, trace.parameters) or _made_anew(network, given, trace.parameters)
     tensors |= {"output": output}
-    return _Seen(trace.steps, tensors, True, flow, sorted(unused), homes=homes)
+    return _Seen(trace.steps, tensors, in_place, True, flow, sorted(unused), homes=homes)
 
 
 def _homes(network: nn.Module, used: list[nn.Parameter]) -> str:
@@ -380,7 +389,14 @@ class _Comparison:
             steps = [self.wanted.steps[number - 1] for number in missing]
             layers = ", ".join(f"`{step.name}` ({_size(step)})" for step in steps)
             count = "A layer is" if len(missing) == 1 else f"{len(missing)} layers are"
-            add(_Difference(f"{count} missing: {layers}."))
+            names = {step.name for step in steps}
+            namesakes = [
+                f" Your step {number} (`{self.seen.steps[number - 1].name}`) is in the place of "
+                f"`{self.wanted.steps[place - 1].name}`."
+                for number, place in self.pairs
+                if number and place and self.seen.steps[number - 1].name in names
+            ]
+            add(_Difference(f"{count} missing: {layers}.{''.join(namesakes)}"))
         again = {number for group in self.repeated for number in group}
         for number, place in self.pairs:
             if number and not place and number not in again:
@@ -391,7 +407,15 @@ class _Comparison:
         for number, place in self.pairs:
             if number and place:
                 step, wanted = self.seen.steps[number - 1], self.wanted.steps[place - 1]
-                right = self._reads(number, step.reads, wanted.reads, step.x, between)
+                n_in = wanted.fields["input channels"]
+                follows = (
+                    ""
+                    if step.fields["input channels"] == n_in
+                    else _sizes(wanted.fields, ["input channels"])
+                )
+                right = self._reads(
+                    number, step.reads, wanted.reads, step.x, between, follows=follows
+                )
                 self._fields(number, step, wanted, right)
         n_done = len(self.number_of) + len(missing)
         if self.seen.output:
@@ -405,6 +429,12 @@ class _Comparison:
         self._between(between)
         if self.seen.homes:
             add(_Difference(self.seen.homes.replace("{", "{{").replace("}", "}}")))
+        for name in self.seen.changed:
+            sentence = (
+                "`forward` works in place on {}, which its caller still needs: make a new tensor, "
+                "without operators such as += and functions whose names end in _."
+            )
+            add(_Difference(sentence, where=f"`{name}`"))
         for name in self.seen.unused:
             add(_Difference(f"`{name}` is made and never used."))
         return self.differences
@@ -426,6 +456,7 @@ class _Comparison:
         x: Tensor | None,
         between: dict[int | str, dict[int, tuple[str, str]]],
         where: str = "",
+        follows: str = "",
     ) -> bool:
         """Compare what a step reads; return True if it reads what is asked for.
 
@@ -436,6 +467,7 @@ class _Comparison:
             x: Its input, None if it is not known.
             between: Takes what is done on the way from each root to the step, and should be.
             where: The step in words, if it is not among those that ran.
+            follows: The input channels that it should have, if it has others.
         """
         assert asked is not None
         asked = self._in_steps(asked)
@@ -444,10 +476,11 @@ class _Comparison:
         added = {step for step, wanted in self.pairs if step and not wanted}
         if got is None or _roots(got) & {"?", *added} or 0 in _roots(asked):
             return True  # unknown, or what follows from another difference
+        got = self._as_concatenation(got, x)
         is_cut = any("detach" in word or "gradients" in word for word in _operations(got))
         is_right = x is not None and not is_cut and _close(x, self._value(asked))
         if not is_right and _tree(got) != _tree(asked):
-            self.differences.append(self._other_input(number, got, asked, where))
+            self.differences.append(self._other_input(number, got, asked, where, follows))
             return False
         if is_right:
             got = asked
@@ -457,7 +490,16 @@ class _Comparison:
             between.setdefault(root, {})[number] = (_list(one), _list(other))
         return True
 
-    def _other_input(self, number: int, got: Flow, asked: Flow, where: str) -> _Difference:
+    def _as_concatenation(self, flow: Flow, x: Tensor | None) -> Flow:
+        """Return a flow as a concatenation of its parts, if it gives what that would give."""
+        if x is None or not isinstance(flow.root, Joined) or flow.root.how.startswith("axis"):
+            return flow
+        joined = Flow(Joined("axis 1", flow.root.parts))
+        return joined if _close(x, self._value(joined)) else flow
+
+    def _other_input(
+        self, number: int, got: Flow, asked: Flow, where: str, follows: str
+    ) -> _Difference:
         """Return that a step reads something else than asked for."""
         axes = {flow.root.how for flow in (got, asked) if isinstance(flow.root, Joined)}
         yours, other = (self._words(flow, len(axes) > 1) for flow in (got, asked))
@@ -476,6 +518,9 @@ class _Comparison:
                     f"{{}} read {_whole(mine[0])} what comes from below and the skip connection. "
                     "Asked for: the one beside the other, along axis 1 (the channels)."
                 )
+        if follows:
+            other += f", with {follows}"
+            several = several and f"{several} Their numbers of input channels follow from that."
         sentence = "{} reads {yours}. Asked for: {asked}."
         return _Difference(sentence, (number,), yours, other, where, remark, several)
 
@@ -497,6 +542,8 @@ class _Comparison:
         else:
             value = self.seen.tensors[flow.root]
         for operation in flow.operations:
+            if operation not in _OPERATIONS:
+                return None
             value = _OPERATIONS[operation](value)
         return value
 
@@ -545,7 +592,8 @@ class _Comparison:
             for target, (yours, asked) in wrong.items():
                 sentence = "From {}: {yours}. Asked for: {asked}."
                 where = f"{self.name(root)} to {self.name(target)}"
-                remark = f"then {yours}"
+                to = "the output" if target == self.after else f"step {target}"
+                remark = f"then, on the way to {to}, {yours}"
                 self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
 
     def _words(self, flow: Flow, with_axis: bool) -> str:
@@ -555,12 +603,30 @@ class _Comparison:
         how = flow.root.how
         roots = _roots(flow)
         if len(roots) == 1 and not how.startswith("axis"):
-            return f"{self.name(*roots)} joined with itself ({', '.join(_joints(flow))})"
+            return self._formula(flow)
         parts = [self._words(part, with_axis).removesuffix(" alone") for part in flow.root.parts]
+        if how in _VERBS:
+            return f" {_VERBS[how]} ".join(parts)
         if not how.startswith("axis"):
             return f"{_whole(how)} " + " and ".join(parts)
         along = f", along {how}{' (the channels)' if how == 'axis 1' else ''}"
         return ", then ".join(parts) + (along if with_axis else "")
+
+    def _formula(self, flow: Flow) -> str:
+        """Return what is made of one step or input, in words."""
+        if isinstance(flow.root, Joined):
+            parts = [
+                f"({text})" if isinstance(part.root, Joined) and not part.operations else text
+                for part in flow.root.parts
+                for text in [self._formula(part)]
+            ]
+            verb = _VERBS.get(flow.root.how, "")
+            text = f" {verb} ".join(parts) if verb else f"{_whole(flow.root.how)} {_listed(parts)}"
+        else:
+            text = self.name(flow.root)
+        for operation in flow.operations:
+            text = f"the {operation.removeprefix('a ')} of {text}"
+        return text
 
 
 def _aligned(
@@ -623,13 +689,6 @@ def _roots(flow: Flow) -> set[int | str]:
     return {root for root, _ in flow.paths()}
 
 
-def _joints(flow: Flow) -> list[str]:
-    """Return how the tensors of a flow are joined, the first joint first."""
-    if not isinstance(flow.root, Joined):
-        return []
-    return [how for part in flow.root.parts for how in _joints(part)] + [flow.root.how]
-
-
 def _recorded(flow: Flow, is_off: list[bool]) -> Flow:
     """Return a flow as if gradients had been recorded behind the steps without."""
     root = flow.root
@@ -689,6 +748,20 @@ def _size(step: Step) -> str:
     return f"{step.kind} {fields['input channels']}→{fields['output channels']}{kernel}"
 
 
+#: How two tensors that were computed with each other are read.
+_VERBS = {
+    "addition": "plus",
+    "subtraction": "minus",
+    "multiplication": "times",
+    "division": "divided by",
+}
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _list(operations: Sequence[str]) -> str:
     return ", ".join(operations) or "nothing"
 
@@ -717,7 +790,7 @@ def _explanation(
         known |= {d.kind for d in differences}
         sentences += [_after(words, text) for text in _sentences(new, comparison)]
         if new and table is None:
-            table = _table(comparison, new)
+            table = _table(comparison, new, words)
     if not sentences:
         return None
     notes = [["wrong", text] for text in sentences[:_MOST]]
@@ -746,7 +819,7 @@ def _sentences(differences: list[_Difference], comparison: _Comparison) -> list[
     merged: dict[tuple[str, ...], list[_Difference]] = {}
     for one in differences:
         is_one_of_several = sum(one.several == other.several for other in differences) > 1
-        key = (one.sentence, one.yours, one.asked, one.where)
+        key = (one.sentence, one.yours, one.asked)
         merged.setdefault((one.several,) if one.several and is_one_of_several else key, []).append(
             one
         )
@@ -758,7 +831,8 @@ def _sentences(differences: list[_Difference], comparison: _Comparison) -> list[
         if len(group) > 1:
             sentence = first.several or sentence.replace("{} has ", "{} have ")
             sentence = sentence.replace("{} is ", "{} are ")
-        where = first.where if first.where and len(group) == 1 else _steps(steps, comparison)
+        places = [one.where for one in group if one.where]
+        where = _listed(places) if len(places) == len(group) else _steps(steps, comparison)
         text = sentence.format(where, yours=first.yours, asked=first.asked)
         sentences.append(text[0].upper() + text[1:])
     return sentences
@@ -772,16 +846,20 @@ def _steps(numbers: list[int], comparison: _Comparison) -> str:
     return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}" if numbers else ""
 
 
-def _table(comparison: _Comparison, differences: list[_Difference]) -> TableRecord:
+def _table(comparison: _Comparison, differences: list[_Difference], words: str = "") -> TableRecord:
     """Return all steps, each with a remark where it differs from what is asked for."""
     remarks: dict[int, list[str]] = {}
     for one in differences:
         for number in one.steps:
             remarks.setdefault(number, []).append(one.remark)
     rows = []
+    note = ""
     for number, step in enumerate(comparison.seen.steps, 1):
         name = f"{step.name}: " if step.name else ""
-        stopped = "stopped here" if step.y is None or not step.fits else str(tuple(step.y.shape))
+        stopped = "stopped here" if step.y is None else str(tuple(step.y.shape))
+        if not step.fits:
+            stopped = "stops here"
+            note = "Behind a step that stops, the others are shown as if their inputs fitted."
         rows.append([f"{number:2}", f"{name}{_size(step)}", _reads(step.reads), stopped])
     if comparison.seen.entered:
         name, flow = comparison.seen.entered
@@ -789,7 +867,8 @@ def _table(comparison: _Comparison, differences: list[_Difference]) -> TableReco
     for number, row in enumerate(rows, 1):
         row.append("; ".join(remarks.get(number, ())))
     header = ["step", "layer", "reads", "output", ""]
-    return TableRecord(name="layers", header=header, rows=rows, note="")
+    name = f"layers {words[0].lower()}{words[1:]}" if words else "layers"
+    return TableRecord(name=name, header=header, rows=rows, note=note)
 
 
 def _whole(how: str) -> str:
@@ -800,8 +879,11 @@ def _whole(how: str) -> str:
 
 def _reads(flow: Flow | None) -> str:
     """Return what a step reads, as a cell of the table."""
-    if flow is None or not isinstance(flow.root, Joined):
-        return str(flow.root) if flow else ""
+    if flow is None:
+        return ""
+    if not isinstance(flow.root, Joined):
+        is_input = isinstance(flow.root, str) and flow.operations
+        return f"{flow.root} ({', '.join(flow.operations)})" if is_input else str(flow.root)
     how = flow.root.how
     parts = (" + " if how == "addition" else ", ").join(map(_reads, flow.root.parts))
     return parts if how in ("axis 1", "addition") else f"{parts} ({how})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -46,31 +47,48 @@ _BEYOND = "logits beyond ±30, in float32"
 _SURE = (-5.4, -6.4, 2.0, 3.0)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """A batch on which a loss is tried.
+
+    Attributes:
+        size: Number of images.
+        logits: See `_prepare`.
+        training: Whether the networks come in training mode.
+        is_large: Whether the logits are large, in float32: values and gradients are looked at, and
+            nothing else.
+    """
+
+    size: int
+    logits: Sequence[float] = ()
+    training: bool = True
+    is_large: bool = False
+
+    def dtype(self, setting: Setting) -> torch.dtype:
+        """Return the type of the numbers."""
+        return torch.float32 if self.is_large else setting.dtype
+
+
+_OF_LARGE_LOGITS = _Batch(len(_LARGE), _LARGE, is_large=True)
+
+
 def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to the generator."""
 
-    def act(
-        log: Log,
-        batch: int,
-        suffix: str,
-        weights: dict[str, float],
-        logits: Sequence[float] = (),
-        training: bool = True,
-    ) -> None:
-        large = logits is _LARGE
-        dtype = torch.float32 if large else setting.dtype
+    def act(log: Log, batch: _Batch, suffix: str, weights: dict[str, float]) -> None:
+        dtype = batch.dtype(setting)
         discriminator = PairDiscriminator(setting.seed(10), dtype)
         generator = SmallGenerator(setting.seed(11), dtype, gain=_STEEP)
-        t1, t2 = _slices(batch, setting, 12, dtype)
+        t1, t2 = _slices(batch.size, setting, 12, dtype)
         fake = _with_extremes(generator(t1))
-        _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), logits[:batch])
-        if large:
+        _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), batch.logits)
+        if batch.is_large:
             loss = answer(discriminator, t1, t2, fake, **weights)
             log(f"value-{suffix}", value_of(loss))
             log(f"gradient-{suffix}", _gradients(loss, [fake]))
             return
-        generator.train(training)
-        discriminator.train(training)
+        generator.train(batch.training)
+        discriminator.train(batch.training)
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
             {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
@@ -91,24 +109,16 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
 def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Weigh the two terms differently; the loss must lead back to both generators."""
 
-    def act(
-        log: Log,
-        batch: int,
-        suffix: str,
-        weights: dict[str, float],
-        logits: Sequence[float] = (),
-        training: bool = True,
-    ) -> None:
-        large = logits is _LARGE
-        dtype = torch.float32 if large else setting.dtype
+    def act(log: Log, batch: _Batch, suffix: str, weights: dict[str, float]) -> None:
+        dtype = batch.dtype(setting)
         generators = [SmallGenerator(setting.seed(k), dtype, gain=_STEEP) for k in (30, 31)]
         discriminators = [SingleDiscriminator(setting.seed(k), dtype) for k in (32, 33)]
-        t1, t2 = _slices(batch, setting, 34, dtype)
+        t1, t2 = _slices(batch.size, setting, 34, dtype)
         fakes = generators[1](t2), generators[0](t1)
         for discriminator, real, fake in zip(discriminators, (t1, t2), fakes, strict=True):
-            _prepare(discriminator, (fake,), (real,), setting.seed(36), logits[:batch])
+            _prepare(discriminator, (fake,), (real,), setting.seed(36), batch.logits)
         for network in (*generators, *discriminators):
-            network.train(training)
+            network.train(batch.training)
         changes = _changes(
             {
                 "the generators": nn.ModuleList(generators),
@@ -120,7 +130,7 @@ def cyclegan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
             returned = answer(*generators, *discriminators, t1, t2, **weights)
         loss, fake_t1, fake_t2 = unpacked(returned, "loss", "generated T1", "generated T2")
         log(f"value-{suffix}", value_of(loss))
-        if not large:
+        if not batch.is_large:
             _log_form(log, loss, dtype)
             log("unchanged", changes())
             log("fakes", [fake_t1, fake_t2])
@@ -142,37 +152,37 @@ def _weightings(act: Callable[..., None], setting: Setting, name: str) -> Iterat
         ("sum", setting.choose({"lambda_gan": 0.7, name: 4.0}, {"lambda_gan": 2.5, name: 0.3})),
         ("sum", {}),
     ]
-    batches = setting.choose((3, 3, 2, 1), (4, 2, 3, 1))
-    for batch, (suffix, weights) in zip(batches, cases, strict=True):
+    sizes = setting.choose((3, 3, 2, 1), (4, 2, 3, 1))
+    for size, (suffix, weights) in zip(sizes, cases, strict=True):
         label = ", ".join(f"{key}={value:g}" for key, value in weights.items())
-        case = partial(act, batch=batch, suffix=suffix, weights=weights, training=bool(weights))
+        logits = _SURE[:size] if suffix == "gan" else ()
+        batch = _Batch(size, logits, training=bool(weights))
         yield Case(
             label or "default weights, networks in evaluation mode",
-            partial(case, logits=_SURE) if suffix == "gan" else case,
+            partial(act, batch=batch, suffix=suffix, weights=weights),
         )
     suffix, weights = cases[0]
-    case = partial(act, batch=len(_LARGE), suffix=suffix, weights=weights, logits=_LARGE)
+    case = partial(act, batch=_OF_LARGE_LOGITS, suffix=suffix, weights=weights)
     yield Case(f"lambda_gan=1, {name}=0, {_BEYOND}", case)
 
 
 def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
     """Judge real and generated images, each with its condition."""
 
-    def act(log: Log, batch: int, logits: Sequence[float] = (), training: bool = True) -> None:
-        large = logits is _LARGE
-        dtype = torch.float32 if large else setting.dtype
+    def act(log: Log, batch: _Batch) -> None:
+        dtype = batch.dtype(setting)
         discriminator = PairDiscriminator(setting.seed(50), dtype)
         generator = SmallGenerator(setting.seed(51), dtype, gain=_STEEP)
-        t1, t2 = _slices(batch, setting, 52, dtype)
+        t1, t2 = _slices(batch.size, setting, 52, dtype)
         fake = _with_extremes(generator(t1))
-        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), logits[:batch])
-        if large:
+        _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), batch.logits)
+        if batch.is_large:
             loss = answer(discriminator, t1, t2, fake)
             log("value", value_of(loss))
             log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
             return
-        generator.train(training)
-        discriminator.train(training)
+        generator.train(batch.training)
+        discriminator.train(batch.training)
         asked = {"real": (t2, t1), "fake": (fake, t1)}
         seen = _logits(discriminator, asked)
         changes = _changes(
@@ -192,11 +202,12 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         log("fake-gradient", any(map(_arrives, _gradients(loss, [fake]))))
 
     many, few = setting.choose((4, 1), (3, 2))
-    yield Case(f"batch of {many}", partial(act, batch=many, logits=_SURE))
+    yield Case(f"batch of {many}", partial(act, batch=_Batch(many, _SURE[:many])))
     yield Case(
-        f"batch of {few}, networks in evaluation mode", partial(act, batch=few, training=False)
+        f"batch of {few}, networks in evaluation mode",
+        partial(act, batch=_Batch(few, training=False)),
     )
-    yield Case(_BEYOND, partial(act, batch=len(_LARGE), logits=_LARGE))
+    yield Case(_BEYOND, partial(act, batch=_OF_LARGE_LOGITS))
 
 
 @torch.no_grad()
