@@ -601,30 +601,28 @@ class _Comparison:
         if not isinstance(flow.root, Joined):
             return f"{self.name(flow.root)} alone"
         how = flow.root.how
-        roots = _roots(flow)
-        if len(roots) == 1 and not how.startswith("axis"):
+        if not how.startswith("axis"):
             return self._formula(flow)
         parts = [self._words(part, with_axis).removesuffix(" alone") for part in flow.root.parts]
-        if how in _VERBS:
-            return f" {_VERBS[how]} ".join(parts)
-        if not how.startswith("axis"):
-            return f"{_whole(how)} " + " and ".join(parts)
         along = f", along {how}{' (the channels)' if how == 'axis 1' else ''}"
         return ", then ".join(parts) + (along if with_axis else "")
 
-    def _formula(self, flow: Flow) -> str:
-        """Return what is made of one step or input, in words."""
+    def _formula(self, flow: Flow, is_part: bool = False) -> str:
+        """Return in words what is made of steps and inputs."""
+        operations = flow.operations
         if isinstance(flow.root, Joined):
-            parts = [
-                f"({text})" if isinstance(part.root, Joined) and not part.operations else text
-                for part in flow.root.parts
-                for text in [self._formula(part)]
-            ]
-            verb = _VERBS.get(flow.root.how, "")
-            text = f" {verb} ".join(parts) if verb else f"{_whole(flow.root.how)} {_listed(parts)}"
+            how, parts = flow.root.how, [self._formula(part, True) for part in flow.root.parts]
+            if how in _SIGNS or how.startswith("axis"):
+                text = (f" {_SIGNS[how][0]} " if how in _SIGNS else ", then ").join(parts)
+            else:
+                text = f"{_whole(how)} {_listed(parts)}"
+            text = f"({text})" if is_part or operations else text
         else:
             text = self.name(flow.root)
-        for operation in flow.operations:
+            usual = [x for x in (_DOWN, _UP, _JUDGE) if operations[: len(x)] == x]
+            if usual and isinstance(flow.root, int):  # what belongs to the block
+                operations = operations[len(usual[0]) :]
+        for operation in operations:
             text = f"the {operation.removeprefix('a ')} of {text}"
         return text
 
@@ -748,12 +746,12 @@ def _size(step: Step) -> str:
     return f"{step.kind} {fields['input channels']}→{fields['output channels']}{kernel}"
 
 
-#: How two tensors that were computed with each other are read.
-_VERBS = {
-    "addition": "plus",
-    "subtraction": "minus",
-    "multiplication": "times",
-    "division": "divided by",
+#: How two tensors that were computed with each other are read, and written in the table.
+_SIGNS = {
+    "addition": ("plus", "+"),
+    "subtraction": ("minus", "-"),
+    "multiplication": ("times", "·"),
+    "division": ("divided by", "/"),
 }
 
 
@@ -802,12 +800,20 @@ def _explanation(
 def _compared(
     network: nn.Module, channels: dict[str, int], wanted: _Wanted
 ) -> tuple[_Comparison, list[_Difference]]:
-    """Return what differs: with the weights that a network has, else with large outputs."""
+    """Return what differs: with the weights that a network has, else with large outputs.
+
+    What is done to small logits may leave them almost as they were: large ones are tried always.
+    """
+    found: list[tuple[_Comparison, list[_Difference]]] = []
     for gain in (None, probes.LARGE, -probes.LARGE):
         comparison = _Comparison(_watch(network, channels, gain), wanted)
-        if differences := comparison.find():
+        found.append((comparison, comparison.find()))
+        if found[-1][1] and (wanted.output.operations or gain):
             break
-    return comparison, differences
+    first, differences = next((x for x in found if x[1]), found[-1])
+    places = {one.steps for one in differences}
+    late = [one for one in found[-1][1] if one.steps and one.steps not in places]
+    return first, [*differences, *late]
 
 
 def _after(words: str, sentence: str) -> str:
@@ -885,5 +891,7 @@ def _reads(flow: Flow | None) -> str:
         is_input = isinstance(flow.root, str) and flow.operations
         return f"{flow.root} ({', '.join(flow.operations)})" if is_input else str(flow.root)
     how = flow.root.how
-    parts = (" + " if how == "addition" else ", ").join(map(_reads, flow.root.parts))
-    return parts if how in ("axis 1", "addition") else f"{parts} ({how})"
+    parts = [*map(_reads, flow.root.parts)]
+    if how in _SIGNS:
+        return f" {_SIGNS[how][1]} ".join(f"({x})" if " " in x else x for x in parts)
+    return ", ".join(parts) + ("" if how == "axis 1" else f" ({how})")
