@@ -464,7 +464,7 @@ def test_what_a_loss_does_besides_is_told() -> None:
     found = sentences("cgan-generator-loss", "a backward pass that keeps its graph")
     assert found[0].startswith("Your loss calls backward, which adds to the gradients of the gen")
     found = sentences("cgan-discriminator-loss", "the image itself cut off")
-    assert found[0].startswith("Your loss changes where the gradient of fake_t2 leads, in place")
+    assert found[0].startswith("Your loss works in place on fake_t2")
     found = sentences("cgan-discriminator-loss", "weights frozen by hand")
     assert found[0].startswith("Your loss leaves weights of the discriminator frozen")
 
@@ -554,6 +554,26 @@ def test_logits_of_one_sign_that_count_are_told() -> None:
             "In the term of the generated slices, only logits greater than 0 count, asked for all.",
         ]
     ]
+
+
+def test_work_in_place_hides_no_gradient() -> None:
+    def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+        return lambda_gan * gan + lambda_pixel * (fake_t2.clamp_(-1, 1) - real_t2).abs().mean()
+
+    ((_, text),) = notes_of("cgan-generator-loss", loss)
+    assert text.startswith(
+        "Your loss works in place on fake_t2 (as detach_, requires_grad_, clamp_"
+    )
+
+
+def test_images_averaged_before_their_difference() -> None:
+    def loss(discriminator, real_t1, real_t2, fake_t2, lambda_gan=1.0, lambda_pixel=1.0):
+        gan = F.softplus(-discriminator(fake_t2, real_t1)).mean()
+        return lambda_gan * gan + lambda_pixel * F.l1_loss(fake_t2.mean(0), real_t2.mean(0))
+
+    ((_, text),) = notes_of("cgan-generator-loss", loss)
+    assert text.startswith("In the voxel-wise term, the images are averaged over the batch before")
 
 
 def test_both_branches_of_where_count_in_a_gradient() -> None:

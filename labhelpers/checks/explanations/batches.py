@@ -285,19 +285,20 @@ class Answer:
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the values that the function returns on a batch, and what it was given.
+        """Return the values that the function returns on a batch, and what it was made from.
 
         Raises:
             AnswerError: If it fails, or does not return a loss and the images asked for.
         """
         given: dict[str, Any] = {name: image[p].clone() for name, image in scene.images.items()}
-        if "fake_t2" in given:  # as if a generator had made it
-            given["fake_t2"] = given["fake_t2"].requires_grad_().clone()
         given |= scene.networks
+        passed = dict(given)
+        if "fake_t2" in given:  # as if a generator had made it, which what is done in place spares
+            passed["fake_t2"] = given["fake_t2"].requires_grad_().clone()
         weights = {} if lambdas is None else dict(zip(self._loss.lambdas, lambdas, strict=True))
         try:
             with graph_kept():
-                returned = self._function(*(given[x] for x in self._loss.arguments), **weights)
+                returned = self._function(*(passed[x] for x in self._loss.arguments), **weights)
         except Exception as error:
             raise AnswerError from error
         scene.restore()

@@ -229,7 +229,8 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
     )
     exponential = (
         "you take the exponential of a logit",
-        "In float32 that is infinite where the exponent is above 88. ",
+        "In float32 that is infinite where the exponent is above 88, and its square, which a "
+        "gradient may hold, above 44. ",
     )
     yield *probability, lambda z, label: -(1 - _towards(-z, label).sigmoid()).log()
     either = {"sigmoid": probability, "exp": exponential}
@@ -248,6 +249,7 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
         lambda z, label: (1 + z.exp()).log() - label * z,
         lambda z, label: (1 + (-z).exp()).log() + (1 - label) * z,
         lambda z, label: -(_towards(z, label).exp() / (1 + _towards(z, label).exp())).log(),
+        lambda z, label: -(1 / (1 + (-_towards(z, label)).exp())).log(),
     ):
         yield *words, form
         yield *probability, form

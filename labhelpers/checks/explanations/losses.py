@@ -521,9 +521,10 @@ _CHANGES = {
     "nothing that follows can be differentiated.",
     "requires_grad": "Your loss leaves weights of {} frozen (requires_grad is False), so that "
     "nothing can train them any more.",
-    "values": "Your loss changes the values of {} in place.",
-    "graph": "Your loss changes where the gradient of {} leads, in place (as detach_ and "
-    "requires_grad_ do), and the caller still needs it as it was. Make a new tensor instead.",
+    "values": "Your loss changes the values of {} in place, and the caller still needs them as "
+    "they were: make a new tensor instead.",
+    "graph": "Your loss works in place on {} (as detach_, requires_grad_, clamp_ and += do), and "
+    "the caller still needs it as it was: make a new tensor instead.",
 }
 
 
@@ -535,6 +536,8 @@ def _changes(runs: Sequence[Run]) -> Iterator[str]:
         whose = [x.removeprefix(f"{what} of ") for x in changes if x.startswith(f"{what} of ")]
         if what == "mode":  # told of those that only compute in another one
             whose = [x for x in whose if f"mode for a while of {x}" not in changes]
+        if what == "graph":
+            whose = [x for x in whose if f"values of {x}" not in changes]
         if whose:
             yield sentence.format(_listed(whose))
 

@@ -460,6 +460,11 @@ def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
         text = f"you have F.{{}}={size:g}, asked for the absolute difference"
         yield text.format("smooth_l1_loss with beta"), partial(bent, size=size, height=1 / size)
         yield text.format("huber_loss with delta"), partial(bent, size=size)
+    yield (
+        "the images are averaged over the batch before their difference is taken, asked for the "
+        "mean of all differences",
+        lambda a, b, _: (a.mean(0) - b.mean(0)).abs().mean(),
+    )
     yield "the median is taken, asked for the mean", lambda a, b, _: (a - b).abs().median()
     yield "the largest difference is taken, asked for the mean", lambda a, b, _: (a - b).abs().max()
     for which, k in (("first", 0), ("last", -1)):
