@@ -82,8 +82,8 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
                 )
             ],
             [
-                "Step 1 (`layers.0`) reads `image` divided by the std of `image`, then `condition`. "
-                "Asked for: `image`, then `condition`.",
+                "Step 1 (`layers.0`) reads `image` divided by the std of `image`, then "
+                "`condition`. Asked for: `image`, then `condition`.",
             ],
         ),
         (

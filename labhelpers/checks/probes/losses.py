@@ -81,9 +81,10 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         generator = SmallGenerator(setting.seed(11), dtype, gain=_STEEP)
         t1, t2 = _slices(batch.size, setting, 12, dtype)
         fake = _with_extremes(generator(t1))
+        given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), batch.logits)
         if batch.is_large:
-            loss = answer(discriminator, t1, t2, fake, **weights)
+            loss = answer(discriminator, t1, t2, given, **weights)
             log(f"value-{suffix}", value_of(loss))
             log(f"gradient-{suffix}", _gradients(loss, [fake]))
             return
@@ -91,10 +92,10 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         discriminator.train(batch.training)
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
-            {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
+            {"real_t1": t1, "real_t2": t2, "fake_t2": given},
         )
         with graph_kept():
-            loss = answer(discriminator, t1, t2, fake, **weights)
+            loss = answer(discriminator, t1, t2, given, **weights)
         log(f"value-{suffix}", value_of(loss))
         _log_form(log, loss, dtype)
         log("unchanged", changes())
@@ -175,9 +176,10 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         generator = SmallGenerator(setting.seed(51), dtype, gain=_STEEP)
         t1, t2 = _slices(batch.size, setting, 52, dtype)
         fake = _with_extremes(generator(t1))
+        given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), batch.logits)
         if batch.is_large:
-            loss = answer(discriminator, t1, t2, fake)
+            loss = answer(discriminator, t1, t2, given)
             log("value", value_of(loss))
             log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
             return
@@ -187,10 +189,10 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         seen = _logits(discriminator, asked)
         changes = _changes(
             {"the generator": generator, "the discriminator": discriminator},
-            {"real_t1": t1, "real_t2": t2, "fake_t2": fake},
+            {"real_t1": t1, "real_t2": t2, "fake_t2": given},
         )
         with graph_kept():
-            loss = answer(discriminator, t1, t2, fake)
+            loss = answer(discriminator, t1, t2, given)
         for name, judged in seen().items():
             log(f"{PROOF}{name}-logits", judged)
         log("value", value_of(loss))
