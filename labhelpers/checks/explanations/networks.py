@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,20 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from labhelpers.checks.cases import Setting
-from labhelpers.checks.explanations.flow import UNRECORDED, Flow, FlowTrace, Joined, Step
-from labhelpers.checks.fingerprint import fill
+from labhelpers.checks.explanations.asked_networks import (
+    DOWN,
+    JUDGE,
+    UP,
+    Wanted,
+    pair_discriminator,
+    unet,
+)
+from labhelpers.checks.explanations.flow import UNRECORDED, Flow, Joined, Step
+from labhelpers.checks.explanations.network_runs import Seen, watch
 from labhelpers.checks.probes import networks as probes
 from labhelpers.checks.records import Explanation, Run, TableRecord
 
 __all__ = ["discriminator", "generator_unet"]
 
 _MOST = 3  # sentences; the table shows the rest
-_SETTING = Setting()
-_CONTAINERS = {"list": "nn.ModuleList", "tuple": "nn.ModuleList", "dict": "nn.ModuleDict"}
-_DOWN = ("instance normalisation", "leaky ReLU 0.2")
-_UP = ("instance normalisation", "ReLU")
-_JUDGE = ("leaky ReLU 0.2",)
 #: The operations without weights that the statements name.
 _OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "instance normalisation": F.instance_norm,
@@ -41,26 +42,18 @@ _ITEMS = [
 ]
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """A network as the statement describes it: its steps, and where the output comes from."""
-
-    steps: list[Step]
-    output: Flow
-
-
 def generator_unet(answer: Any, runs: list[Run]) -> Explanation | None:
     """Compare a generator with the drawing, for one channel and for several."""
     n_in, n_out = 2, 3
     return _explanation(
         [
-            ("", answer, {}, {"x": 1}, _unet(1, 1)),
+            ("", answer, {}, {"x": 1}, unet(1, 1)),
             (
                 f"With in_channels={n_in} and out_channels={n_out}",
                 answer,
                 {"in_channels": n_in, "out_channels": n_out},
                 {"x": n_in},
-                _unet(n_in, n_out),
+                unet(n_in, n_out),
             ),
         ]
     )
@@ -71,228 +64,16 @@ def discriminator(answer: Any, runs: list[Run]) -> Explanation | None:
     n = 2
     return _explanation(
         [
-            ("", answer, {}, {"image": 1, "condition": 1}, _pair_discriminator(1)),
+            ("", answer, {}, {"image": 1, "condition": 1}, pair_discriminator(1)),
             (
                 f"With in_channels={n}",
                 answer,
                 {"in_channels": n},
                 {"image": n, "condition": n},
-                _pair_discriminator(n),
+                pair_discriminator(n),
             ),
         ]
     )
-
-
-# --- What is asked for --------------------------------------------------------------------------
-
-
-def _layer(name: str, kind: str, channels: tuple[int, int], reads: Flow, **fields: str) -> Step:
-    sizes = {"input channels": str(channels[0]), "output channels": str(channels[1])}
-    return Step(name, kind, sizes | fields, reads)
-
-
-def _unet(in_channels: int, out_channels: int) -> _Wanted:
-    half = {"kernel": "3×3", "stride": "2", "padding": "1"}
-    double = {"kernel": "4×4", "stride": "2", "padding": "1"}
-    whole = {"kernel": "3×3", "stride": "1", "padding": "1"}
-
-    def beside(below: int, left: int) -> Joined:
-        return Joined("axis 1", (Flow(below, _UP), Flow(left, _DOWN)))
-
-    widths = [in_channels, 64, 128, 256, 512, 512]
-    steps = [
-        _layer(
-            f"down{number}",
-            "Conv2d",
-            (widths[number - 1], widths[number]),
-            Flow(number - 1, _DOWN) if number > 1 else Flow("x"),
-            **half,
-        )
-        for number in range(1, 6)
-    ]
-    up = ("ConvTranspose2d",)
-    steps += [
-        _layer("up1", *up, (512, 512), Flow(5, _DOWN), **double),
-        _layer("up2", *up, (1024, 256), Flow(beside(6, 4)), **double),
-        _layer("up3", *up, (512, 128), Flow(beside(7, 3)), **double),
-        _layer("up4", *up, (256, 64), Flow(beside(8, 2)), **double),
-        _layer(
-            "final",
-            "Conv2d",
-            (128, out_channels),
-            Flow(beside(9, 1), ("upsampling ×2 (nearest)",)),
-            **whole,
-        ),
-    ]
-    return _Wanted(steps, Flow(10, ("tanh",)))
-
-
-def _pair_discriminator(in_channels: int) -> _Wanted:
-    block = {"kernel": "3×3", "stride": "2", "padding": "1"}
-    widths = [2 * in_channels, 64, 128, 256, 512]
-    both = Flow(Joined("axis 1", (Flow("image"), Flow("condition"))))
-    steps = [
-        _layer(
-            f"block {number}",
-            "Conv2d",
-            (widths[number - 1], widths[number]),
-            Flow(number - 1, _JUDGE) if number > 1 else both,
-            **block,
-        )
-        for number in range(1, 5)
-    ]
-    last = {"kernel": "1×1", "stride": "4", "padding": "0"}
-    steps.append(_layer("last layer", "Conv2d", (512, 1), Flow(4, _JUDGE), **last))
-    return _Wanted(steps, Flow(5))
-
-
-# --- What the network does ----------------------------------------------------------------------
-
-
-@dataclass
-class _Seen:
-    """What a network did.
-
-    Attributes:
-        steps: Its layers in the order in which they ran; the last one may have failed.
-        tensors: Its inputs by name, as they were given, and `"output"` if there is one.
-        changed: Names of the inputs that it works on in place.
-        is_complete: Whether it ran to its end.
-        output: Where its output comes from, None if that is no tensor.
-        unused: Names of its layers that did not run.
-        entered: The block or operation that was to run next when an error came up, with where its
-            inputs come from.
-        homes: Where the layers are kept that do not belong to the network, as a sentence.
-    """
-
-    steps: list[Step]
-    tensors: dict[str, Tensor]
-    changed: Sequence[str] = ()
-    is_complete: bool = False
-    output: Flow | None = None
-    unused: Sequence[str] = ()
-    entered: tuple[str, Flow] | None = None
-    homes: str = ""
-
-
-def _watch(
-    network: nn.Module,
-    channels: dict[str, int],
-    gain: float | None = None,
-    setting: Setting = _SETTING,
-) -> _Seen:
-    """Run a network once and return what it did.
-
-    Args:
-        network: The network.
-        channels: The channels of each input by name.
-        gain: What its last layer is multiplied by, with fixed weights; None to leave the weights
-            as they are.
-        setting: Seeds and number type.
-    """
-    network.to(setting.dtype)
-    # Two images where weights are fixed: what mixes the images of a batch shows.
-    given = probes.inputs(1 if gain is None else 2, [*channels.values()], setting)
-    if gain is not None:
-        with FlowTrace(network, {}) as trace, suppress(Exception):
-            network(*given)
-        fill(trace.parameters, setting.seed(300))
-        with torch.no_grad():
-            for parameter in probes.last_layer(trace.parameters):
-                parameter.mul_(gain)
-    tensors = {name: x.clone() for name, x in zip(channels, given, strict=True)}
-    versions = [x._version for x in given]
-    trace = FlowTrace(network, dict(zip(channels, given, strict=True)))
-
-    def changed() -> list[str]:
-        states = zip(channels, given, versions, strict=True)
-        return [name for name, x, version in states if x._version != version]
-
-    try:
-        with trace:
-            output = network(*given)
-    except Exception:
-        if trace.steps and not trace.steps[-1].is_registered and setting.dtype != torch.float32:
-            # Weights that are not the network's keep their own type.
-            return _watch(network, channels, gain, replace(setting, dtype=torch.float32))
-        entered = _entered(trace)
-        _shorten_names(trace.steps, network)
-        return _Seen(trace.steps, tensors, changed(), entered=entered)
-    _shorten_names(trace.steps, network)
-    if not isinstance(output, Tensor):
-        return _Seen(trace.steps, tensors, changed(), is_complete=True)
-    used = {id(parameter) for parameter in trace.parameters}
-    parameters = network.named_parameters()
-    unused = {name.split(".")[0] for name, parameter in parameters if id(parameter) not in used}
-    unused -= {step.name.split(".")[0] for step in trace.steps}
-    flow = trace.flow_of(output) or Flow("?")
-    in_place = changed()
-    homes = ""
-    if not all(step.is_registered for step in trace.steps):
-        homes = _homes(network, trace.parameters) or _made_anew(network, given, trace.parameters)
-    tensors |= {"output": output}
-    return _Seen(trace.steps, tensors, in_place, True, flow, sorted(unused), homes=homes)
-
-
-def _homes(network: nn.Module, used: list[nn.Parameter]) -> str:
-    """Return which plain lists or dictionaries of a network hold layers that it uses."""
-    own = {id(parameter) for parameter in network.parameters()}
-    foreign = {id(parameter) for parameter in used} - own
-    kinds: dict[str, list[str]] = {}
-    for name, value in vars(network).items():
-        if name.startswith("_") or not isinstance(value, (list, tuple, dict)):
-            continue
-        held = value.values() if isinstance(value, dict) else value
-        modules = [module for module in held if isinstance(module, nn.Module)]
-        if any(id(p) in foreign for module in modules for p in module.parameters()):
-            kinds.setdefault(type(value).__name__, []).append(f"`{name}`")
-    sentences = [
-        f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} plain Python: a {kind} does "
-        f"not register the layers in it, and PyTorch's `{_CONTAINERS[kind]}` does."
-        for kind, names in kinds.items()
-        if kind in _CONTAINERS
-    ]
-    return " ".join(sentences)
-
-
-def _made_anew(network: nn.Module, given: list[Tensor], used: list[nn.Parameter]) -> str:
-    """Return that layers are made in every call, if another call uses others."""
-    with FlowTrace(network, {}) as trace, suppress(Exception):
-        network(*given)
-    kept = {id(parameter) for parameter in network.parameters()}
-    before = {id(parameter) for parameter in used} - kept
-    if before & {id(parameter) for parameter in trace.parameters}:
-        return ""
-    return (
-        "Layers are made inside `forward`, with new weights in every call: make them in "
-        "`__init__`, once."
-    )
-
-
-def _entered(trace: FlowTrace) -> tuple[str, Flow] | None:
-    """Return what was to run next, unless a layer failed or a layer of the block has run."""
-    if trace.steps and trace.steps[-1].y is None:
-        return None
-    if trace.failed:
-        return "", trace.failed
-    if not trace.open:
-        return None
-    name, _, flows = trace.open[0]
-    if not flows or any(f"{step.name}.".startswith(f"{name}.") for step in trace.steps):
-        return None
-    return name, flows[0] if len(flows) == 1 else Flow(Joined("axis 1", tuple(flows)))
-
-
-def _shorten_names(steps: list[Step], network: nn.Module) -> None:
-    """Shorten the paths of layers as far as they stay different: `down1.model.0` to `down1`."""
-    paths = {f"{name.rpartition('.')[0]}." for name, _ in network.named_parameters()}
-    paths |= {f"{step.name}." for step in steps}
-    for step in steps:
-        parts = step.name.split(".")
-        shorter = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-        step.name = next(
-            (x for x in shorter if sum(path.startswith(f"{x}.") for path in paths) == 1), step.name
-        )
 
 
 # --- Differences --------------------------------------------------------------------------------
@@ -330,8 +111,8 @@ class _Difference:
 class _Comparison:
     """A network beside the one that is asked for."""
 
-    seen: _Seen
-    wanted: _Wanted
+    seen: Seen
+    wanted: Wanted
     differences: list[_Difference] = field(default_factory=list)
 
     @cached_property
@@ -619,7 +400,7 @@ class _Comparison:
             text = f"({text})" if is_part or operations else text
         else:
             text = self.name(flow.root)
-            usual = [x for x in (_DOWN, _UP, _JUDGE) if operations[: len(x)] == x]
+            usual = [x for x in (DOWN, UP, JUDGE) if operations[: len(x)] == x]
             if usual and isinstance(flow.root, int):  # what belongs to the block
                 operations = operations[len(usual[0]) :]
         for operation in operations:
@@ -765,7 +546,7 @@ def _list(operations: Sequence[str]) -> str:
 
 
 def _explanation(
-    cases: Sequence[tuple[str, Any, dict[str, int], dict[str, int], _Wanted]],
+    cases: Sequence[tuple[str, Any, dict[str, int], dict[str, int], Wanted]],
 ) -> Explanation | None:
     """Return what differs in the first case, and in the others what does not in the first.
 
@@ -798,7 +579,7 @@ def _explanation(
 
 
 def _compared(
-    network: nn.Module, channels: dict[str, int], wanted: _Wanted
+    network: nn.Module, channels: dict[str, int], wanted: Wanted
 ) -> tuple[_Comparison, list[_Difference]]:
     """Return what differs: with the weights that a network has, else with large outputs.
 
@@ -806,7 +587,7 @@ def _compared(
     """
     found: list[tuple[_Comparison, list[_Difference]]] = []
     for gain in (None, probes.LARGE, -probes.LARGE):
-        comparison = _Comparison(_watch(network, channels, gain), wanted)
+        comparison = _Comparison(watch(network, channels, gain), wanted)
         found.append((comparison, comparison.find()))
         if found[-1][1] and (wanted.output.operations or gain):
             break
