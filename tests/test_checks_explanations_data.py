@@ -82,7 +82,33 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
         ),
         (
             'torch.stack([s["T2"] for s in dataset]).mean().expand(1, 64, 64)',
-            "Your image is the mean over all voxels of the T2-w slices of all subjects.",
+            "Your image is the mean over all voxels (one number everywhere) of the T2-w slices of "
+            "all subjects.",
+        ),
+        (
+            'sum([s["T2"] for s in dataset], dataset[0]["T2"]) / len(dataset)',
+            "Your image is the sum of the T2-w slices of all subjects, the first counted twice, "
+            "divided by the number of all subjects.",
+        ),
+        (
+            'sum(s["T2"] for s in dataset) / -(-len(dataset) // 40)',
+            "Your image is the sum of the T2-w slices of all subjects, divided by 1, 3 and 3 for "
+            "6, 83 and 89 subjects.",
+        ),
+        (
+            '(sum(s["T2"] for s in dataset) / (len(dataset) + 1)).round(decimals=2)',
+            "Your image is the sum (divided by their number plus one) of the T2-w slices of all "
+            "subjects, rounded to 2 decimals.",
+        ),
+        (
+            "torch.stack([dataset[k]['T2'] for k in range(len(dataset) // 16 * 16)]).mean(dim=0)",
+            "Your image is the mean of the T2-w slices of full batches of 16, without the last, "
+            "smaller batch.",
+        ),
+        (
+            "dataset.t2[torch.randint(len(dataset), (len(dataset),))].mean(dim=0)",
+            "Your image is another one in each call with the same data set: something in it is "
+            "drawn at random.",
         ),
     ],
 )

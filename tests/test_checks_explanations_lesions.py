@@ -13,6 +13,10 @@ BODY = f"""    x = images
     return lesion - surround
 """
 ABSOLUTE = "The absolute values of the voxels are averaged: take the values with their signs."
+NEW = (
+    "Make a new tensor: a method whose name ends in `_`, `+=` and an assignment to a part change "
+    "the tensor itself, whatever name it goes by."
+)
 SCALED = "The slices are brought to the range from 0 to 1 first, which halves each contrast."
 SHAPE = "For 4 slices the result has the shape (4, 1), asked for (4,)."
 ON = (
@@ -63,6 +67,19 @@ CASES = {
         [
             "Of the surround: voxels that are exactly 0 are not counted. They may belong to the "
             "mask."
+        ],
+    ),
+    "the rectangle around each lesion": (
+        "    found = []\n"
+        "    for image, lesion, surround in zip(images, lesion_masks, surround_masks):\n"
+        "        rows, columns = lesion[0].nonzero(as_tuple=True)\n"
+        "        box = image[0, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]\n"
+        "        found.append(100 * (box.mean() - image[surround].mean()))\n"
+        "    return torch.stack(found)\n",
+        [
+            "Of the lesion: the mean is taken over the whole rectangle around the mask. Count the "
+            "voxels of the mask alone.",
+            "The contrasts are multiplied by 100: return them as they are.",
         ],
     ),
     "the largest mask of the batch": (
@@ -193,7 +210,7 @@ CASES = {
         "    inside = images\n    inside[~lesion_masks] = 0\n" + BODY,
         [
             "Your function changes `images`, which it was given, and what follows may be computed "
-            "from what is left. A second name for a tensor is no copy of it: make a new tensor."
+            f"from what is left. {NEW}"
         ],
     ),
     "in place, and without a sign": (
@@ -201,7 +218,7 @@ CASES = {
         + BODY.replace("return lesion - surround", "return (lesion - surround).abs()"),
         [
             "Your function changes `images`, which it was given, and what follows may be computed "
-            "from what is left. A second name for a tensor is no copy of it: make a new tensor.",
+            f"from what is left. {NEW}",
             "The result has no sign: a lesion that is darker than its surround has a negative "
             "contrast.",
         ],
@@ -211,7 +228,7 @@ CASES = {
         + BODY.replace("lesion - surround", "surround - lesion"),
         [
             "Your function changes `images`, which it was given, and what follows may be computed "
-            "from what is left. A second name for a tensor is no copy of it: make a new tensor.",
+            f"from what is left. {NEW}",
             "The difference is the other way round: the mean of the lesion comes first.",
         ],
     ),

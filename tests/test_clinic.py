@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from labhelpers import clinic
 from labhelpers.checks import verdict
 from labhelpers.checks.probes.mends import FUNCTION_OF
-from labhelpers.checks.probes.signs import missing_sign
+from labhelpers.checks.probes.signs import missing_sign, telling_sign
 from labhelpers.checks.runner import run_cases
 from labhelpers.data import IXIDataset
 from labhelpers.instructor.experiments import small
@@ -171,7 +171,7 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
             lambda c: c | {"A": ("compared with another person", c["A"][1])},
             [
                 "case A    This training had another fault. In this program no slice returns",
-                'Here "test error" ends at 0.132, the dotted curve at 0.064.',
+                'Here "test error" ends at 0.132, the dotted curve at 0.064. Questions 2 and 4 decide',
                 "[ok] The function beside each name",
             ],
         ),
@@ -234,6 +234,23 @@ def test_every_wrong_name_is_told_what_it_would_have_shown(letter: str) -> None:
     assert clinic.fault_code(letter, right) == clinic.code_of_case(letter)
     assert not any(right in text for text in told.values())
     assert all("Here " in text and len(text) < 300 for text in told.values() if text)
+
+
+@pytest.mark.parametrize(
+    ("letter", "told"),
+    [
+        ("A", 'only "test error" is away from its dotted one, 2.1 times as high'),
+        ("B", "both adversarial losses end near zero (0.010 and 0.010)"),
+        ("C", "end at 0.045 and 0.045, in the healthy training at 0.044 and 0.064."),
+        ("D", "loss ends at 0.136, far below its dotted curve, and the generator's"),
+        ("E", "above the line 2 ln 2 = 1.39 in every epoch (1.54 at least)"),
+        ("F", "has the mean value 0.98, that around the true ones -1.00."),
+        ("G", '0.26 against 0.193. The line "two people" is at 0.27.'),
+    ],
+)
+def test_what_decides_in_a_case_is_told_and_not_which_fault_it_was(letter: str, told: str) -> None:
+    assert told in telling_sign(letter)
+    assert not any(fault in telling_sign(letter) for fault in clinic.FAULTS)
 
 
 def test_signs_are_told_with_the_numbers_that_the_curves_have() -> None:

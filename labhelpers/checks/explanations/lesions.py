@@ -68,6 +68,19 @@ class _Region:
     x: Tensor
     mask: Tensor
     other: Tensor
+    size: Sequence[int]  # height and width of the slices
+
+    @property
+    def box(self) -> Tensor:
+        """The smallest upright rectangle that holds the mask, of each slice."""
+        mask = self.mask.unflatten(1, self.size)
+        sides = (mask.any(dim, keepdim=True).double() for dim in (2, 1))
+        # Not before the first one, and not behind the last one.
+        rows, columns = (
+            (side.cumsum(dim) > 0) & (side.flip(dim).cumsum(dim).flip(dim) > 0)
+            for side, dim in zip(sides, (1, 2), strict=True)
+        )
+        return (rows & columns).flatten(1)
 
     @property
     def sums(self) -> Tensor:
@@ -89,8 +102,11 @@ class _Region:
         return torch.stack([*means, *missing])
 
     def where(self, counts: Tensor) -> Tensor:
-        """Return the mean of the voxels of each slice that count."""
-        mask = self.mask & counts
+        """Return the mean of the voxels of each mask that count."""
+        return self.over(self.mask & counts)
+
+    def over(self, mask: Tensor) -> Tensor:
+        """Return the mean of each slice over another mask."""
         return (self.x * mask).sum(1) / mask.sum(1)
 
     def of_each(self, statistic: Callable[[Tensor], Tensor]) -> Tensor:
@@ -145,7 +161,12 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     "{}: the voxels of all slices lie in one row, which is cut into parts of equal length. The "
     "masks differ in size, so the parts belong to other slices.": lambda r: r.of_chunks,
     "{}: the mask of the first slice is used for all.": (
-        lambda r: (r.x * r.mask[:1]).sum(1) / r.counts[:1]
+        lambda r: r.over(r.mask[:1].expand_as(r.mask))
+    ),
+    "{}: the mean is taken over the whole rectangle around the mask. Count the voxels of the mask "
+    "alone.": lambda r: r.over(r.box),
+    "{}: the mean is rounded down to a whole number, as `//` does.": (
+        lambda r: (r.sums / r.counts).floor()
     ),
     "{} counts with its median, asked for is its mean.": lambda r: r.of_each(torch.median),
     "{} counts with its largest value, asked for is its mean.": lambda r: r.of_each(torch.amax),
@@ -182,6 +203,7 @@ _AFTERWARDS: dict[str, Callable[[Tensor], Tensor]] = {
     "Contrasts below 0 become 0: a lesion may be darker than its surround.": (
         lambda c: c.clamp(min=0)
     ),
+    "The contrasts are multiplied by 100: return them as they are.": lambda c: 100 * c,
     "The contrasts of the slices are averaged; each slice has its own.": (
         lambda c: c.mean(-1, keepdim=True).expand_as(c)
     ),
@@ -238,7 +260,8 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         goes_on = _GOES_ON * (not right)
         sentences: list[str] = [
             f"Your function changes {listed(changed)}, which it was given{goes_on}. "
-            "A second name for a tensor is no copy of it: make a new tensor.",
+            "Make a new tensor: a method whose name ends in `_`, `+=` and an assignment to a part "
+            "change the tensor itself, whatever name it goes by.",
             *found,
         ]
         items = ["untouched"] if right else ["untouched", "values"]
@@ -292,9 +315,10 @@ def _regions(
     values: Callable[[Tensor], Tensor],
     surround_of: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[_Region, _Region]:
+    size = arguments[0].shape[-2:]
     x, lesion, surround = (tensor.flatten(1) for tensor in arguments)
     x, surround = values(x), surround_of(lesion, surround)
-    return _Region(x, lesion, surround), _Region(x, surround, lesion)
+    return _Region(x, lesion, surround, size), _Region(x, surround, lesion, size)
 
 
 def _way(batches: Sequence[_Batch]) -> list[str]:

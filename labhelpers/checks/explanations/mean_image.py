@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain, combinations, product
 from operator import ne
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.fits import (
     FIRST_SUBJECTS,
     ORIENTATIONS,
@@ -52,7 +54,11 @@ _STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
     "standard deviation": lambda slices: slices.std(dim=0),
     "standard deviation, divided by n": lambda slices: slices.std(dim=0, correction=0),
     "sum": lambda slices: slices.sum(dim=0),
-    "mean over all voxels": lambda slices: slices.mean().expand(slices.shape[1]),
+    "sum (divided by their number plus one)": lambda x: x.sum(dim=0) / (len(x) + 1),
+    "sum (divided by their number less one)": lambda x: x.sum(dim=0) / (len(x) - 1),
+    "mean over all voxels (one number everywhere)": lambda slices: slices.mean().expand(
+        slices.shape[1]
+    ),
 } | {
     f"mean of values other than {left_out:g} ({otherwise:g} where none is left)": functools.partial(
         _mean_without, left_out=left_out, otherwise=otherwise
@@ -84,13 +90,18 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
     """Tell which slices were averaged, and how, from the numbers of the image."""
     setting = setting_of(runs)
     # The two larger ones have more subjects than batches, the last one confirms the others.
-    datasets = [
-        make_dataset(size, setting.seed(30 + size), setting.dtype, extremes=size > 6)
-        for size in (6, 83, 89)
-    ]
-    for dataset in datasets[1:]:
-        add_extremes(dataset)
-    results = [result_of(answer, dataset) for dataset in datasets]
+    tried = [_tried(answer, setting, size) for size in (6, 83, 89)]
+    if tried[0] is None:  # where batches that are not full are left out, say
+        tried = [*tried[1:], _tried(answer, setting, 97)]
+    if None in tried:
+        return None
+    datasets, results = map(list, zip(*filter(None, tried), strict=True))
+    if not is_close(results[0], result_of(answer, datasets[0])):
+        again = (
+            "Your image is another one in each call with the same data set: something in it is "
+            "drawn at random. Asked for: the mean of all subjects, each once."
+        )
+        return explained([again], ["values"])
     changed = [*changes(answer, datasets[0])]
     items = ["values", "shape", "untouched"]
     shape = tuple(results[0].shape)
@@ -111,8 +122,21 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
             return explained([*changed, _one_voxel_in_words(results, datasets)], items)
     if shape != (1, *VOXELS):
         words += f" Its shape is {shape} for {len(datasets[0])} subjects."
-    asked = f"Asked for: the mean of the T2-w slices of all subjects, shape {(1, *VOXELS)}."
+    asked = (
+        "Asked for: at each voxel the mean of the T2-w slices of all subjects, shape "
+        f"{(1, *VOXELS)}."
+    )
     return explained([*changed, f"{words} {asked}"], items)
+
+
+def _tried(answer: Any, setting: Setting, size: int) -> tuple[IXIDataset, Tensor] | None:
+    """Return a data set and what an answer makes of it, None if that stops."""
+    dataset = make_dataset(size, setting.seed(30 + size), setting.dtype, extremes=size > 6)
+    if size > 6:
+        add_extremes(dataset)
+    with suppress(Exception):
+        return dataset, result_of(answer, dataset)
+    return None
 
 
 def _weights_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
@@ -174,6 +198,7 @@ _AFTER: dict[str, _Step] = (
         "minus its mean": lambda x: x - x.mean(),
         "minus its mean, divided by its standard deviation": lambda x: (x - x.mean()) / x.std(),
         "its decimals cut off": lambda x: x.trunc(),
+        "rounded down to whole numbers, as by `//`": lambda x: x.floor(),
     }
     | {
         f"rounded to {places} decimal{'s' * (places != 1)}": functools.partial(
@@ -285,16 +310,21 @@ def _one_voxel_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset
         error = (result.reshape(-1) - right).abs().nan_to_num(torch.inf)
         if error.max() > 1e-4:
             place = int(error.argmax())
-            some = ", ".join(f"{value:.4g}" for value in slices[:6, place].tolist())
+            some = ", ".join(map(_number, slices[:6, place].tolist()))
             more = ", …" if len(slices) > 6 else ""
             n_wrong = int((error > 1e-4).sum())
             x, y = divmod(place, VOXELS[1])
             return (
                 f"{n_wrong} of {error.numel()} voxels are wrong with {len(slices)} subjects. One "
                 f"of them: at [0, {x}, {y}] the T2-w slices hold {some}{more}, whose mean is "
-                f"{right[place]:.4g}. Your image has {result.reshape(-1)[place]:.4g} there."
+                f"{_number(right[place])}. Your image has {_number(result.reshape(-1)[place])} "
+                "there."
             )
     return ""
+
+
+def _number(value: float | Tensor) -> str:
+    return f"{round(float(value), 6):.4g}"
 
 
 # --- Weights of slices ----------------------------------------------------------------------------
@@ -329,13 +359,23 @@ def _image_in_words(images: Sequence[_Image]) -> str:
     first = images[0]
     sizes = [len(image.weights) for image in images]
     who = _who([image.weights for image in images])
-    counted = [int((image.weights.abs() > 1e-4).sum()) for image in images]
-    scale = _scale([(image.scale, image.offset) for image in images], sizes, counted)
+    scale = _scale(
+        [(image.scale, image.offset) for image in images],
+        sizes,
+        [_n_terms(image.weights) for image in images],
+    )
     is_sum = scale.startswith("divided") or scale == "not divided"
     words = (
         f"Your image is the {'sum' if is_sum else 'mean'} of the {first.contrast} slices of {who}"
     )
     return words + "".join(f", {part}" for part in (scale, first.orientation) if part) + "."
+
+
+def _n_terms(weights: Tensor) -> int:
+    """Return of how many slices a mean is: one that counts twice is two of them."""
+    counted = weights[weights.abs() > 1e-4]
+    terms = float(counted.sum() / counted.abs().min())
+    return round(terms) if abs(terms - round(terms)) < 1e-3 else len(counted)
 
 
 _EVERYBODY = "all subjects"
@@ -354,7 +394,7 @@ def _who(weights: Sequence[Tensor]) -> str:
     if all(abs(one * m - 1) < 1e-4 for one, m in zip(largest, counts, strict=True)):
         some = ", ".join(f"{m} of {len(one)}" for one, m in zip(weights, counts, strict=True))
         return f"some subjects only ({some})"
-    small = ", ".join(f"{float(weight):.3g}" for weight in weights[0])
+    small = ", ".join(f"{round(float(weight), 4):g}" for weight in weights[0])
     return f"{_EVERYBODY}, who do not count the same: of {len(weights[0])} subjects {small}"
 
 
@@ -426,7 +466,7 @@ def _scale(
     Args:
         pairs: Factor and what was added, for several data sets.
         sizes: Their numbers of subjects.
-        counted: How many of these are in the mean.
+        counted: Of how many slices the mean is.
     """
     factors = torch.tensor([factor for factor, _ in pairs], dtype=torch.float64)
     offsets = torch.tensor([offset for _, offset in pairs], dtype=torch.float64)
@@ -463,7 +503,15 @@ def _scale(
     if fits(float(factors[0]), float(offsets[0])):
         added = f", {offsets[0]:+.4g}" if offsets[0].abs() > 1e-4 else ""
         return f"multiplied by {factors[0]:.4g}{added}"
+    divisors = m / factors
+    if (divisors - divisors.round()).abs().max() < 1e-3 and offsets.abs().max() < 1e-4:
+        by, of = (_listed([f"{x:.0f}" for x in numbers]) for numbers in (divisors, n))
+        return f"divided by {by} for {of} subjects"
     return "on another scale, which depends on the data set"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 _AXES = ("the subjects", "the channel", "the first image axis", "the second image axis")

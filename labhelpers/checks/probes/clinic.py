@@ -9,7 +9,7 @@ from typing import Any
 
 from labhelpers.checks.cases import Case, Log, Setting
 from labhelpers.checks.probes.mends import FUNCTION_OF, RIGHT, job_of, tell
-from labhelpers.checks.probes.signs import missing_sign
+from labhelpers.checks.probes.signs import missing_sign, telling_sign
 from labhelpers.clinic import CASES, FAULTS, code_of_case, fault_code
 
 __all__ = ["clinic_cgan", "clinic_cyclegan"]
@@ -76,7 +76,8 @@ _RIGHT_NAME = "This was the fault."
 
 
 def _wrong_name(letter: str, fault: str) -> str:
-    return f"This training had another fault. {missing_sign(letter, fault)}"
+    seen = missing_sign(letter, fault), telling_sign(letter)
+    return " ".join(["This training had another fault.", *filter(None, seen)])
 
 
 def _entry(returned: Any, letter: str) -> tuple[str, Callable[..., Any] | None, str]:

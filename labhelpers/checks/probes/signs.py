@@ -14,7 +14,7 @@ from torch import Tensor
 
 from labhelpers.clinic import CASES, case_marks, load_case
 
-__all__ = ["missing_sign"]
+__all__ = ["missing_sign", "telling_sign"]
 
 _NEAR = 0.2  # relative difference of two curves that end alike
 _SMALL = 0.2  # up to here three decimals are told
@@ -90,7 +90,11 @@ class _Case:
     @property
     def air(self) -> float:
         """The mean value of the air around the generated heads."""
-        return float(self.slices["fake_t2"][..., :_CORNER, :_CORNER].mean())
+        return self.air_in("fake_t2")
+
+    def air_in(self, name: str) -> float:
+        """Return the mean value of the air around the heads of some slices."""
+        return float(self.slices[name][..., :_CORNER, :_CORNER].mean())
 
 
 class _Sign(NamedTuple):
@@ -105,6 +109,18 @@ class _Sign(NamedTuple):
     text: Callable[[_Case], str]
     shows: Callable[[_Case], bool]
     instead: Callable[[_Case], str]
+
+
+class _Apart(NamedTuple):
+    """What sets a training apart from the healthy one.
+
+    Attributes:
+        holds: Whether it is so in a case.
+        text: Which question of the lesson asks for it, and what is seen, as sentences.
+    """
+
+    holds: Callable[[_Case], bool]
+    text: Callable[[_Case], str]
 
 
 def _likeness(one: Tensor, other: Tensor) -> float:
@@ -274,6 +290,74 @@ _OF_CYCLES: dict[str, list[_Sign]] = {
         )
     ],
 }
+
+#: In the order of the questions of the lesson. None of them says which fault shows itself so.
+_APART_OF_PAIRS = [
+    _Apart(
+        lambda case: max(case.last(0), case.last(1)) < 0.1,
+        lambda case: (
+            f"Question 1 decides: both adversarial losses end near zero ({_number(case.last(0))} "
+            f"and {_number(case.last(1))}), and opponents cannot both win."
+        ),
+    ),
+    _Apart(
+        lambda case: case.change(0) < 0.5 and case.change(1) > 1.5,
+        lambda case: (
+            f"Question 1 decides: the discriminator's loss ends at {_number(case.last(0))}, far "
+            "below its dotted curve, and the generator's adversarial loss at "
+            f"{_number(case.last(1))}, far above. Whose aim does the generator serve?"
+        ),
+    ),
+    _Apart(
+        lambda case: case.is_healthy(0, 1, 2) and case.change(-1) > 1.5,
+        lambda case: (
+            'Questions 2 and 4 decide: of the four curves only "test error" is away from its '
+            f"dotted one, {case.change(-1):.1f} times as high. On which side of an edge are the "
+            "errors of the slices red, on which blue?"
+        ),
+    ),
+    _Apart(
+        lambda case: case.is_healthy(0, 1, 2) and case.change(-1) < 0.85,
+        lambda case: (
+            f"Question 2 decides: training and test error end at {_number(case.last(2))} and "
+            f"{_number(case.last(-1))}, in the healthy training at "
+            f"{_number(case.healthy.iloc[-1, 2])} and {_number(case.healthy.iloc[-1, -1])}."
+        ),
+    ),
+]
+_APART_OF_CYCLES = [
+    _Apart(
+        lambda case: case.judge.min() > 1.05 * case.guess,
+        lambda case: (
+            "Question 1 decides: the discriminators' loss is above the line "
+            f"{_line(case)} in every epoch ({case.judge.min():.2f} at least), worse than guessing."
+        ),
+    ),
+    _Apart(
+        lambda case: case.is_healthy(0, 1, -1) and case.change(2) > 1.2,
+        lambda case: (
+            f'Question 2 decides: of the four curves only "cycle error" is away from its dotted '
+            f"one, {_number(case.last(2))} against {_number(case.healthy.iloc[-1, 2])}. The line "
+            f'"two people" is at {case.marks["two_people"]:.2f}.'
+        ),
+    ),
+    _Apart(
+        lambda case: case.is_healthy(0, 1, 2) and case.air > 0,
+        lambda case: (
+            "Question 4 decides: the losses end near their dotted curves, and the air around the "
+            f"generated heads has the mean value {case.air:.2f}, that around the true ones "
+            f"{case.air_in('real_t2'):.2f}."
+        ),
+    ),
+]
+
+
+@lru_cache
+def telling_sign(letter: str) -> str:
+    """Return what sets a case apart from the healthy training, "" if nothing that is known."""
+    case = _Case(letter)
+    apart = _APART_OF_PAIRS if case.is_pair else _APART_OF_CYCLES
+    return next((one.text(case) for one in apart if one.holds(case)), "")
 
 
 @lru_cache
