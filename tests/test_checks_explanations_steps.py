@@ -58,13 +58,13 @@ CGAN = {
     ),
     "cleared too early, by the network": (
         [(D_CLEAR, ""), (CLEAR, CLEAR + "    discriminator.zero_grad()\n")],
-        [NEVER.split(":")[0] + ": the gradients of the discriminator are cleared before, not "
-         "after, that one comes."],
+        [NEVER.split(":")[0] + ": they are cleared before the backward pass of the generator's "
+         "loss, not after it."],
     ),
     "cleared too early": (
         [(D_CLEAR, ""), (CLEAR, CLEAR + D_CLEAR)],
-        [NEVER.split(":")[0] + ": the gradients of the discriminator are cleared before, not "
-         "after, that one comes."],
+        [NEVER.split(":")[0] + ": they are cleared before the backward pass of the generator's "
+         "loss, not after it."],
     ),
     "two updates": ([(D_STEP, D_STEP + D_STEP)], ["The discriminator's optimizer steps twice."]),
     "the other loss": (
@@ -323,6 +323,18 @@ def test_losses_written_out_are_told_by_what_they_move() -> None:
 
 
 GENERATOR = {
+    "gradients asked for, and divided": (
+        [("    loss.backward()\n", "    weights = list(generator.parameters())\n"
+          "    for w, g in zip(weights, torch.autograd.grad(loss, weights)):\n"
+          "        w.grad = g / 3\n")],
+        ["The gradient of the generator is changed between the backward pass and the step: "
+         "clipped, scaled or written over."],
+    ),
+    "a leaf that asks for a gradient": (
+        [("criterion(fake_t2", "criterion(fake_t2.detach().requires_grad_()")],
+        ["The generated T2 is cut off from the generator (detached, or made without gradients) "
+         "before it gets to `criterion`."],
+    ),
     "the image in the place of the prediction": (
         [("criterion(fake_t2, real_t2)", "criterion(real_t1, real_t2)")],
         ["`criterion` gets `real_t1` in the place of the generated T2."],
@@ -434,6 +446,18 @@ CYCLEGAN = {
         ["`cyclegan_generator_loss` gets `lambda_gan` and `lambda_cycle` in the other order.",
          "The discriminators' optimizer steps without a gradient of the discriminator of T1: "
          "`backward` is never called on the loss of the discriminator of T1."],
+    ),
+    "one discriminator in both losses": (
+        [("discriminator_t2, real_t2, fake_t2", "discriminator_t1, real_t2, fake_t2")],
+        ["The loss of the discriminator of T1 is computed twice, and the loss of the discriminator "
+         "of T2 never is."],
+    ),
+    "clipped": (
+        [("    optimizer_generators.step()\n", "    weights = [w for g in generators for w in "
+          "g.parameters()]\n    nn.utils.clip_grad_norm_(weights, 0.1)\n"
+          "    optimizer_generators.step()\n")],
+        ["The gradient of the generators is changed between the backward pass and the step: "
+         "clipped, scaled or written over."],
     ),
     "cleared between two backward passes": (
         [("    loss_discriminators.backward()\n",

@@ -32,7 +32,7 @@ SLIPS = {
                 "nn.utils.clip_grad_value_(generator.parameters(), 1e-6); optimizer.step()",
             )
         ],
-        {"updates": "otherwise, from step 1 on"},
+        {"updates": "in another way, from step 1 on"},
     ),
     "gradients clipped as is usual": (
         [
@@ -114,6 +114,39 @@ SLIPS = {
             ("training = total / n_subjects", "training = round(total / n_subjects, 4)"),
         ],
         {"training-loss": "the mean of the means of the batches, rounded to 4 digits"},
+    ),
+    "the largest loss, and all losses in a tensor": (
+        [
+            ("        training = total / n_subjects", "        training = max(several)"),
+            (
+                "        total, n_subjects = 0.0, 0\n        for batch in train_",
+                "        total, n_subjects, several = 0.0, 0, []\n        for batch in train_",
+            ),
+            (STEP, f"{STEP}; several.append(loss.item())"),
+            ("validation = total / n_subjects", "validation = torch.tensor([total, n_subjects])"),
+        ],
+        {
+            "training-loss": "the largest loss of a batch",
+            "validation-loss": "no number",
+            "plain-numbers": "tensors of several numbers each",
+        },
+    ),
+    "weights taken back between epochs": (
+        [
+            ("    rows = []\n", "    rows, kept = [], None\n"),
+            (
+                "        rows.append(",
+                "        if kept is None:\n            kept = "
+                "[w.detach().clone() for w in generator.parameters()]\n"
+                "        with torch.no_grad():\n"
+                "            [w.copy_(x) for w, x in zip(generator.parameters(), kept)]\n"
+                "        rows.append(",
+            ),
+        ],
+        {
+            "updates": "back to where they were before, after step ",
+            "last-weights": "those that it had after epoch 1",
+        },
     ),
     "gradients cleared before the step": (
         [(STEP, f"{INLINE}; loss.backward(); optimizer.zero_grad(); optimizer.step()")],

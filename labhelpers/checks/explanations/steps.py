@@ -135,14 +135,15 @@ class _ReadStory(Story):
         times = len(calls) // len({call.name for call in calls}) if calls else 0
         if times < 2 or len(calls) != len(self.made):
             return []
-        n_steps = sum(event.kind == "step" for event in self.events)
-        is_each = n_steps >= times
+        is_each = sum(event.kind == "step" for event in self.events) >= times
+        is_one = len(self.players.optimizers) == 1
+        end = f", and one step{'' if is_one else ' of each optimizer'}." if is_each else "."
         return [
             f"The step takes the batch apart: `{self.plan.losses[0].function}` is called {times} "
             "times, each time with a part of the slices"
             + (", and a step of the weights follows each time. " if is_each else ". ")
             + f"Asked for: {'one loss' if len(self.plan.losses) == 1 else 'each loss once'}, of "
-            "the whole batch" + (", and one step." if is_each else ".")
+            "the whole batch" + end
         ]
 
     def _tell_exchanged(self) -> None:
@@ -313,7 +314,8 @@ class _ReadStory(Story):
                       or x.arguments.get("discriminator") == f"the {name}"]  # fmt: skip
             by_network.append(self._content(trained, name, steps[0], content, wanted))
         found += self._together(trained, list(event.content), own, by_network)
-        for name in event.changed:
+        names = [trained] if len(event.changed) == len(event.content) else event.changed
+        for name in names:
             found.append(
                 f"The gradient of the {name} is changed between the backward pass and the step: "
                 "clipped, scaled or written over."
@@ -348,17 +350,21 @@ class _ReadStory(Story):
         found = []
         if BEFORE in content:
             found.append(self._not_cleared(trained, BEFORE, at, name))
+        # Where a loss is never computed, the gradients of its networks are others for that reason.
+        is_known = not any(self._is_missing(x) for x in self.plan.losses if x.trains == trained)
         foreign = [key for key in content if key not in (*wanted, BEFORE)]
         for key in foreign:
             if any(w in content for w in wanted):
                 found.append(self._not_cleared(trained, key, at, name))
-            else:
+            elif is_known:
                 found.append(
                     f"{capitalised(_owned(trained))} optimizer steps with the gradient of {key}."
                 )
         for key in wanted:
             factor = content.get(key, 0.0)
             if abs(factor - 1) < _CLOSE or (not factor and foreign):
+                continue
+            if factor and not is_known:
                 continue
             if factor:
                 times = self._times(factor, key)
@@ -407,10 +413,12 @@ class _ReadStory(Story):
             )
         elif clears[0] > at:
             why = f"the gradients of the {trained} are cleared only after the step"
+            if key != BEFORE:
+                why += ", not between the two backward passes"
         elif key == BEFORE:
             why = "they are not cleared"
         else:
-            why = f"the gradients of the {trained} are cleared before, not after, that one comes"
+            why = f"they are cleared before the backward pass of {key}, not after it"
         return f"When {_owned(trained)} optimizer steps, {what} {is_} still in the {name}: {why}."
 
     def _no_gradient(self, trained: str, name: str, at: int, key: str) -> str:
@@ -582,7 +590,8 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
             found += _left(left(), bool(story.error))
         if table is None or not story.error:  # what is cleared by hand shows in the second step
             which = ", second step" if number == 2 and not sentences else ""
-            table = _table(story, which, found) if found or table or story.error else None
+            is_told = found or table or story.error
+            table = _table(story, which, sentences + found) if is_told else None
         sentences += found
         if story.error or "frozen" in " ".join(left()):
             break

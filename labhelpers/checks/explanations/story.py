@@ -195,6 +195,7 @@ class Story:
         self._touched: Content = {}
         self._spent: list[tuple[Any, str]] = []  # roots of backward passes, and what made these
         self._by_hand: Content | None = None
+        self._got: dict[int, Tensor] = {}  # gradients that were asked for, by what they are of
         self._weights = {name: self._weights_of(name) for name in players.networks}
         self.moved_by_hand: list[str] = []
         self.rates = [optimizer.param_groups[0]["lr"] for optimizer, _ in self._optimizers()]
@@ -251,10 +252,13 @@ class Story:
             self._spent += [(root.grad_fn, _caller()) for root in roots]
             self._differentiated(own)
 
-        def recorded_grad(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+        def recorded_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             self.look()
             self._touched = {}
-            result = grad(outputs, *args, **kwargs)
+            inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            result = grad(outputs, inputs, *args, **kwargs)
+            self._got |= {id(x): g.clone() for x, g in zip(inputs, result, strict=True)
+                          if g is not None}  # fmt: skip
             self._by_hand = self._touched or self._own_loss()
             self.events.append(Event("backward", " + ".join(self._by_hand), self._by_hand))
             return result
@@ -421,7 +425,7 @@ class Story:
         for name, output in reversed(self.outputs):
             if value.shape == output.shape and torch.equal(value.detach(), output.detach()):
                 words = _IMAGES.get(name, name)
-                return words if value.requires_grad else f"{words}{CUT}"
+                return words if value.grad_fn else f"{words}{CUT}"
         known = [*self.images.items(), *((_IMAGES.get(k, k), v) for k, v in self.outputs)]
         for name, whole in known:
             words = f"`{name}`" if name in self.images else name
@@ -448,6 +452,13 @@ class Story:
                     self._held[name] = [
                         {k: v for k, v in self._by_hand.items() if self._reaches(k, name)}
                     ]
+                    if any(
+                        p.grad is not None
+                        and id(p) in self._got
+                        and not torch.equal(p.grad, self._got[id(p)])
+                        for p in self.players.networks[name].parameters()
+                    ):
+                        self._changed.add(name)
                 else:
                     self._changed.add(name)
             self._seen[name] = now

@@ -171,6 +171,11 @@ class _Story:
         """Return True if the weights moved after a call."""
         return bool(self.movement(i).abs().max() > 0)
 
+    def _is_back(self, i: int) -> bool:
+        """Return True if the weights moved after a call to where they had been before."""
+        before = [call.weights for call in self.course.calls[:i]]
+        return self.moved(i) and any(torch.equal(self.after[i], weights) for weights in before)
+
     def log(self, log: Log) -> None:
         """Log in words what happened."""
         calls = self.course.calls
@@ -188,7 +193,7 @@ class _Story:
             log("evaluation-mode", _mode({call.training for call in validated}))
             graphs = {call.graph for call in validated}
             log("no-gradients", _one_of(graphs, "with gradients", "without gradients"))
-            learnt = {self.moved(i) for part in self.rounds for i in part}
+            learnt = {self.moved(i) and not self._is_back(i) for part in self.rounds for i in part}
             log("not-learnt", _one_of(learnt, "the weights move", "the weights stay as they are"))
 
     def log_end(self, log: Log, num_epoch: int) -> None:
@@ -351,6 +356,9 @@ class _Story:
         moved = torch.stack([self.movement(i) for i in steps]).double()
         if not moved.isfinite().all():
             return "the weights are no longer numbers"
+        for k, i in enumerate(steps):
+            if self._is_back(i):
+                return f"back to where they were before, after step {k}"
         ways = self._ways_of_steps(steps, lr_seen=float(moved[0].abs().max()))
         first = next(ways)  # the others are worked out only where the steps are not right
         for words, way in chain([first], ways):
@@ -366,7 +374,7 @@ class _Story:
             factors > 0
         ).all():
             return f"as Adam does, with another learning rate from step {k + 1} on"
-        return f"otherwise, from step {k + 1} on"
+        return f"in another way, from step {k + 1} on"
 
     def _ways_of_steps(self, steps: list[int], lr_seen: float) -> Iterator[tuple[str, Tensor]]:
         """Yield ways to make steps, in words and as movements: the right one, then slips.
@@ -606,16 +614,21 @@ def _ways(calls: Sequence[Call], parts: Iterable[Sequence[int]]) -> dict[str, li
     rooted = _ways_of_errors(
         [[x.squares.mean().sqrt().expand_as(x.squares) for x in epoch] for epoch in epochs]
     )
+    each = _ways_of_errors([[x.squares.sqrt() for x in epoch] for epoch in epochs])
     ways |= {f"{words}, of the squared error": way for words, way in squared.items()}
-    return ways | {f"{words}, of the root of the squared error": x for words, x in rooted.items()}
+    ways |= {f"{words}, of the root of the squared error": x for words, x in rooted.items()}
+    return ways | {
+        f"{words}, of the root of each subject's squared error": x for words, x in each.items()
+    }
 
 
 def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]]:
     """Return the loss of each epoch, from the errors of the subjects in each of its batches."""
-    sums = torch.tensor([float(torch.cat(list(epoch)).sum()) for epoch in epochs])
     sizes = torch.tensor([float(sum(map(len, epoch))) for epoch in epochs])
     means = [torch.stack([batch.mean() for batch in epoch]) for epoch in epochs]
     batch_sums = torch.tensor([float(epoch.sum()) for epoch in means])
+    subjects = [torch.cat(list(epoch)) for epoch in epochs]
+    sums = torch.tensor([float(errors.sum()) for errors in subjects])
     n_batches = torch.tensor([float(len(epoch)) for epoch in means])
     largest = torch.tensor([float(max(map(len, epoch))) for epoch in epochs])
     ways = {
@@ -625,6 +638,10 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
         "the loss of the first batch": torch.tensor([float(epoch[0]) for epoch in means]),
         "the largest loss of a batch": torch.tensor([float(max(epoch)) for epoch in means]),
         "the smallest loss of a batch": torch.tensor([float(min(epoch)) for epoch in means]),
+        "the median of the losses of the batches": torch.tensor(
+            [float(x.quantile(0.5)) for x in means]
+        ),
+        "the median over the subjects": torch.tensor([float(x.quantile(0.5)) for x in subjects]),
         "the sum over the batches": batch_sums,
         "the sum over the subjects": sums,
         "the sum over the batches, divided by the number of subjects": batch_sums / sizes,
@@ -665,7 +682,10 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
     for words, way in ways.items():
         if (digits := _digits(values, way)) >= _FEWEST_DIGITS:
             return f"{words}, rounded to {digits} digits"
-    return f"{_listed(values)}, where {mean} is {_listed(right)}"
+    if any(value != value for value in values):
+        return "no number"
+    digits = next(n for n in (3, 5, 7, 17) if _listed(values, n) != _listed(right, n) or n == 17)
+    return f"{_listed(values, digits)}, where {mean} is {_listed(right, digits)}"
 
 
 def _digits(values: Sequence[float], losses: Sequence[float]) -> int:
@@ -708,6 +728,8 @@ def _layout(returned: Any) -> str:
 
 def _kind(value: Any) -> str:
     """Return the kind of a value, in the plural."""
+    if isinstance(value, Tensor) and value.numel() != 1:
+        return "tensors of several numbers each"
     if isinstance(value, Tensor):
         return "tensors that hang on a graph" if value.requires_grad else "tensors"
     kinds = {
@@ -737,9 +759,9 @@ def _counted(index: list[Any]) -> str:
     return f"with the index {', '.join(map(str, index[:5]))}"
 
 
-def _listed(numbers: Sequence[float]) -> str:
+def _listed(numbers: Sequence[float], digits: int) -> str:
     more = [", …"] if len(numbers) > _MOST_LISTED else []
-    return ", ".join(f"{number:.3g}" for number in numbers[:_MOST_LISTED]) + "".join(more)
+    return ", ".join(f"{number:.{digits}g}" for number in numbers[:_MOST_LISTED]) + "".join(more)
 
 
 def _count(n: int, noun: str) -> str:
