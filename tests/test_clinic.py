@@ -171,7 +171,7 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
             lambda c: c | {"A": ("compared with another person", c["A"][1])},
             [
                 "case A    This training had another fault. In this program no slice returns",
-                'Here "test error" ends at 0.132, the dotted curve at 0.064. Questions 2 and 4 decide',
+                'Here "test error" ends at 0.132, the dotted curve at 0.064. Questions 2',
                 "[ok] The function beside each name",
             ],
         ),

@@ -109,6 +109,8 @@ def run(action: Callable[[], object], seconds: float) -> Outcome:
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
+        # What later versions of packages change says nothing of an answer.
+        warnings.simplefilter("ignore", DeprecationWarning)
         try:
             _call_with_limit(action, seconds)
         except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import product
 from random import Random
 from typing import Any, NamedTuple
 
@@ -46,6 +47,7 @@ def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
             continue
         names = {*_LABELS, *(name for one in found for name in one.names)}
         known = {name: item for name in names if (item := _item_of(name))}
+        known |= _by_place(found, names - known.keys())
         seen = [_seen(one.pair.train, one.pair.test, one.names, known) for one in found]
         wrong = [
             item
@@ -66,7 +68,7 @@ def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
             )
         if not any(x.named for x in seen):
             return explained(sentences)  # nothing is looked for
-        tried = list(_tried(answer, found, known)) if wrong else []
+        tried = list(_tried(answer, found, known, alone=bool(hidden))) if wrong else []
         ways = {item: _way(item, seen, tried, bool(hidden)) for item in wrong}
         about: dict[str, list[str]] = {}  # the names that a sentence is about
         for item, texts in ways.items():
@@ -82,6 +84,18 @@ def _item_of(name: str) -> str:
     """Return the item that a name in a result stands for, "" if that is none of the table."""
     near = difflib.get_close_matches(name, _LABELS, 1, _LIKE)
     return _LABELS[near[0]] if near else ""
+
+
+def _by_place(found: list[Audited], names: set[str]) -> dict[str, str]:
+    """Return the items of names that stand almost where a problem is that is never named."""
+    named = {name for one in found for name in one.names}
+    result = {}
+    for name, (item, problem) in product(sorted(names), PROBLEMS.items()):
+        here = {k for k, one in enumerate(found) if name in one.names}
+        there = {k for k, one in enumerate(found) if item in one.pair.planted}
+        if problem not in named and 4 * len(here & there) >= 3 * len(here | there):
+            result[name] = item
+    return result
 
 
 def _seen(train: Tensor, test: Tensor, names: Sequence[str], known: dict[str, str]) -> _Seen:
@@ -117,8 +131,17 @@ def _hidden(found: list[Audited]) -> list[str]:
 # --- Data sets that the rules were not found on ---------------------------------------------------
 
 
-def _tried(answer: Any, found: list[Audited], known: dict[str, str]) -> Iterator[_Seen]:
-    """Yield what an answer names in further pairs of data sets, without those that stop it."""
+def _tried(
+    answer: Any, found: list[Audited], known: dict[str, str], alone: bool
+) -> Iterator[_Seen]:
+    """Yield what an answer names in further pairs of data sets, without those that stop it.
+
+    Args:
+        answer: It.
+        found: What it names in those of the check.
+        known: The items of names.
+        alone: Whether only one thing is changed in each pair.
+    """
     sound = next((one.pair for one in found if not one.pair.plants), None)
     if sound is None:
         return
@@ -129,7 +152,7 @@ def _tried(answer: Any, found: list[Audited], known: dict[str, str]) -> Iterator
             torch.stack(rng.sample(list(part), n))
             for part, n in zip(people, (_N_TRAIN, _N_TEST), strict=True)
         ]
-        _change(parts, number, rng)
+        _change(parts, number, rng, alone)
         sets = [
             IXIDataset.from_tensors(
                 part[:, :1], part[:, 1:], [f"sub-{i:03d}" for i in range(len(part))]
@@ -141,25 +164,27 @@ def _tried(answer: Any, found: list[Audited], known: dict[str, str]) -> Iterator
             yield _seen(parts[0], parts[1], names, known)
 
 
-def _change(parts: list[Tensor], number: int, rng: Random) -> None:
-    """Put problems, and what looks like one, into a training and a test set."""
+def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
+    """Put problems, and what looks like one, into a training and a test set; one alone if asked."""
+    several = [*(number % 3 == k for k in range(3)), True, number % 5 in (1, 3)]
+    is_put = [number % 5 == k for k in range(5)] if alone else several
     side, contrast, way = rng.randrange(2), rng.randrange(2), rng.randrange(4)
     part = parts[side]
     first, second, third, fourth = rng.sample(range(len(part)), 4)
-    if number % 3 == 0:  # a range of values
+    if is_put[0]:  # a range of values
         off = _OFF[number // 3 % len(_OFF)]
         ends = [(-off, 0), (0, off), (-off, off), (off, off)]
         ends += [(off, 0), (0, -off), (off, -off)] if off < 0.9 else []
         low, high = rng.choice(ends)
         where = slice(None) if way == 3 else [first, 0, -1][way]
         part[where, contrast] = (part[where, contrast] + 1) / 2 * (2 + high - low) - 1 + low
-    if number % 3 == 1:  # contrasts, and greys
+    if is_put[1]:  # contrasts, and greys
         where = slice(None) if way == 3 else [second, 0, -1][way]
         gamma = rng.choice(_GAMMAS)
         part[where, contrast] = 2 * ((part[where, contrast] + 1) / 2).clamp(0, 1) ** gamma - 1
         if rng.random() < 0.5:
             part[where] = part[where].flip(-3)
-    if number % 3 == 2:  # pairs
+    if is_put[2]:  # pairs
         if way == 0:
             part[first, 1] = part[first, 1].roll(rng.randint(2, 14), 0)
         elif way == 1:
@@ -169,11 +194,11 @@ def _change(parts: list[Tensor], number: int, rng: Random) -> None:
         else:
             for both in parts:
                 both[:, 1] = both[:, 1].roll(1, 0)
-    if number % 4 == 0:  # copies
+    if is_put[3] and number % 4 == 0:  # copies
         one, other = rng.randrange(_N_TRAIN), rng.randrange(_N_TEST)
         copy = parts[0][one].flip(rng.choice([(), (), (1,), (1,), (2,), (1, 2)])).clone()
         parts[1][other] = copy
-    elif number % 4 == 1:  # what is only alike
+    elif is_put[3] and number % 4 == 1:  # what is only alike
         one, other = rng.randrange(_N_TRAIN), rng.randrange(_N_TEST)
         copy = parts[0][one].flip(rng.choice([(), (1,)])).clone()
         if way == 0:
@@ -185,9 +210,9 @@ def _change(parts: list[Tensor], number: int, rng: Random) -> None:
         else:
             copy = copy.flip(0)
         parts[1][other] = copy
-    elif number % 4 == 2 and way < 2:  # a copy in its own set
+    elif is_put[3] and number % 4 == 2 and way < 2:  # a copy in its own set
         part[third] = part[fourth].flip((1,) if way else ())
-    if number % 5 in (1, 3):  # values that are not finite
+    if is_put[4]:  # values that are not finite
         values = rng.choice([("nan",), ("inf",), ("-inf",), ("nan", "inf")])
         for place, value in enumerate(values):
             where = [third, 0, -1, fourth][way]

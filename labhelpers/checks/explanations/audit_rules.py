@@ -400,13 +400,15 @@ def _pairs(sets: Sets, measure: Any, sides: Any) -> float:
 
 _DISTANCES = {
     "": Measure(
-        False,
+        "largest difference",
         (-1e-4, 0.0089),
         "Items that are only alike count as copies: the largest difference that is let pass lies "
         "{}. Asked for: the slices agree value for value.",
     ),
     "The mean difference of two items is compared, to which a spot that differs adds little. Asked "
-    "for: the slices agree value for value.": Measure(True),
+    "for: the slices agree value for value.": Measure("mean difference"),
+    "Items are compared by the sums or means of their slices, which a mirrored copy shares. Asked "
+    "for: the slices agree value for value.": Measure("difference of means"),
 }
 _SLICES_OF_COPY: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda d: d.amax(0),

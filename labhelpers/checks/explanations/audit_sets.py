@@ -31,7 +31,7 @@ class Sets:
         return Slices(torch.cat(self.parts))
 
     def distances(
-        self, one: int, other: int, axes: tuple[int, ...], crossed: bool, is_mean: bool
+        self, one: int, other: int, axes: tuple[int, ...], crossed: bool, how: str
     ) -> Tensor:
         """Return how far the items of two sets are apart.
 
@@ -40,20 +40,22 @@ class Sets:
             other: Number of the other one.
             axes: Image axes along which both slices are mirrored.
             crossed: Whether each slice is compared with the other contrast.
-            is_mean: Whether the mean difference is meant, not the largest one.
+            how: By their `largest difference`, `mean difference` or `difference of means`.
 
         Returns:
             A tensor `(2, N, M)`: T1-w or T2-w slice, two items.
         """
-        key = (one, other, axes, crossed, is_mean)
+        key = (one, other, axes, crossed, how)
         if key not in self._distances:
             first = self.parts[one].flip([axis + 1 for axis in axes])
             second = self.parts[other].flip(1) if crossed else self.parts[other]
             pair = [x.flatten(2).transpose(0, 1) for x in (first, second)]
             bad = [~x.isfinite().all(2) for x in pair]
             clean = [x.nan_to_num(0, 0, 0) for x in pair]
-            apart = torch.cdist(clean[0], clean[1], p=1.0 if is_mean else torch.inf)
-            apart = apart / first[0, 0].numel() if is_mean else apart
+            if how == "difference of means":
+                clean = [x.double().mean(2, keepdim=True) for x in clean]
+            apart = torch.cdist(*clean, p=1.0 if how == "mean difference" else torch.inf)
+            apart = apart / first[0, 0].numel() if how == "mean difference" else apart
             self._distances[key] = apart.masked_fill(
                 bad[0][:, :, None] | bad[1][:, None], torch.inf
             )

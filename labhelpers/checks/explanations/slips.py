@@ -119,7 +119,13 @@ def explain(
             or _failed_name(answer, calls)
         )
         if not found and (found := _wrong_kind(exercise, calls)):
-            other = rest(_with_tensors(answer)) if _can_be_tensors(exercise, answer) else None
+            kinds = {type(call.returned) for call in calls}
+            if _can_be_tensors(exercise, answer):
+                other = rest(_with_tensors(answer))
+            elif type(None) in kinds and {set, list} & kinds:
+                other = rest(_with_sets(answer))
+            else:
+                other = None
             also = [note for note in other["notes"] if note[0] == "wrong"] if other else []
     if not found:
         return None
@@ -344,6 +350,17 @@ def _with_tensors(answer: Any) -> Callable[..., Any]:
         return value if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
 
     return with_tensors
+
+
+def _with_sets(answer: Any) -> Callable[..., Any]:
+    """Return an answer that returns an empty set where the given one returns nothing."""
+
+    @functools.wraps(answer)
+    def with_sets(*args: Any, **kwargs: Any) -> Any:
+        value = answer(*args, **kwargs)
+        return set() if value is None else value
+
+    return with_sets
 
 
 def _fits(value: Any, wanted: Mapping[str, type]) -> bool:
