@@ -109,6 +109,20 @@ def test_the_rules_that_are_asked_for_name_what_is_planted(item: str) -> None:
                 '"values not finite": Only NaN is looked for.',
             ],
         ),
+        (
+            {"torch.equal(a, b)": "(a - b).mean((1, 2)).abs().max() < 1e-6", "another ": ""},
+            [
+                'There is no "scale" in the table.',
+                '"subject on both sides": Items are compared by the sums or means of their slices',
+            ],
+        ),
+        (
+            {"return problems": "return problems or None", "not good.all()": "image.isnan().any()"},
+            [
+                "Your function returned nothing, so that the caller gets None",
+                '"values not finite": Only NaN is looked for.',
+            ],
+        ),
     ],
 )
 def test_two_mistakes_are_both_told(edits: dict[str, str], texts: list[str]) -> None:

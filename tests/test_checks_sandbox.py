@@ -176,6 +176,7 @@ def test_output_and_warnings_are_told_and_cost_nothing(capfd: pytest.CaptureFixt
         os.write(2, b"to the descriptor\n")
         logging.getLogger("student").error("to the log")
         warnings.warn("shapes differ", UserWarning, stacklevel=1)
+        warnings.warn("later otherwise", DeprecationWarning, stacklevel=1)
         return right(dataset)
 
     assert checks.mean_image(noisy, points=2) == 2.0

@@ -54,7 +54,9 @@ class Sets:
             clean = [x.nan_to_num(0, 0, 0) for x in pair]
             if how == "difference of means":
                 clean = [x.double().mean(2, keepdim=True) for x in clean]
-            apart = torch.cdist(*clean, p=1.0 if how == "mean difference" else torch.inf)
+            apart = torch.cdist(
+                clean[0], clean[1], p=1.0 if how == "mean difference" else torch.inf
+            )
             apart = apart / first[0, 0].numel() if how == "mean difference" else apart
             self._distances[key] = apart.masked_fill(
                 bad[0][:, :, None] | bad[1][:, None], torch.inf
