@@ -15,12 +15,15 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
 from IPython import get_ipython
 from IPython.display import HTML, Code, display
+
+if TYPE_CHECKING:
+    import torch
+
+# Functions import PyTorch when they need it: `labhelpers preflight` does not, and answers sooner.
 
 __all__ = [
     "PRESETS",
@@ -85,6 +88,8 @@ def choose_preset(name: str | None = None) -> Preset:
 
 def choose_device() -> torch.device:
     """Return the fastest device that works and print which it is; on a CPU, where to find a GPU."""
+    import torch
+
     if torch.cuda.is_available() and _works("cuda"):
         print(f"Device: GPU ({torch.cuda.get_device_name()}).")
         return torch.device("cuda")
@@ -108,6 +113,8 @@ def _works(backend: str) -> bool:
     A device may be reported as available and have no memory (Apple GPUs of virtual machines), or
     be too old for the installed PyTorch.
     """
+    import torch
+
     try:
         torch.zeros(1, device=backend).add(1).item()
     except RuntimeError as error:
@@ -119,6 +126,9 @@ def _works(backend: str) -> bool:
 
 def seed_everything(seed: int = 0) -> None:
     """Seed Python, NumPy and PyTorch, so that weights and batches are the same at every start."""
+    import numpy as np
+    import torch
+
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -96,11 +96,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give tests of a submission the kinds that their module lists, or a sample of them."""
-    if "submission" in metafunc.fixturenames:
-        kinds, step = metafunc.module.KINDS
+    """Give tests of a submission or an attack what their module lists, or a sample of it."""
+    for name in {"submission", "attack"}.intersection(metafunc.fixturenames):
+        listed, step = getattr(metafunc.module, f"{name.upper()}S")
         step = 1 if metafunc.config.getoption("--all-submissions") else step
-        metafunc.parametrize("submission", kinds[::step], ids=str)
+        metafunc.parametrize(name, listed[::step], ids=str)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -24,6 +24,7 @@ from submissions import ASSIGNMENT, MEAN, grade
 
 from labhelpers.instructor.course.nbgrader import open_course
 from labhelpers.instructor.course.samples import hand_in
+from labhelpers.instructor.course.validate import student_problem
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -113,6 +114,8 @@ def test_a_new_student_runs_all_and_sees_nothing_broken(page, lab, name):
 
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     notebook = nbformat.read(lab.course / "student" / f"{name}.ipynb", as_version=4)
+    code = [one for one in notebook.cells if one.cell_type == "code"]
+    assert [told for one in code if (told := student_problem(one, one.outputs))] == []
     html, _ = HTMLExporter().from_notebook_node(notebook)
     page.emulate_media(media="print")
     page.set_viewport_size(A4)

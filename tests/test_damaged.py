@@ -4,7 +4,7 @@ import pytest
 from submissions import ALL_POINTS, grade, submit
 from submissions.damaged import DAMAGED
 
-KINDS = (DAMAGED, 3)  # of which without `--all-submissions` every third is graded
+SUBMISSIONS = (DAMAGED, 3)  # of which without `--all-submissions` every third is graded
 
 
 def test_there_are_many_kinds():

@@ -86,6 +86,7 @@ def test_model_gets_all_points_and_untouched_none(course, sample_scores):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES[1:3])
 @pytest.mark.usefixtures("few_subjects")
 def test_every_second_exercise_solved_gets_just_its_points(course, name):
     """The unsolved ones between them spoil nothing."""

@@ -7,10 +7,13 @@ from random import Random
 
 import pandas as pd
 import pytest
-from checking import answers, solutions
+from checking import HIDDEN, LIMIT, answers, load, solutions
 
+from labhelpers.checks import verdict
 from labhelpers.checks.exercises import EXERCISES
-from labhelpers.instructor.authoring.edits import BuildError, read_mistakes
+from labhelpers.checks.runner import run_cases
+from labhelpers.instructor.authoring import expected
+from labhelpers.instructor.authoring.edits import BuildError, edited, read_mistakes
 from labhelpers.instructor.authoring.mistakes import (
     Answer,
     all_mistakes,
@@ -19,8 +22,9 @@ from labhelpers.instructor.authoring.mistakes import (
 )
 
 MISTAKES = read_mistakes()
-# Their known mistakes take minutes to work out in a series: of them right answers are graded only.
-DEAR = {"audit-split", "generator-unet"}
+# One of each notebook. The known mistakes of an exercise are worked out together, up to a minute:
+# those of the others are graded with `pytest --all-answers` only, and by `labhelpers mistakes`.
+QUICK = {"intensity-lookup", "generator-step", "cgan-discriminator-loss", "lesion-contrast"}
 TEXTS = [
     (exercise, name, key, mistake[key])
     for exercise, of_exercise in MISTAKES.items()
@@ -92,12 +96,29 @@ def test_problems_are_told_in_sentences() -> None:
     ]
 
 
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_known_mistakes_are_named_in_a_hidden_series(
+    exercise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of each exercise, worked out without the others."""
+    drawn = dict(Random(exercise).sample(sorted(MISTAKES[exercise].items()), 2))
+    monkeypatch.setattr(expected, "read_mistakes", lambda: {exercise: drawn})
+    hidden = expected.numbers_of(exercise, HIDDEN, mistakes=True)
+    assert hidden["mistakes"].keys() == drawn.keys()
+    for name, mistake in drawn.items():
+        answer = load(exercise, edited(solutions()[exercise], [mistake]))
+        record = run_cases(exercise, answer, HIDDEN, LIMIT, explains=False)
+        report = verdict.judge(record, hidden, quotes_values=False)
+        assert report.mistakes == (name,), name
+        assert report.score < report.points, name
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    """A sample of each; with `pytest --all-answers` all that are right, and wrong ones of all."""
+    """A right answer of each exercise, known mistakes of some; more with `pytest --all-answers`."""
     everything = request.config.getoption("--all-answers")
     drawn = []
     for exercise in EXERCISES:
@@ -109,7 +130,7 @@ def test_nbgrader_gives_all_points_to_right_answers_and_names_known_mistakes(
         wrong = [answer for answer in all_mistakes() if answer.exercise == exercise]
         random = Random(exercise)
         drawn += right if everything else random.sample(right, 1)
-        if everything or exercise not in DEAR:  # `labhelpers mistakes` grades them all
+        if everything or exercise in QUICK:
             drawn += random.sample(wrong, 1)
     table = grade_answers(drawn, tmp_path / "courses")
     assert len(table) == len(drawn)

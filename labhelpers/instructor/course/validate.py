@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,10 @@ _CELL_TIMEOUT = {"short": 1200, "quick": 1200, "full": 4 * 3600}  # seconds, als
 
 
 def validate(
-    preset: str = "quick", update: bool = False, root: Path = REPOSITORY
+    preset: str = "quick",
+    update: bool = False,
+    root: Path = REPOSITORY,
+    versions: Sequence[str] = ("solved", "untouched"),
 ) -> tuple[bool, dict[str, float]]:
     """Run the solved and the untouched version of every notebook under nbval.
 
@@ -46,6 +49,7 @@ def validate(
         preset: How long the notebooks train, `short`, `quick` or `full`.
         update: Store the outputs instead of comparing them.
         root: Folder of the course.
+        versions: Which of the two to run.
 
     Returns:
         Whether all is well, and the seconds that each notebook took.
@@ -80,8 +84,7 @@ def validate(
         f"--rootdir={folder}",
         "-pno:cacheprovider",
         "--quiet",
-        str(folder / "solved"),
-        str(folder / "untouched"),
+        *(str(folder / version) for version in versions),
     ]
     rules = _Rules()
     status = pytest.main(arguments, plugins=[rules])

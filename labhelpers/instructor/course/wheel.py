@@ -16,6 +16,9 @@ from labhelpers.instructor.course.nbgrader import REPOSITORY, CourseError
 
 __all__ = ["add_notebooks", "student_wheel"]
 
+# What pip does at last; on the way there it asks twice what the wheel needs.
+_BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+
 
 @functools.cache
 def student_wheel() -> tuple[str, bytes]:
@@ -36,9 +39,10 @@ def student_wheel() -> tuple[str, bytes]:
             "DIST_EXTRA_CONFIG": str(settings),
             "SOURCE_DATE_EPOCH": "315532800",  # 1 January 1980, the first date of a zip
         }
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-        command += ["--no-build-isolation", "--wheel-dir", scratch, str(REPOSITORY)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True)
+        command = [sys.executable, "-c", _BUILD, scratch]
+        result = subprocess.run(
+            command, env=environment, cwd=REPOSITORY, capture_output=True, text=True
+        )
         if result.returncode != 0:
             raise CourseError(f"The wheel of labhelpers could not be built:\n{result.stderr}")
         (wheel,) = Path(scratch).glob("*.whl")
