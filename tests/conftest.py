@@ -40,19 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-#: Files of long tests, the longest first, so that at the end no processor waits for another one.
-_FIRST = [
-    "test_validate",
-    "test_grading",
-    "test_colab",
-    "test_browser",
-    "test_checks_expected",
-    "test_mistakes",
-    "test_hostile",
-    "test_damaged",
-]
-
-
 #: Large files whose tests share nothing that takes long to make: each test goes where a process is
 #: free, and they come last. The tests of any other file stay together.
 _ONE_BY_ONE = [
@@ -69,10 +56,10 @@ _ONE_BY_ONE = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        if item.get_closest_marker("slow") and item.path.stem in _FIRST:
-            return _FIRST.index(item.path.stem)
-        return len(_FIRST) + (item.path.stem in _ONE_BY_ONE)
+    """Long tests come first, so that at the end no processor waits for another one."""
+
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return not item.get_closest_marker("slow"), item.path.stem in _ONE_BY_ONE
 
     items.sort(key=place)
 
