@@ -39,6 +39,7 @@ PRELOADED = [
     "ipykernel.kernelapp",
     "IPython.core.completer",
     "matplotlib.pyplot",
+    "nbformat",
     "numpy",
     "pandas",
     "scipy",
@@ -46,8 +47,7 @@ PRELOADED = [
     "torch.utils.data",
     "torchinfo",
     "torchmetrics",
-    "torchvision",
-    "labhelpers",
+    "labhelpers.checks.handover",
 ]
 """Packages that a kernel needs in any case and that know nothing of the kernel they are in."""
 
