@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, cast
 
 __all__ = [
-    "ERROR_KINDS",
     "MOST_LAYERS",
     "MOST_WARNINGS",
     "TOLERANCES",
@@ -27,7 +26,7 @@ __all__ = [
 ]
 
 #: Kinds of errors, see `ErrorRecord`.
-ERROR_KINDS = ("not written", "too long", "exception")
+_ERROR_KINDS = ("not written", "too long", "exception")
 #: How far numbers may differ, in float64 and in float32: far more than rounding costs, far less
 #: than a mistake changes.
 TOLERANCES = (1e-4, 1e-3)
@@ -311,8 +310,8 @@ def _read_run(value: object) -> Run:
 def _read_error(value: object) -> ErrorRecord:
     fields = _fields(value, ErrorRecord, "an error")
     texts = {key: _text(text, _SHORT, f"the {key} of an error") for key, text in fields.items()}
-    if texts["kind"] not in ERROR_KINDS:
-        raise ValueError(f"The kind of an error is one of {', '.join(ERROR_KINDS)}.")
+    if texts["kind"] not in _ERROR_KINDS:
+        raise ValueError(f"The kind of an error is one of {', '.join(_ERROR_KINDS)}.")
     return ErrorRecord(
         kind=texts["kind"], type=texts["type"], message=texts["message"], line=texts["line"]
     )

@@ -32,16 +32,10 @@ from labhelpers.instructor.grading.autograde import autograde
 from labhelpers.instructor.sources import read_solutions
 from labhelpers.recipes import BATCH_SIZE
 
-__all__ = [
-    "benchmark_all",
-    "benchmark_checks",
-    "benchmark_data",
-    "benchmark_grading",
-    "benchmark_quickly",
-]
+__all__ = ["benchmark_all", "benchmark_grading", "benchmark_quickly"]
 
 
-def benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
+def _benchmark_data(root: Path, repeats: int = 9) -> dict[str, float]:
     """Compare `IXIDataset` with a dataset that reads two files per item and epoch.
 
     Args:
@@ -65,7 +59,7 @@ def _run_epoch(dataset: Dataset) -> None:
         batch["T1"], batch["T2"]
 
 
-def benchmark_checks(repeats: int = 5) -> pd.DataFrame:
+def _benchmark_checks(repeats: int = 5) -> pd.DataFrame:
     """Time each check on the reference solution and, in turn, on a known mistake.
 
     Args:
@@ -150,11 +144,11 @@ def benchmark_all(repeats: int, output: Path) -> None:
     training = benchmark_training(root, repeats)
     steps = _print_steps(training)
 
-    data = benchmark_data(root, repeats)
+    data = _benchmark_data(root, repeats)
     print(
         f"\nData, training part in batches of {BATCH_SIZE}", pd.Series(data).to_string(), sep="\n"
     )
-    checks = benchmark_checks()
+    checks = _benchmark_checks()
     print("\nChecks (seconds)", checks.round(2).to_string(), sep="\n")
     longest, second = checks.max(axis="columns").round(2).nlargest(2)
     grading = benchmark_grading()

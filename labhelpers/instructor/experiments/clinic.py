@@ -19,7 +19,7 @@ from labhelpers.instructor.experiments.small import Plan, split, train_pairs, tr
 from labhelpers.instructor.sources import read_solutions, run_source
 from labhelpers.session import seed_everything
 
-__all__ = ["PLANS", "fault_of", "faulty_part", "marks", "train_case", "write_all", "write_case"]
+__all__ = ["PLANS", "fault_of", "faulty_part", "marks", "write_all", "write_case"]
 
 FOLDER = Path(__file__).parents[2] / "clinic"
 
@@ -68,7 +68,7 @@ def _names(method: str) -> dict[str, Any]:
     return run_source(solution.source, solution.preamble, solution.id)
 
 
-def train_case(
+def _train_case(
     method: str, parts: dict[str, Any], dataset: IXIDataset
 ) -> tuple[pd.DataFrame, dict[str, Tensor]]:
     """Train one case; without `parts` the healthy training.
@@ -96,8 +96,8 @@ def write_case(
     Args:
         name: Name of the case as `labhelpers.clinic.show_case` takes it.
         method: `cgan` or `cyclegan`.
-        history: What `train_case` returned.
-        slices: What `train_case` returned.
+        history: What `_train_case` returned.
+        slices: What `_train_case` returned.
         folder: Where the files go.
     """
     path = folder / name.replace(" ", "-")
@@ -161,8 +161,8 @@ def write_all(folder: Path = FOLDER) -> None:
     found = {method: marks(method, dataset) for method in CASES}
     (folder / "marks.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for method, letters in CASES.items():
-        write_case(f"healthy {method}", method, *train_case(method, {}, dataset), folder)
+        write_case(f"healthy {method}", method, *_train_case(method, {}, dataset), folder)
         for letter in letters:
             parts = faulty_part(method, letter)
-            write_case(letter, method, *train_case(method, parts, dataset), folder)
+            write_case(letter, method, *_train_case(method, parts, dataset), folder)
             print(f"case {letter}", flush=True)

@@ -24,7 +24,6 @@ from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_
 from labhelpers.session import seed_everything
 
 __all__ = [
-    "RESULTS_FILE",
     "RUNS",
     "Patient",
     "counts",
@@ -35,7 +34,7 @@ __all__ = [
     "train",
 ]
 
-RESULTS_FILE = Path(__file__).with_name("doctor.json")
+_RESULTS_FILE = Path(__file__).with_name("doctor.json")
 
 STILL = "a loss that does not move"
 INVERTED = "inverted contrast"
@@ -234,7 +233,7 @@ def examine(
 
 def read_results() -> pd.DataFrame:
     """Return the stored records, one row per training."""
-    return pd.DataFrame(json.loads(RESULTS_FILE.read_text(encoding="utf-8")))
+    return pd.DataFrame(json.loads(_RESULTS_FILE.read_text(encoding="utf-8")))
 
 
 def counts(records: pd.DataFrame) -> dict[str, int]:
@@ -286,4 +285,4 @@ def summary() -> dict[str, Any]:
 def write_results(records: Iterable[dict[str, Any]]) -> None:
     """Store records, one per line."""
     lines = ",\n".join(json.dumps(record) for record in records)
-    RESULTS_FILE.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    _RESULTS_FILE.write_text(f"[\n{lines}\n]\n", encoding="utf-8")

@@ -24,12 +24,12 @@ from labhelpers.lesions import (
 from labhelpers.metrics import paired_bootstrap, subject_metrics, with_intervals
 from labhelpers.results import generated_slices
 
-__all__ = ["MEAN_IMAGE", "MOVED", "SIZES", "count_interval", "measure_anatomy", "stored_slices"]
+__all__ = ["MEAN_IMAGE", "SIZES", "count_interval", "measure_anatomy", "stored_slices"]
 
 SIZES = (1, 2, 3, 4)
 """Diameters of the painted lesions in voxels."""
 
-MEAN_IMAGE, MOVED = "mean-image", "moved"
+MEAN_IMAGE, _MOVED = "mean-image", "moved"
 """What the methods are compared with: the mean T2-w image of the training subjects, which knows
 nothing of the person; and the true slices moved by half a voxel, in which nothing is invented."""
 
@@ -77,7 +77,7 @@ def measure_anatomy() -> dict[str, list[dict[str, Any]]]:
     truth |= {size: (lesions.t1, lesions.t2) for size, lesions in painted.items()}
     rows: dict[str, list[dict[str, Any]]] = {
         "lesions": _kept(everything, painted),
-        "invented": _invented(everything | {MOVED: _moved(truth)}, truth),
+        "invented": _invented(everything | {_MOVED: _moved(truth)}, truth),
         "anatomy": [
             {"name": name, **_ventricles(slices[0], test_set.t2)}
             for name, slices in everything.items()

@@ -20,7 +20,7 @@ from labhelpers.instructor.experiments.trials import network_file
 from labhelpers.instructor.sources import TRAINING_NOTEBOOKS, given_source, run_source
 from labhelpers.results import generated_slices
 
-__all__ = ["STORED", "trained_networks", "write_stored"]
+__all__ = ["STORED", "write_stored"]
 
 STORED = {
     ("generator", "recommended"): ("generator", "recommended"),
@@ -34,7 +34,7 @@ the trial that trained it (`trials.read_results`)."""
 _PLACES = {"MAE": 4, "PSNR": 2, "SSIM": 3}
 
 
-def trained_networks(folder: Path) -> Iterator[tuple[str, nn.Module, dict[str, Any]]]:
+def _trained_networks(folder: Path) -> Iterator[tuple[str, nn.Module, dict[str, Any]]]:
     """Yield name, network and record of the stored trainings that are in a folder, seed 0 of each.
 
     Args:
@@ -57,11 +57,11 @@ def write_stored(folder: Path) -> None:
     """Write sheets of slices and `results.json` to `labhelpers/stored/`.
 
     Args:
-        folder: As in `trained_networks`.
+        folder: As in `_trained_networks`.
     """
     test_loader = DataLoader(IXIDataset(fetch_ixi(), mode="test"), batch_size=5)
     values = dict(stored.VALUES)
-    for name, network, record in trained_networks(folder):
+    for name, network, record in _trained_networks(folder):
         method, _, recipe = name.partition("-")
         make = partial(generated_slices, method, recipe, network, test_loader=test_loader)
         stored.write_sheet(name, _slices(make()))

@@ -7,10 +7,7 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.converters import Autograde
 
-from labhelpers.instructor.course.nbgrader import (
-    CourseError,
-    convert,
-)
+from labhelpers.instructor.course.nbgrader import CourseError, convert
 
 __all__ = ["autograde", "read_scores", "total_scores"]
 

@@ -18,7 +18,7 @@ from labhelpers.instructor.grading.keys import same_submission
 from labhelpers.instructor.grading.ledger import Trace
 from labhelpers.instructor.grading.run import Means, Outcome, carry_out, plan
 
-__all__ = ["copy_gradebook", "grade_changes", "rehearse"]
+__all__ = ["copy_gradebook", "rehearse"]
 
 
 def rehearse(
@@ -50,7 +50,7 @@ def rehearse(
         outcome = carry_out(todo, means)
         new_scores = _scores(course, assignment)
         new_traces = ledger.read_traces(copy, assignment)
-    return outcome, grade_changes(scores, traces, new_scores, new_traces)
+    return outcome, _grade_changes(scores, traces, new_scores, new_traces)
 
 
 def _scores(course: NbGraderAPI, assignment: str) -> pd.Series:
@@ -77,7 +77,7 @@ def copy_gradebook(db_url: str, copy: str) -> None:
     target.dispose()
 
 
-def grade_changes(
+def _grade_changes(
     old_scores: pd.Series, old: list[Trace], new_scores: pd.Series, new: list[Trace]
 ) -> pd.DataFrame:
     """Return a row for each score that differs; see `rehearse`.
