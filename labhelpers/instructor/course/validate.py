@@ -58,22 +58,11 @@ def validate(
         CourseError: If the student version cannot be built, or a notebook has no stored output.
     """
     folder = root / "build" / "validate"
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "solved").mkdir(parents=True)
-    (folder / "untouched").mkdir()
-    # Kernels run in these folders, which must not see the settings of our own tests.
-    (folder / "pytest.ini").write_text("[pytest]\n")
     build_student(root)
     expected = root / EXPECTED_OUTPUTS
     stored = json.loads(expected.read_text(encoding="utf-8")) if expected.exists() else {}
     data = "phantom" if is_simulated(list_slices(fetch_ixi())) else "IXI"
-    for name in assignments(root):
-        notebook = nbformat.read(root / "notebooks" / name / f"{name}.ipynb", as_version=4)
-        if not update:
-            _insert_outputs(notebook, stored.get(data, {}).get(name, {}), f"{name} on {data}")
-        nbformat.write(notebook, folder / "solved" / f"{name}.ipynb")
-        untouched = root / "build" / "student" / f"{name}.ipynb"
-        shutil.copyfile(untouched, folder / "untouched" / f"{name}.ipynb")
+    _lay_out(folder, root, data, None if update else stored.get(data, {}))
 
     os.environ["LABHELPERS_PRESET"] = preset  # the kernels inherit it
     arguments = [
@@ -88,23 +77,52 @@ def validate(
     ]
     rules = _Rules()
     status = pytest.main(arguments, plugins=[rules])
-    measured = {
-        "device": device_name(),
-        "preset": preset,
-        "recorded": datetime.date.today().isoformat(),
-        "solved": {
-            Path(name).name: round(seconds, 1)
-            for name, seconds in rules.seconds.items()
-            if name.startswith("solved/")
-        },
-    }
-    (folder / "seconds.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    _save_seconds(folder, preset, rules.seconds)
     if update and status == pytest.ExitCode.OK:
         stored[data] = rules.printed
         text = json.dumps(stored, indent=2, sort_keys=True, ensure_ascii=False)
         expected.parent.mkdir(exist_ok=True)
         expected.write_text(text + "\n", encoding="utf-8")
     return status == pytest.ExitCode.OK, rules.seconds
+
+
+def _lay_out(
+    folder: Path, root: Path, data: str, outputs: dict[str, dict[str, str]] | None
+) -> None:
+    """Write what nbval runs: both versions of each notebook.
+
+    Args:
+        folder: Where; emptied first.
+        root: Folder of the course.
+        data: Which data the notebooks run on, for messages.
+        outputs: Those to compare with, by notebook and cell id; None to compare nothing.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "solved").mkdir(parents=True)
+    (folder / "untouched").mkdir()
+    # Kernels run in these folders, which must not see the settings of our own tests.
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    for name in assignments(root):
+        notebook = nbformat.read(root / "notebooks" / name / f"{name}.ipynb", as_version=4)
+        if outputs is not None:
+            _insert_outputs(notebook, outputs.get(name, {}), f"{name} on {data}")
+        nbformat.write(notebook, folder / "solved" / f"{name}.ipynb")
+        untouched = root / "build" / "student" / f"{name}.ipynb"
+        shutil.copyfile(untouched, folder / "untouched" / f"{name}.ipynb")
+
+
+def _save_seconds(folder: Path, preset: str, seconds: dict[str, float]) -> None:
+    measured = {
+        "device": device_name(),
+        "preset": preset,
+        "recorded": datetime.date.today().isoformat(),
+        "solved": {
+            Path(name).name: round(duration, 1)
+            for name, duration in seconds.items()
+            if name.startswith("solved/")
+        },
+    }
+    (folder / "seconds.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
 
 
 def _insert_outputs(notebook: NotebookNode, outputs: dict[str, str], where: str) -> None:
