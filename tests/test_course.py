@@ -17,7 +17,7 @@ def points(course, student):
     return total_scores(read_scores(api)).loc[(student, "toy"), "score"]
 
 
-@pytest.mark.parametrize("name", ["My%20Course", "quest?ion", "50% & c#sharp"])
+@pytest.mark.parametrize("name", ["My%20Course", "50% & c#sharp quest?ion"])
 def test_the_gradebook_lies_in_the_course_whatever_its_name(toy_course, tmp_path, name):
     decoy = tmp_path / "My Course" / "build"
     decoy.mkdir(parents=True)
@@ -46,7 +46,7 @@ def test_another_database_can_be_named(toy_course, monkeypatch):
     assert open_course(toy_course).coursedir.db_url.startswith("sqlite:///")
 
 
-@pytest.mark.parametrize("student", ["Müller, Jürgen (123456)", "o'brien", "50%", "{x}+y"])
+@pytest.mark.parametrize("student", ["Müller, Jürgen (123456)", "o'brien 50% {x}+y"])
 def test_unusual_ids_are_graded(toy_course, student):
     hand_in(student, "toy", root=toy_course)
     assert points(toy_course, student) == 2
