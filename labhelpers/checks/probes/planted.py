@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -35,7 +35,8 @@ _N_TRAIN, _N_TEST = 10, 6
 _OWN = (0.953, 0.977)  # overlap of the two slices of a person
 _RIGHT_MEAN = (0.963, 0.969)
 _WRONG_MEAN = (0.938, 0.947)
-_LEAST_GAP = 0.019  # from a mean overlap of right pairs to that with the neighbours' T2-w slices
+_LEAST_GAP = 0.019  # from a mean overlap of right pairs to that with others' T2-w slices
+_CLEAR_GAP, _MOST_SETS = 0.013, 20  # the same after a problem was put in; sets that are tried
 # The same of wrong pairs: not 0, so that it takes a margin to tell them from right ones.
 _WRONG_GAP = (0.0005, 0.006)
 _GREYS = ((0, 0.675), (0, 0.69), (1, 0.5), (1, 0.48))  # contrast, and grey of one person each
@@ -127,21 +128,43 @@ def planted_pairs(seed: int) -> list[Pair]:
     turns: Counter[str] = Counter()
     pairs = []
     for plan in (*_ALONE, *_TOGETHER):
-        sets = _Sets(_sound(people, rng), rng)
-        plants = []
-        # Pairs first: it moves all items of a set.
-        for item in sorted(plan, key=lambda item: item != "pairs"):
-            flip = flips[item]
-            if plan == ("scale", "finite"):  # in the same slice: neither excuses from the other
-                sets.taken, flip = (set(), set()), flips["finite"]
-            plants.append(sets.plant(item, turns[item], flip))
-            turns[item] += 1
-        pairs.append(Pair(sets.parts[0], sets.parts[1], tuple(plants)))
+        pairs.append(_clear_pair(partial(_put, plan, flips, turns), people, rng))
+        turns.update(plan)
     for traps in _TRAPS:
-        sets = _Sets(_sound(people, rng), rng)
-        plants = [trap(sets) for trap in traps]
-        pairs.append(Pair(sets.parts[0], sets.parts[1], tuple(plants)))
+        pairs.append(_clear_pair(partial(_set_traps, traps), people, rng))
     return _shuffled(pairs, rng)
+
+
+def _put(
+    plan: Iterable[str], flips: dict[str, int], turns: Counter[str], sets: _Sets
+) -> list[Plant]:
+    """Put the problems of a plan into two sets."""
+    plants = []
+    # Pairs first: it moves all items of a set.
+    for item in sorted(plan, key=lambda item: item != "pairs"):
+        flip = flips[item]
+        if plan == ("scale", "finite"):  # in the same slice: neither excuses from the other
+            sets.taken, flip = (set(), set()), flips["finite"]
+        plants.append(sets.plant(item, turns[item], flip))
+    return plants
+
+
+def _set_traps(traps: Iterable[Callable[[_Sets], Plant]], sets: _Sets) -> list[Plant]:
+    return [trap(sets) for trap in traps]
+
+
+def _clear_pair(put: Callable[[_Sets], list[Plant]], people: Tensor, rng: Random) -> Pair:
+    """Return a pair of sets that something was put into, in which right pairs are clearly right.
+
+    A copy beside other people changes how well the outlines agree: then other sets are tried.
+    """
+    for _ in range(_MOST_SETS):
+        sets = _Sets(_sound(people, rng), rng)
+        plants = put(sets)
+        pair = Pair(sets.parts[0], sets.parts[1], tuple(plants))
+        if "pairs" in pair.planted or min(map(_gap, sets.parts)) > _CLEAR_GAP:
+            break
+    return pair
 
 
 class _Sets:
@@ -327,7 +350,7 @@ def _within(item: str, side: int) -> Callable[[_Sets], Plant]:
 
     def trap(sets: _Sets) -> Plant:
         part = sets.parts[side]
-        first, second = sets.free(side, 1), sets.free(side, 4)
+        first, second = sets.free(side, 2), sets.free(side, 4)
         part[second] = _mirrored(part[first]) if item == "mirrored" else part[first]
         told = f"a {_SIDES[side]} item {'mirrored ' * (item == 'mirrored')}once more in its own set"
         return Plant(item, False, told, ("the copy is in the same set",))
@@ -350,9 +373,9 @@ def _near_scale(side: int, contrast: int) -> Callable[[_Sets], Plant]:
 def _doubled(sets: _Sets) -> Plant:
     """Set a trap: all training items have a mirrored copy in the training set, and stay sound."""
     train = torch.cat((sets.parts[0], sets.parts[0].flip(2)))
-    # So many pairs that a bad one hardly changes their mean.
+    # So many pairs that a bad one hardly changes their mean; half of the set away are other people.
     noise = _LITTLE * hashed(train.shape, 0, train.dtype).sign()
-    sets.parts[0] = torch.cat((train, train + noise))
+    sets.parts[0] = torch.cat((train, (train + noise).roll(1, 0)))
     told = "mirrored copies of all training items in their own set"
     return Plant("mirrored", False, told, ("the copy is in the same set",))
 
@@ -416,22 +439,31 @@ def _order_of_wrong_pairs(part: Tensor, rng: Random) -> list[int]:
     overlaps = overlaps_of(part)
 
     def strain(order: list[int]) -> float:
-        own, *others = _means(overlaps[:, order])
+        own, *neighbours, _ = _means(overlaps[:, order])
         total = _outside(own, *_WRONG_MEAN)
         total += _outside(_better_than_half(overlaps[:, order]), *_WRONG_SHARE)
-        total += sum(_outside(own - other, *_WRONG_GAP) for other in others)
+        total += sum(_outside(own - other, *_WRONG_GAP) for other in neighbours)
         return total + sum(place == number for place, number in enumerate(order))
 
     return _best((_shuffled(range(len(part)), rng) for _ in range(_MOST_ORDERS)), strain)
 
 
 def _means(overlaps: Tensor) -> list[float]:
-    """Return the mean overlaps of T1-w slices with the T2-w slices beside, before and after them.
+    """Return the mean overlaps of T1-w slices with the T2-w slices beside them, and with others.
+
+    The others are those before and after them, and those half of the set away.
 
     Args:
         overlaps: Those of each T1-w slice with each T2-w slice, in their order.
     """
-    return [overlaps.roll(shift, dims=1).diagonal().mean().item() for shift in (0, 1, -1)]
+    shifts = (0, 1, -1, len(overlaps) // 2)
+    return [overlaps.roll(shift, dims=1).diagonal().mean().item() for shift in shifts]
+
+
+def _gap(part: Tensor) -> float:
+    """Return by how much the outlines of pairs agree better than those with other people's."""
+    own, *others = _means(overlaps_of(part))
+    return own - max(others)
 
 
 def _better_than_half(overlaps: Tensor) -> float:
