@@ -78,7 +78,7 @@ def mutants(exercise: str, source: str) -> Iterator[Mutant]:
         for field, value in ast.iter_fields(parent):
             for operator, other in _other_values(field, value, names, inside):
                 setattr(parent, field, other)
-                changed = ast.unparse(tree)
+                changed = ast.unparse(ast.fix_missing_locations(tree))
                 setattr(parent, field, value)
                 if changed not in seen:
                     seen.add(changed)
