@@ -6,9 +6,18 @@ from pathlib import Path
 
 __all__ = ["main"]
 
+_ABOUT = "Look at a notebook before it is handed in, or repair it."
+
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; Ctrl-C ends it without a traceback, also while it is being loaded."""
+    try:
+        _run_command()
+    except KeyboardInterrupt:
+        sys.exit("Aborted!")
+
+
+def _run_command() -> None:
     if sys.argv[1:2] in (["preflight"], ["repair"]):
         sys.exit(_student_command(sys.argv[1:]))
     try:
@@ -29,7 +38,7 @@ def _student_command(arguments: list[str]) -> int:
     from labhelpers.preflight import examine, repair_notebook
     from labhelpers.repair.locate import LocateError, find_assignment, find_releases
 
-    parser = argparse.ArgumentParser(prog="labhelpers", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="labhelpers", description=_ABOUT)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("preflight", "Show what is to do before a notebook is handed in; nothing is changed."),

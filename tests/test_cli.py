@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from test_project import project_files
 
+from labhelpers import __main__
 from labhelpers.data import DataError
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.cli import commands
@@ -106,6 +107,16 @@ def test_without_the_instructors_part_the_command_says_where_it_is():
     assert "in a clone of the repository" in result.stderr
     assert "pip install -e '.[dev]'" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_ends_the_command_of_students_in_a_word(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["labhelpers", "preflight", "mine.ipynb"])
+    monkeypatch.setattr(__main__, "_student_command", interrupt)
+    with pytest.raises(SystemExit, match="Aborted!"):
+        __main__.main()
 
 
 # --- the guides ---------------------------------------------------------------------------------
