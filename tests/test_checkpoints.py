@@ -377,7 +377,4 @@ def test_a_killed_kernel_goes_on(folder):
     assert "'demo' goes on after epoch 6 of 20" in resumed.stdout
     assert resumed.stderr == ""
     forget_run("demo")
-    whole = run(0, "whole.pt")
-    assert "goes on" not in whole.stdout
-    one, other = (torch.load(folder / f"{name}.pt") for name in ("resumed", "whole"))
-    assert torch.equal(one, other)
+    assert torch.equal(torch.load(folder / "resumed.pt"), weights(train(20)))
