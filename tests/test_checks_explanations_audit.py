@@ -117,6 +117,30 @@ def test_the_rules_that_are_asked_for_name_what_is_planted(item: str) -> None:
             ],
         ),
         (
+            {
+                "    for part in sets:\n": "    both = [*sets[0], *sets[1]]\n"
+                "    moved = both[1:] + both[:1]\n"
+                "    gaps = [head_overlap(*a) - head_overlap(a[0], b[1]) for a, b in "
+                "zip(both, moved)]\n"
+                "    for part in sets:\n",
+                "sum(overlaps) / len(part) < 0.955": "sum(gaps) / len(gaps) < 0.01",
+            },
+            [
+                '"pairs exchanged": One of two things is so. Either: Both data sets are looked at '
+                "together, where wrong pairs of the small one do not show."
+            ],
+        ),
+        (
+            {
+                "torch.equal(a.flip(1), b)": "torch.stack([(a.flip(1) - x).abs().mean() for x in "
+                "sets[1]]).min() < 0.003"
+            },
+            [
+                '"mirrored copy on both sides": The mean difference of two items is compared',
+                '"mirrored copy on both sides": A value NaN in any test item keeps all copies from',
+            ],
+        ),
+        (
             {"return problems": "return problems or None", "not good.all()": "image.isnan().any()"},
             [
                 "Your function returned nothing, so that the caller gets None",

@@ -71,6 +71,19 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             "slices of all subjects.",
         ),
         (
+            'torch.stack([((s["T2"] + 1) * 127.5).to(torch.uint8) for s in dataset]).double()'
+            ".mean(0) / 127.5 - 1",
+            "Your image is the mean of the T2-w slices of all subjects, after cutting each value "
+            "down to one of 256 greys, as an image of whole numbers does.",
+        ),
+        (
+            "(lambda x: 2 * (x - x.min()) / (x.max() - x.min()) - 1)(torch.stack("
+            '[s["T2"].where(s["T2"] > -0.95, torch.nan) for s in dataset]).nanmean(0)'
+            ".nan_to_num(-1))",
+            "Your image is the mean of values above -0.95 (-1 where none is left) of the T2-w "
+            "slices of all subjects, stretched to the range from -1 to 1.",
+        ),
+        (
             'torch.stack([(s["T2"] - s["T2"].mean()) / s["T2"].std() for s in dataset]).mean(0)',
             "Your image is the mean of the T2-w slices of all subjects, after taking the mean off "
             "each and dividing by its standard deviation.",
@@ -308,6 +321,67 @@ def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("intensity-lookup", *edits) == text
 
 
+LOOKUP = """
+import numpy as np
+import torch
+
+
+def fit_intensity_lookup(dataset, n_bins=100):
+    t1, t2 = (torch.cat([s[key].flatten() for s in dataset]) for key in ("T1", "T2"))
+    bins = ((t1 + 1) / 2 * n_bins).long().clamp(0, n_bins - 1)
+    counts = torch.bincount(bins, minlength=n_bins)
+    table = torch.bincount(bins, t2.double(), n_bins) / counts.clamp(min=1)
+    return table
+"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "texts"),
+    [
+        (
+            {"t1, t2 =": "t2, t1 =", ".clamp(0, n_bins - 1)": " % n_bins"},
+            [
+                "The voxels are sorted by T2-w, and T1-w is averaged.",
+                "Your bins: 1 falls into a bin of its own, after the last one, what falls outside "
+                "goes round to the other end.",
+            ],
+        ),
+        (
+            {
+                "/ 2 * n_bins).long().clamp(0, n_bins": "/ 2 * 100).long().clamp(0, 100",
+                "    return table": "    full = counts.nonzero()[:, 0]\n"
+                "    lines = np.interp(range(len(table)), full, table[full])\n"
+                "    return torch.from_numpy(lines)",
+            },
+            [
+                "There are 100 bins whatever n_bins is.",
+                "Bins without a voxel hold values between those of the nearest filled bins, by "
+                "interpolation.",
+            ],
+        ),
+        (
+            {
+                "((t1 + 1) / 2 * n_bins).long().clamp(0, n_bins - 1)": (
+                    "(torch.bucketize(t1, torch.linspace(-1, 1, n_bins + 1)) - 1).clamp(min=0)"
+                )
+            },
+            [
+                "Your bins: they are closed on the right, only the first one is closed on both "
+                "sides."
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> None:
+    source = LOOKUP
+    for old, new in edits.items():
+        assert old in source
+        source = source.replace(old, new)
+    notes = judge("intensity-lookup", load("intensity-lookup", source)).notes
+    told = [text.partition(" Asked for:")[0] for word, text in notes if word == "wrong"]
+    assert told == texts
+
+
 @pytest.mark.parametrize(
     ("edits", "text"),
     [
@@ -422,8 +496,8 @@ def test_loaders(edits: list[tuple[str, str]], text: str) -> None:
         ),
         (
             "shuffled within windows of 16 subjects",
-            "does not shuffle all subjects among each other: in all 3 epochs no subject comes more "
-            r"than 1\d places before its place in the data set",
+            "does not shuffle all subjects among each other: in all 3 epochs no subject comes "
+            r"far before its place in the data set",
         ),
     ],
 )
@@ -461,6 +535,24 @@ def test_images_are_right_whatever_their_order_and_number() -> None:
         report = judge("make-dataloaders", load("make-dataloaders", source.replace(old, new)))
         (images,) = (item for item in report.items if item.checks.startswith("A batch holds"))
         assert images.outcome == "right"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "outcomes"),
+    [
+        ('mode="test"', 'mode="train"', ["right", "wrong"]),
+        ("batch_size=5", "batch_size=6", ["wrong", "right"]),
+        ("batch_size=5", "batch_size=5, drop_last=True", ["wrong", "wrong"]),
+    ],
+)
+def test_sizes_of_batches_and_what_is_in_them_are_two_things(
+    old: str, new: str, outcomes: list[str]
+) -> None:
+    source = solutions()["make-dataloaders"].source
+    assert old in source
+    report = judge("make-dataloaders", load("make-dataloaders", source.replace(old, new)))
+    about_tests = [item for item in report.items if item.checks.startswith("The test loader")]
+    assert [item.outcome for item in about_tests] == outcomes
 
 
 def test_data_of_the_notebook_are_named() -> None:

@@ -120,7 +120,36 @@ CASES = {
         "    return torch.stack([p.mean() - q.mean() for p, q in zip(a, b)])\n",
         [
             "Of lesion and of surround: the voxels of all slices lie in one row, which is cut into "
-            "parts of equal length. The masks differ in size, so the parts belong to other slices."
+            "parts of equal length. The masks differ in size, so voxels of one slice count in the "
+            "mean of another."
+        ],
+    ),
+    "as many parts as slices": (
+        "    n = len(images)\n"
+        "    a, b = (images[m].tensor_split(n) for m in (lesion_masks, surround_masks))\n"
+        "    return torch.stack([p.mean() - q.mean() for p, q in zip(a, b)])\n",
+        [
+            "Of lesion and of surround: the voxels of all slices lie in one row, which is cut into "
+            "as many equal parts as there are slices. The masks differ in size, so voxels of one "
+            "slice count in the mean of another."
+        ],
+    ),
+    "mean of the means of rows": (
+        "    def mean(mask):\n"
+        "        return images.where(mask, torch.nan).nanmean(3).nanmean(2).nanmean(1)\n\n"
+        "    return mean(lesion_masks) - mean(surround_masks)\n",
+        [
+            "Of lesion and of surround: the mean of the means of its rows, in which each row of "
+            "the mask counts the same, whatever its number of voxels. Take one mean over all its "
+            "voxels."
+        ],
+    ),
+    "another surround, in place": (
+        "    surround_masks |= lesion_masks\n" + BODY,
+        [
+            "Your function changes `surround_masks`, which it was given, and what follows may be "
+            f"computed from what is left. {NEW}",
+            "The voxels of the lesion are counted in its surround, too.",
         ],
     ),
     "scaled, count of the first slice for all": (

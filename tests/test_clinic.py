@@ -172,7 +172,7 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
             [
                 "case A    This training had another fault. In this program no slice returns",
                 'Here "test error" ends at 0.132, the dotted curve at 0.064. Questions 2',
-                "[ok] The function beside each name",
+                "[ok] Each function that is given does its job again",
             ],
         ),
         (
@@ -181,7 +181,7 @@ def report_of(method: str, change: Callable[[dict[str, Any]], Any]) -> str:
             [
                 "case E    This training had another fault. With exchanged labels",
                 'Here "discriminators" and "generators, adversarial" end at 1.86 and 1.18',
-                "[ok] The function beside each name",
+                "[ok] Each function that is given does its job again",
             ],
         ),
         (
@@ -239,7 +239,7 @@ def test_every_wrong_name_is_told_what_it_would_have_shown(letter: str) -> None:
 @pytest.mark.parametrize(
     ("letter", "told"),
     [
-        ("A", 'only "test error" is away from its dotted one, 2.1 times as high'),
+        ("A", 'only "test error" ends away from its dotted one, 2.1 times as high'),
         ("B", "both adversarial losses end near zero (0.010 and 0.010)"),
         ("C", "end at 0.045 and 0.045, in the healthy training at 0.044 and 0.064."),
         ("D", "loss ends at 0.136, far below its dotted curve, and the generator's"),
@@ -261,7 +261,9 @@ def test_signs_are_told_with_the_numbers_that_the_curves_have() -> None:
         'Here "discriminators" and "generators, adversarial" end at 1.86 and 1.18, the dotted '
         "curves at 1.25 and 1.60."
     )
-    assert missing_sign("G", "T2-w slices shifted").endswith("where they are, not moved.")
+    assert missing_sign("G", "T2-w slices shifted").endswith(
+        "Here their edges lie where those of the true ones do."
+    )
     assert missing_sign("B", "discriminator is blind").endswith("Here it is 0.01 in epoch 18.")
 
 
@@ -320,6 +322,12 @@ def smooth(real, fake):
         ("cgan", "A", lambda a, b, w=2: frame(a, b, w, moved=3), "T2-w slices are moved by 3"),
         ("cgan", "A", lambda a, b, w=2: frame(a, b, w, cut=False), "T2-w slices get no frame"),
         ("cgan", "A", lambda a, b, w=2: frame(a, b), "a frame of 2 voxels for a `width` of 3"),
+        (
+            "cgan",
+            "A",
+            lambda a, b, w=2: [x + (x == -1) for x in frame(a, b, w)],
+            "The T1-w and the T2-w slices get a frame of the value 0, not black (-1), 2 voxels",
+        ),
         ("cgan", "A", lambda a, b, w=2: frame(a, b, w)[0], "It returns a Tensor where two slices"),
         ("cgan", "B", smooth, "2 on true slices and of -1 on generated ones it gives 0.370"),
         ("cgan", "B", lambda r, f: F.softplus(f).mean(), "True slices do not count"),
@@ -351,6 +359,12 @@ def smooth(real, fake):
         ("cgan", "D", lambda *a: step(*a, clears=(False, True)), "step before is not cleared"),
         ("cgan", "D", lambda *a: step(*a, clears=(True, False)), "loss left in it"),
         ("cyclegan", "E", lambda o, loss: None, "The weights do not move"),
+        (
+            "cyclegan",
+            "E",
+            lambda o, loss: (loss.backward(), o.zero_grad(set_to_none=False), o.step()),
+            "no gradient, or only zeros, when the step is made.",
+        ),
         ("cyclegan", "E", lambda o, loss: (loss.backward(), o.step()), "left behind count, too"),
         ("cyclegan", "F", lambda x: x / x.max(), "In slice 1 of 4 the darkest voxel becomes"),
         ("cyclegan", "F", lambda x: 0.9995 * scaled(x), "darkest voxel becomes -0.9995 and the"),
@@ -390,7 +404,7 @@ def test_a_wrong_mend_is_told_by_what_the_function_does(
 ) -> None:
     text = " ".join(report_of(method, lambda c: c | {letter: (c[letter][0], function)}).split())
     assert told in text
-    assert "[ok] The fault that is named" in text and "[no] The function beside" in text
+    assert "[ok] The fault that is named" in text and "[no] Each function that is given" in text
 
 
 @pytest.mark.parametrize(

@@ -264,17 +264,25 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
     if all(item in x.named for x in everything):
         return ["It is always named, also where nothing is wrong."]
     rule = RULES[item]
+    blamed: list[tuple[Any, list[str]]] = []  # another threshold, one difference more
     for n in range(_MOST_DIFFERENCES + 1):
-        fits = []
+        fits: list[tuple[Any, list[str]]] = []
+        remarked: list[tuple[Any, list[str]]] = []
         for texts, values in rule.ways(n):
             if _fits(rule, values, seen, item) and (
                 limits := _fits(rule, values, everything, item)
             ):
                 remark = rule.remark(values, *limits)
-                fits.append([*texts, *([remark] if remark else [])])
-        if fits:
-            return min(fits, key=len)
-    return []
+                found = (values[0], [*texts, *filter(None, [remark])])
+                (remarked if remark else fits).append(found)
+        # The same measure may be compared with another threshold, or of other slices.
+        for (measure, told), (other, blame) in product(fits, blamed):
+            if measure is other:
+                return [f"One of two things is so. Either: {' '.join(told)} Or: {' '.join(blame)}"]
+        if blamed or fits:
+            return (blamed or fits)[0][1]
+        blamed = remarked
+    return blamed[0][1] if blamed else []
 
 
 def _fits(

@@ -478,9 +478,18 @@ _CROSSED: dict[str, bool] = {
 
 
 def _copies(
-    sets: Sets, how: Any, slices: Any, which: Any, within: Any, along: Any, crossed: Any
+    sets: Sets,
+    how: Any,
+    slices: Any,
+    which: Any,
+    within: Any,
+    along: Any,
+    crossed: Any,
+    hidden: Any,
 ) -> float:
     least = _INF
+    if any(sets.slices[side].has_nan.any() for side in hidden):
+        return least
     for one, other in within:
         for axes in along:
             distances = slices(sets.distances(one, other, axes, crossed, how.of))
@@ -494,11 +503,23 @@ def _copies(
 
 
 _COPY = (_DISTANCES, _SLICES_OF_COPY, _WITH, _WITHIN)
+#: Of which sets an item with NaN keeps copies from being found.
+_HIDDEN_BY: dict[str, tuple[int, ...]] = {
+    "": (),
+    "A value NaN in any test item keeps all copies from being found, also those of other items: "
+    "the smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (1,),
+    "A value NaN in any training item keeps all copies from being found, also those of other "
+    "items: the smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (
+        0,
+    ),
+    "A value NaN in any item keeps all copies from being found, also those of other items: the "
+    "smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (0, 1),
+}
 
 #: When each problem is named, by item of the report.
 RULES = {
-    "subject": Rule((*_COPY, _SAME_ALONG, _CROSSED), _copies),
-    "mirrored": Rule((*_COPY, _MIRRORED_ALONG, _CROSSED), _copies),
+    "subject": Rule((*_COPY, _SAME_ALONG, _CROSSED, _HIDDEN_BY), _copies),
+    "mirrored": Rule((*_COPY, _MIRRORED_ALONG, _CROSSED, _HIDDEN_BY), _copies),
     "pairs": Rule((_OVERLAPS, _SIDES_OF_PAIRS), _pairs, _MARGINS),
     "modalities": Rule(
         (_COMPARED, _BRIGHTNESS, _ITEMS_OF_CONTRAST, _SIDES), _modalities, _ONE_GREY, unit=1

@@ -57,7 +57,9 @@ _SURROUNDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "The lesion is compared with the whole slice; the surround is what its mask says.": (
         lambda lesion, surround: torch.ones_like(lesion)
     ),
-    "The lesion is counted in its own surround.": lambda lesion, surround: lesion | surround,
+    "The voxels of the lesion are counted in its surround, too.": lambda lesion, surround: (
+        lesion | surround
+    ),
 }
 
 
@@ -96,10 +98,18 @@ class _Region:
 
     @property
     def of_chunks(self) -> Tensor:
-        chunks = self.x[self.mask].chunk(len(self.x))
+        return self.of_parts(self.x[self.mask].chunk(len(self.x)))
+
+    def of_parts(self, chunks: Sequence[Tensor]) -> Tensor:
+        """Return the mean of each part, NaN where there are fewer parts than slices."""
         means = [chunk.mean() for chunk in chunks]
         missing = [self.x.new_full((), torch.nan)] * (len(self.x) - len(means))
         return torch.stack([*means, *missing])
+
+    def of_lines(self, dim: int) -> Tensor:
+        """Return the mean of the means of the rows or columns of each mask, along an image axis."""
+        x, mask = (tensor.unflatten(1, self.size) for tensor in (self.x, self.mask))
+        return ((x * mask).sum(dim) / mask.sum(dim)).nanmean(1)
 
     def where(self, counts: Tensor) -> Tensor:
         """Return the mean of the voxels of each mask that count."""
@@ -159,7 +169,17 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
         lambda r: r.sums / r.counts.cumsum(0)
     ),
     "{}: the voxels of all slices lie in one row, which is cut into parts of equal length. The "
-    "masks differ in size, so the parts belong to other slices.": lambda r: r.of_chunks,
+    "masks differ in size, so voxels of one slice count in the mean of another.": (
+        lambda r: r.of_chunks
+    ),
+    "{}: the voxels of all slices lie in one row, which is cut into as many equal parts as there "
+    "are slices. The masks differ in size, so voxels of one slice count in the mean of another.": (
+        lambda r: r.of_parts(r.x[r.mask].tensor_split(len(r.x)))
+    ),
+    "{}: the mean of the means of its rows, in which each row of the mask counts the same, "
+    "whatever its number of voxels. Take one mean over all its voxels.": lambda r: r.of_lines(2),
+    "{}: the mean of the means of its columns, in which each column of the mask counts the same, "
+    "whatever its number of voxels. Take one mean over all its voxels.": lambda r: r.of_lines(1),
     "{}: the mask of the first slice is used for all.": (
         lambda r: r.over(r.mask[:1].expand_as(r.mask))
     ),
@@ -255,8 +275,11 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         right, found = not is_odd and _are_right(batches), list[str]()
         # What follows may be computed from what is left, rightly or not, or have been before.
         left = [replace(batch, arguments=batch.left) for batch in batches]
-        if not (is_odd or right or _are_right(left)):
-            found = _way(left) or _way(batches)
+        if not (is_odd or right):
+            # A change before all else is wrong in a copy, too.
+            found = _way(batches) if _are_right(left) else _way(left) or _way(batches)
+            if _are_right(left) and not {*found} <= {*_VALUES, *_SURROUNDS}:
+                found = []
         goes_on = _GOES_ON * (not right)
         sentences: list[str] = [
             f"Your function changes {listed(changed)}, which it was given{goes_on}. "

@@ -28,12 +28,13 @@ from labhelpers.data import IXIDataset
 __all__ = ["intensity_lookup"]
 
 _SUMMED_UP = 2e-4  # relative error of sums of many numbers in float32, at worst
+_OWN = "1 falls into a bin of its own, after the last one"
 _Bins = Callable[[Tensor, int], Tensor]
 #: Ways to get the number of a bin from a value in [-1, 1] (`u`: in [0, 1]) and the number of bins.
 _BINNINGS: dict[str, _Bins] = {
     "": lambda t, n: ((t + 1) / 2 * n).floor().clamp(max=n - 1),
-    "1 falls into a bin of its own, after the last one": lambda t, n: ((t + 1) / 2 * n).floor(),
-    "the bins are closed on the right and open on the left": lambda t, n: (
+    _OWN: lambda t, n: ((t + 1) / 2 * n).floor(),
+    "they are closed on the right, only the first one is closed on both sides": lambda t, n: (
         ((t + 1) / 2 * n).ceil() - 1
     ).clamp(min=0),
     "the bins are closed on the right and open on the left, and -1 falls before the first": (
@@ -170,6 +171,14 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     if sizes[0] == sizes[1] == sizes[2]:
         sentences.append(f"The table has {sizes[0]} entries whatever n_bins is.")
         cases = [case._replace(n_bins=sizes[0]) for case in cases]
+    elif sizes[1] < sizes[0] == sizes[2] > cases[2].n_bins:  # longer by the largest number of a bin
+        replaced = [case._replace(n_bins=sizes[0]) for case in cases]
+        if _fits(_Way(), replaced[0]) or _confirmed(replaced):
+            sentences.append(
+                f"There are {sizes[0]} bins whatever n_bins is. Asked for: n_bins entries. Yours "
+                f"are {_sizes_in_words(cases)}."
+            )
+            cases = replaced
     elif all(len(case.table) == len(_filled(case)) < case.n_bins for case in cases):
         sentences.append(
             f"The table holds the bins with a voxel only: {_sizes_in_words(cases)}. Asked for: "
@@ -214,6 +223,13 @@ def _one_bin_in_words(cases: Sequence[_Case]) -> Iterator[str]:
             f"{right[place]:.4g} is right. Yours is {case.table[place]:.4g}."
         )
         return
+
+
+def _interpolated(table: Tensor, filled: Tensor) -> Tensor:
+    """Return a table whose entries of empty bins lie on lines between those of filled ones."""
+    places = filled.nonzero()[:, 0].numpy()
+    lines = np.interp(np.arange(len(table)), places, table[places].numpy())
+    return torch.from_numpy(lines)
 
 
 _MOST_TOLD = 5  # values of a bin
@@ -264,7 +280,7 @@ def _choices() -> Iterator[_Way]:
     for values in _VALUES:
         yield from (_Way(values, left_out=left_out) for left_out in _LEFT_OUT)
         for binning, outside in product([*_BINNINGS, _BOTH], _OUTSIDE):
-            if binning and not (values and outside == _ROUND):
+            if binning and (not values or outside != _ROUND or binning == _OWN):
                 yield _Way(values, binning=binning, outside=outside)
 
 
@@ -339,8 +355,11 @@ class _Chosen(NamedTuple):
         some = filled.nonzero()[:, 0]
         # All but a few rules leave one value in all empty bins, or the value of another bin.
         rest = table[~filled].nan_to_num(1e9)
-        odd = len(rest.unique()) > 1 and not torch.isin(rest, table[some]).all()
-        if n_changes > 2 or len(some) < _LEAST_FILLED or odd:
+        if n_changes > 2 or len(some) < _LEAST_FILLED or (
+            len(rest.unique()) > 1
+            and not torch.isin(rest, table[some]).all()
+            and not is_close(rest, _interpolated(table, filled)[~filled])
+        ):  # fmt: skip
             return
         wanted = table[some]
         # To count the values that are averaged takes long.
@@ -602,7 +621,9 @@ def _statistic_in_words(way: _Way) -> str:
 def _length_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
     """Yield a sentence if the tables have not n_bins entries."""
     sizes = [len(case.table) for case in cases]
-    if all(size == case.n_bins for size, case in zip(sizes, cases, strict=True)):
+    if len({case.n_bins for case in cases}) == 1 or all(
+        size == case.n_bins for size, case in zip(sizes, cases, strict=True)
+    ):  # told already, or right
         return
     filled = [_Binned(way, case).of(way.people).counts.nonzero() for case in cases]
     ends = [int(places.max()) + 1 for places in filled]
@@ -636,6 +657,9 @@ def _empty_in_words(way: _Way, cases: Sequence[_Case]) -> Iterator[str]:
             "the value of the bin before": case.table[places - 1],
             "the value of the bin after": case.table[(places + 1) % len(case.table)],
             "infinity": torch.full_like(got, torch.inf),
+            "values between those of the nearest filled bins, by interpolation": _interpolated(
+                case.table, chosen.counts[: len(case.table)] > 0
+            )[places],
         }
         found.append({words for words, wanted in rules.items() if is_close(got, wanted)})
         value = f"{float(got[0]):.4g}"

@@ -37,35 +37,55 @@ __all__ = ["mean_image"]
 
 def _mean_without(slices: Tensor, left_out: float, otherwise: float) -> Tensor:
     """Return means over the values that are not a given one."""
-    kept = slices != left_out
+    return _mean_of(slices, slices != left_out, otherwise)
+
+
+def _mean_above(slices: Tensor, limit: float, otherwise: float) -> Tensor:
+    """Return means over the values that are larger than a given one."""
+    return _mean_of(slices, slices > limit, otherwise)
+
+
+def _mean_of(slices: Tensor, kept: Tensor, otherwise: float) -> Tensor:
     mean = (slices * kept).sum(dim=0) / kept.sum(dim=0)
     return mean.where(kept.any(dim=0), otherwise)
 
 
-_STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": lambda slices: slices.mean(dim=0),
-    "median": lambda slices: slices.median(dim=0).values,
-    "median (the mean of the two values in the middle)": lambda slices: slices.quantile(0.5, dim=0),
-    "maximum": lambda slices: slices.max(dim=0).values,
-    "minimum": lambda slices: slices.min(dim=0).values,
-    "middle between minimum and maximum": (
-        lambda slices: (slices.max(dim=0).values + slices.min(dim=0).values) / 2
-    ),
-    "standard deviation": lambda slices: slices.std(dim=0),
-    "standard deviation, divided by n": lambda slices: slices.std(dim=0, correction=0),
-    "sum": lambda slices: slices.sum(dim=0),
-    "sum (divided by their number plus one)": lambda x: x.sum(dim=0) / (len(x) + 1),
-    "sum (divided by their number less one)": lambda x: x.sum(dim=0) / (len(x) - 1),
-    "mean over all voxels (one number everywhere)": lambda slices: slices.mean().expand(
-        slices.shape[1]
-    ),
-} | {
-    f"mean of values other than {left_out:g} ({otherwise:g} where none is left)": functools.partial(
-        _mean_without, left_out=left_out, otherwise=otherwise
-    )
-    for left_out in (-1.0, 0.0)
-    for otherwise in (0.0, -1.0, math.nan)
-}
+_STATISTICS: dict[str, Callable[[Tensor], Tensor]] = (
+    {
+        "mean": lambda slices: slices.mean(dim=0),
+        "median": lambda slices: slices.median(dim=0).values,
+        "median (the mean of the two values in the middle)": lambda slices: slices.quantile(
+            0.5, dim=0
+        ),
+        "maximum": lambda slices: slices.max(dim=0).values,
+        "minimum": lambda slices: slices.min(dim=0).values,
+        "middle between minimum and maximum": (
+            lambda slices: (slices.max(dim=0).values + slices.min(dim=0).values) / 2
+        ),
+        "standard deviation": lambda slices: slices.std(dim=0),
+        "standard deviation, divided by n": lambda slices: slices.std(dim=0, correction=0),
+        "sum": lambda slices: slices.sum(dim=0),
+        "sum (divided by their number plus one)": lambda x: x.sum(dim=0) / (len(x) + 1),
+        "sum (divided by their number less one)": lambda x: x.sum(dim=0) / (len(x) - 1),
+        "mean over all voxels (one number everywhere)": lambda slices: slices.mean().expand(
+            slices.shape[1]
+        ),
+    }
+    | {
+        f"mean of values other than {left_out:g} ({otherwise:g} where none is left)": (
+            functools.partial(_mean_without, left_out=left_out, otherwise=otherwise)
+        )
+        for left_out in (-1.0, 0.0)
+        for otherwise in (0.0, -1.0, math.nan)
+    }
+    | {
+        f"mean of values above {limit:g} ({otherwise:g} where none is left)": functools.partial(
+            _mean_above, limit=limit, otherwise=otherwise
+        )
+        for limit in (-0.99, -0.95, -0.9, -0.8, -0.5, 0.0)
+        for otherwise in (0.0, -1.0)
+    }
+)
 
 
 class _Image(NamedTuple):
@@ -175,6 +195,13 @@ _BEFORE: dict[str, _Step] = {
     "stretching each to the range from 0 to 1": stretched,
     "stretching each to the range from -1 to 1": lambda x: 2 * stretched(x) - 1,
     "dividing each by its largest value": lambda x: x / _of_each(x, "amax"),
+    "cutting off their decimals": torch.trunc,
+    "cutting each value down to one of 256 greys, as an image of whole numbers does": (
+        lambda x: ((x + 1) * 127.5).floor() / 127.5 - 1
+    ),
+    "rounding each value to one of 256 greys, as an image of whole numbers does": (
+        lambda x: ((x + 1) * 127.5).round() / 127.5 - 1
+    ),
 }
 
 
@@ -198,6 +225,12 @@ _AFTER: dict[str, _Step] = (
         "minus its mean": lambda x: x - x.mean(),
         "minus its mean, divided by its standard deviation": lambda x: (x - x.mean()) / x.std(),
         "its decimals cut off": lambda x: x.trunc(),
+        "cut down to 256 greys, as an image of whole numbers": (
+            lambda x: ((x + 1) * 127.5).floor() / 127.5 - 1
+        ),
+        "rounded to 256 greys, as an image of whole numbers": (
+            lambda x: ((x + 1) * 127.5).round() / 127.5 - 1
+        ),
         "rounded down to whole numbers, as by `//`": lambda x: x.floor(),
     }
     | {

@@ -56,12 +56,12 @@ _MOST_BATCHES = 200
 _MOST_PAIRS = 500
 # Different codes that show that the files were read: one code in 18 is a subject's.
 _LEAST_CODES = 5
+_TEST_BATCH = 5
 _LOG_CHANCE = math.log(1e-12)  # that a right shuffle is taken for a partial one, at most
 
 
 def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
     """Make loaders with a batch size and without, and read them to the end."""
-    batch_size = setting.choose(8, 7)
 
     def act(log: Log, **options: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -78,10 +78,19 @@ def make_dataloaders(answer: Any, setting: Setting) -> Iterator[Case]:
                 pair = [as_tensor(batch[modality]).double() for modality in ("T1", "T2")]
                 log(name, [[codes_of(images), images] for images in pair])
 
-    yield Case(f"batch_size={batch_size}", partial(act, batch_size=batch_size))
-    yield Case("default batch size", act)
-    small = setting.choose(3, 2)  # smaller than the batches of the test loader
-    yield Case(f"batch_size={small}", partial(act, batch_size=small))
+    for label, batch_size in _batch_sizes(setting).items():
+        is_default = label == _DEFAULT
+        yield Case(label, act if is_default else partial(act, batch_size=batch_size))
+
+
+_DEFAULT = "default batch size"
+
+
+def _batch_sizes(setting: Setting) -> dict[str, int]:
+    """Return the batch size of each case by its label, the last smaller than those of tests."""
+    small = setting.choose(3, 2)
+    size = setting.choose(8, 7)
+    return {f"batch_size={size}": size, _DEFAULT: 40, f"batch_size={small}": small}
 
 
 def write_slices(folder: Path, setting: Setting) -> None:
@@ -132,7 +141,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
 
     for label, raw in observed.get(_TEST, {}).items():
         if (batches := decoded(raw, numbers)) is not None:
-            log(label, "test-batches", [len(batch) for batch in batches])
+            log(label, "test-batches", _sizes(batches, _TEST_BATCH, len(test)))
             subjects = list(chain(*batches))
             in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
             order = "in the order of the data set" if in_order else "in another order"
@@ -143,7 +152,8 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
         read = [batches for batches in tried if batches is not None]
         if len(tried) == len(read) == 3:
             epochs = [list(chain(*batches)) for batches in read]
-            log(label, "train-batches", [len(batch) for batch in read[0]])
+            asked = _batch_sizes(setting).get(label, 0)
+            log(label, "train-batches", _sizes(read[0], asked, len(train)))
             log(label, "train-subjects", [_who(epoch, train, test) for epoch in epochs])
             log(label, "train-shuffled", _order(read, train, test))
             log(label, f"{PROOF}train-codes", all(map(_are_real, epochs, raw)))
@@ -156,6 +166,20 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
         ]
         log(label, "images", f"slices {' and '.join(changed) or 'as they are in the files'}")
     return result
+
+
+def _sizes(batches: list[list[int]], asked: int, n_subjects: int) -> list[int]:
+    """Return the sizes of batches, as they would be for so many subjects.
+
+    Batches of other subjects, or of more or fewer, have the size that is asked for, too, where the
+    last one is smaller and is kept. Which subjects these are is another item.
+    """
+    sizes = [len(batch) for batch in batches]
+    full, rest = divmod(sum(sizes), asked) if asked else (0, 0)
+    if not rest or sizes != [asked] * full + [rest]:
+        return sizes
+    full, rest = divmod(n_subjects, asked)
+    return [asked] * full + [rest] * (rest > 0)
 
 
 def _are_as_in_files(raw: Any, setting: Setting) -> bool:
@@ -235,7 +259,7 @@ def kept_by_shuffling(epochs: list[list[int]], in_order: list[int]) -> str:
         # In so many of the n! orders no subject moves further in this direction.
         log_orders = (n - far) * math.log(far + 1) + math.lgamma(far + 1)
         if n_epochs * (log_orders - math.lgamma(n + 1)) < _LOG_CHANCE:
-            return f"no subject comes more than {far} places {way} its place in the data set"
+            return f"no subject comes far {way} its place in the data set"
     follower = [dict(pairwise(order)) for order in epochs]
     kept = [sum(other[x] == y for x, y in follower[0].items() if x in other) for other in follower]
     # Of all orders, 1 / k! at most keep k neighbours.

@@ -168,7 +168,12 @@ def _after_framing(before: Tensor, after: Tensor, width: int) -> str:
             if not x and not y:
                 inside = slice(width, -width)
                 if _alike([after[..., inside, inside]], [before[..., inside, inside]]):
-                    return f"get a frame that is not black (-1) everywhere, {width} voxels wide"
+                    frame = after[_framed(torch.full_like(before, 2), width) == -1]
+                    if _alike([frame], [frame[:1].expand_as(frame)]):
+                        what = f"of the value {float(frame[0]):.3g}, not black (-1)"
+                    else:
+                        what = "that is not black (-1) everywhere"
+                    return f"get a frame {what}, {width} voxels wide"
                 return "change further inside than the frame"
             moved = [f"{abs(by)} voxels along {axis}" for by, axis in ((x, "x"), (y, "y")) if by]
             return f"are moved by {' and '.join(moved)}"
@@ -574,7 +579,7 @@ def _try_update(update: Any, setting: Setting) -> Outcome:
             [(w - v).detach() / lr for w, v in pairs],
             {
                 "": own,
-                "The weights do not move: there is no gradient when the step is made.": [
+                "The weights do not move: no gradient, or only zeros, when the step is made.": [
                     0 * one for one in own
                 ],
                 "Gradients that another loss left behind count, too.": [one + 1 for one in own],

@@ -79,7 +79,7 @@ class _Case:
 
     @property
     def moved(self) -> bool:
-        """Whether the generated slices fit the true ones best when they are moved."""
+        """Whether the edges of the generated slices lie beside those of the true ones."""
         made, true = self.slices["fake_t2"], self.slices["real_t2"]
         steps = range(1 - _RIM, _RIM)
         fits = {
@@ -138,7 +138,7 @@ def _line(case: _Case) -> str:
     return f"ln 2 = {case.guess:.2f}" if case.is_pair else f"2 ln 2 = {case.guess:.2f}"
 
 
-_AS_HEALTHY = "That would leave all curves where the dotted ones are."
+_AS_HEALTHY = "Such a fault would leave all curves where the dotted ones are."
 
 # The places of curves: 0 and 1 are the adversarial losses, 2 is the training error of pairs and the
 # cycle error of a CycleGAN, -1 is the test error.
@@ -266,7 +266,7 @@ _OF_CYCLES: dict[str, list[_Sign]] = {
         _Sign(
             lambda _: "Generated slices would lie beside the true ones, all by the same step.",
             lambda case: case.moved,
-            lambda _: "Here they fit the true ones best where they are, not moved.",
+            lambda _: "Here their edges lie where those of the true ones do.",
         )
     ],
     "pairs mixed up": [
@@ -311,9 +311,9 @@ _APART_OF_PAIRS = [
     _Apart(
         lambda case: case.is_healthy(0, 1, 2) and case.change(-1) > 1.5,
         lambda case: (
-            'Questions 2 and 4 decide: of the four curves only "test error" is away from its '
-            f"dotted one, {case.change(-1):.1f} times as high. On which side of an edge are the "
-            "errors of the slices red, on which blue?"
+            'Questions 2 and 4 decide: of the four curves only "test error" ends away from '
+            f"its dotted one, {case.change(-1):.1f} times as high. On which side of an edge are "
+            "the errors of the slices red, on which blue?"
         ),
     ),
     _Apart(
@@ -336,9 +336,9 @@ _APART_OF_CYCLES = [
     _Apart(
         lambda case: case.is_healthy(0, 1, -1) and case.change(2) > 1.2,
         lambda case: (
-            f'Question 2 decides: of the four curves only "cycle error" is away from its dotted '
-            f"one, {_number(case.last(2))} against {_number(case.healthy.iloc[-1, 2])}. The line "
-            f'"two people" is at {case.marks["two_people"]:.2f}.'
+            f'Question 2 decides: of the four curves only "cycle error" ends away from its '
+            f"dotted one, {_number(case.last(2))} against {_number(case.healthy.iloc[-1, 2])}. The "
+            f'line "two people" is at {case.marks["two_people"]:.2f}.'
         ),
     ),
     _Apart(
