@@ -273,11 +273,12 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
                 limits := _fits(rule, values, everything, item)
             ):
                 remark = rule.remark(values, *limits)
-                found = (values[0], [*texts, *filter(None, [remark])])
+                measured = [values[0], *([] if rule.unit is None else [values[rule.unit]])]
+                found = (measured, [*texts, *filter(None, [remark])])
                 (remarked if remark else fits).append(found)
         # The same measure may be compared with another threshold, or of other slices.
         for (measure, told), (other, blame) in product(fits, blamed):
-            if measure is other:
+            if measure == other:
                 return [f"One of two things is so. Either: {' '.join(told)} Or: {' '.join(blame)}"]
         if blamed or fits:
             return (blamed or fits)[0][1]
