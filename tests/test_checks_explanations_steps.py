@@ -58,13 +58,13 @@ CGAN = {
     ),
     "cleared too early, by the network": (
         [(D_CLEAR, ""), (CLEAR, CLEAR + "    discriminator.zero_grad()\n")],
-        [NEVER.split(":")[0] + ": they are cleared before the backward pass of the generator's "
-         "loss, not after it."],
+        [NEVER.split(":")[0] + ": its gradients are cleared before the backward pass of the "
+         "generator's loss, not after it."],
     ),
     "cleared too early": (
         [(D_CLEAR, ""), (CLEAR, CLEAR + D_CLEAR)],
-        [NEVER.split(":")[0] + ": they are cleared before the backward pass of the generator's "
-         "loss, not after it."],
+        [NEVER.split(":")[0] + ": its gradients are cleared before the backward pass of the "
+         "generator's loss, not after it."],
     ),
     "two updates": ([(D_STEP, D_STEP + D_STEP)], ["The discriminator's optimizer steps twice."]),
     "the other loss": (
@@ -133,7 +133,8 @@ CGAN = {
     ),
     "a condition on the loss": (
         [(D_STEP, "    if loss_discriminator.item() > 0.3:\n    " + D_STEP)],
-        ["The discriminator's optimizer makes a step for some values of the losses only"],
+        ["The discriminator's optimizer makes a step in some cases only: none where the "
+         "discriminator's loss is"],
     ),
     "evaluation mode": (
         [(CLEAR, "    generator.eval()\n" + CLEAR)],
@@ -187,7 +188,7 @@ CGAN = {
     ),
     "an image changed": (
         [(CLEAR, "    real_t2.clamp_(-0.5, 0.5)\n" + CLEAR)],
-        ["Afterwards the T2 images are changed."],
+        ["Afterwards the T2 images are changed: `real_t1` and `real_t2` go into the networks"],
     ),
 }  # fmt: skip
 
@@ -375,7 +376,7 @@ GENERATOR = {
     "measured once more after the update": (
         [("return loss.detach()",
           "with torch.no_grad():\n        return criterion(generator(real_t1), real_t2)")],
-        ["What is returned is the loss, computed a second time after the update."],
+        ["What is returned is the loss, computed once more after the update."],
     ),
     "the criterion is called twice": (
         [("criterion(fake_t2", "criterion()(fake_t2")],
@@ -398,8 +399,8 @@ GENERATOR = {
     ),
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
-        ["The generator's optimizer makes a step for some values of the losses only, and none "
-         "where the loss is -239."],
+        ["The generator's optimizer makes a step in some cases only: none where the loss is -239, "
+         "and one where the loss is 61. Asked for: a step whatever the losses are."],
     ),
     "the method of another object": (
         [("optimizer.step()", "generator.step()")],

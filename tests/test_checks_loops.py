@@ -113,7 +113,7 @@ SLIPS = {
             (TRAINED, "loss.item()\n            n_subjects += 1\n        training"),
             ("training = total / n_subjects", "training = round(total / n_subjects, 4)"),
         ],
-        {"training-loss": "the mean of the means of the batches, rounded to 4 digits"},
+        {"training-loss": "the mean of the means of the batches, rounded to 4 decimals"},
     ),
     "the largest loss, and all losses in a tensor": (
         [
@@ -208,11 +208,11 @@ SLIPS = {
     ),
     "a rounded loss": (
         [("training = total / n_subjects", "training = round(total / n_subjects, 2)")],
-        {"training-loss": "the mean over the subjects, rounded to 2 digits"},
+        {"training-loss": "the mean over the subjects, rounded to 2 decimals"},
     ),
     "a loss that is rounded a little": (
         [("validation = total / n_subjects", "validation = round(total / n_subjects, 4)")],
-        {"validation-loss": "the mean over the subjects, rounded to 4 digits"},
+        {"validation-loss": "the mean over the subjects, rounded to 4 decimals"},
     ),
     "weights of the first epoch given back": (
         [

@@ -169,8 +169,8 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
                 "In the adversarial term, you have -BCE(·, 0), asked for BCE(·, 1).",
                 "In the adversarial term, λ_gan is not used.",
                 "In the adversarial term, 1e-08 is added inside the logarithm: a logit of 22 with "
-                "the label 0 gives -18.42, exact is -22. For larger ones the term stops at 18.4, "
-                f"without a gradient. {ADVICE}",
+                "the label 0 gives -18.42, exact is -22. For all logits above it the term stops at "
+                f"18.4, without a gradient. {ADVICE}",
             ],
         ),
         (
@@ -193,7 +193,8 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
             "cyclegan-generator-loss",
             "two mistakes, voxels added up and the sign of the cycles",
             [
-                "In both cycle terms, the numbers are added up, asked for their mean.",
+                "In both cycle terms, the differences of all voxels of all slices are added up, "
+                "asked for their mean.",
                 "In both cycle terms, the sign is wrong.",
             ],
         ),
@@ -233,7 +234,7 @@ def test_nothing_is_said_against_right_losses(exercise: str) -> None:
 
 CUT_AT_10 = (
     "logits are cut off at a size of 10: a logit of -22 with the label 1 gives 10, asked for 22. "
-    f"For larger ones the term stops at 10, without a gradient. {ADVICE}"
+    f"For all logits below it the term stops at 10, without a gradient. {ADVICE}"
 )
 
 
@@ -404,17 +405,17 @@ def discriminator_loss_of(cross_entropy):
         (
             lambda z, label: F.softplus((-z if label else z).clamp(-17.3, 17.3)).mean(),
             "logits are cut off at a size of 17.3: a logit of -22 with the label 1 gives 17.3, "
-            "asked for 22. For larger ones the term stops at 17.3, without a gradient.",
+            "asked for 22. For all logits below it the term stops at 17.3, without a gradient.",
         ),
         (
             lambda z, label: F.softplus((-z if label else z).clamp(-50, 50)).mean(),
             "logits are cut off at a size of 50: a logit of -55 with the label 1 gives 50, "
-            "asked for 55. For larger ones the term stops at 50, without a gradient.",
+            "asked for 55. For all logits below it the term stops at 50, without a gradient.",
         ),
         (
             lambda z, label: -((z if label else -z).sigmoid() + 1e-10).log().mean(),
             "1e-10 is added inside the logarithm: a logit of -22 with the label 1 gives 21.69, "
-            "asked for 22. For larger ones the term stops at 23, without a gradient.",
+            "asked for 22. For all logits below it the term stops at 23, without a gradient.",
         ),
         (
             lambda z, label: torch.nan_to_num(-(z if label else -z).sigmoid().log()).mean(),

@@ -172,9 +172,11 @@ def _told(
         label = best.case_to_explain(name)
         if label is not None and "told" in texts and name not in explained:
             got = describe(best.observed(name, label))
-            sentences[name] = texts["told"].format(
-                tried=label, got=got, expected=describe(best.expected[name][label])
-            )
+            expected = describe(best.expected[name][label])
+            sentence = texts["told"].format(tried=label, got=got, expected=expected)
+            if got.startswith(f"{expected}, "):  # all that was asked for, and something more
+                sentence = f"{sentence.split(' Asked for: ')[0]} Asked for: {expected} as it is."
+            sentences[name] = sentence
     return sentences
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -47,6 +48,13 @@ _EXTREMES: dict[str, tuple[tuple[slice, float | Tensor], ...]] = {
         (slice(44, 46), -_BRIGHT),
         (slice(48, 50), _DARK),
     ),
+}
+# What draws a tensor, and what makes zeros with the same arguments.
+_DRAW: dict[str, Callable[..., Tensor]] = {
+    "rand": torch.zeros,
+    "rand_like": torch.zeros_like,
+    "randn": torch.zeros,
+    "randn_like": torch.zeros_like,
 }
 _DIRECTION = hashed((_SIDE**2,), 77)
 
@@ -282,6 +290,21 @@ class Answer:
         answer.names = self.names
         return answer
 
+    def without_chance(self) -> tuple[Answer, set[str]]:
+        """Return the answer with zeros in place of random tensors, and the names of what is drawn.
+
+        The names are known once the answer has been called.
+        """
+        names: set[str] = set()
+
+        def calm(*args: Any, **kwargs: Any) -> Any:
+            with _zeros_drawn(names):
+                return self._function(*args, **kwargs)
+
+        answer = Answer(calm, self._loss)
+        answer.names = self.names
+        return answer, names
+
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None
     ) -> tuple[list[Any], dict[str, Any]]:
@@ -328,17 +351,40 @@ class Answer:
         return Sample(tuple(lambdas), scene.n, tensors, values)
 
 
+@contextmanager
+def _zeros_drawn(names: set[str]) -> Iterator[None]:
+    """Let PyTorch draw zeros, and take down the names of the functions that are asked."""
+    before = {name: getattr(torch, name) for name in _DRAW}
+
+    def drawn(name: str, zeros: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        names.add(name)
+        kwargs.pop("generator", None)
+        return zeros(*args, **kwargs)
+
+    for name, zeros in _DRAW.items():
+        setattr(torch, name, partial(drawn, name, zeros))
+    try:
+        yield
+    finally:
+        for name, draw in before.items():
+            setattr(torch, name, draw)
+
+
 class Watch:
     """Finds out which networks a loss calls, and with which images.
 
     Attributes:
         made: The calls that were seen.
         strangers: Symbols of networks that were called with something else than known images.
+        mixed: The subjects of the images of each call that puts those of different ones together.
+        partial: The subjects that are judged, where others of the batch are not.
     """
 
     def __init__(self, loss: Loss, scene: Scene) -> None:
         self.made: dict[Call, None] = {}
         self.strangers: dict[str, None] = {}
+        self.mixed: dict[Call, list[tuple[int, ...]]] = {}
+        self.partial: dict[Call, list[int]] = {}
         self._asked, self._n = loss.calls, scene.n
         self._parts: dict[tuple[str, tuple[str, ...]], set[tuple[int, ...]]] = {}
         self._known = [
@@ -366,8 +412,10 @@ class Watch:
                 continue
             if len(alone) == 1 and alone <= {0, self._n - 1}:
                 self.made[Call(symbol, names, "first" if alone == {0} else "last")] = None
+            elif any(len({*place}) > 1 for place in places):
+                self.mixed[Call(symbol, names)] = sorted(places)
             else:
-                self.strangers[symbol] = None
+                self.partial[Call(symbol, names)] = sorted(alone)
 
     def name_of(self, image: Tensor) -> str:
         """Return the name of a batch of images."""

@@ -20,6 +20,7 @@ _SMALL = (-3.0, -1.0, 2.0)  # here an equation must hold before anything is said
 # Sizes of logits. Where students cut them off, at round numbers, rounding decides on the slope.
 _TOLD = (22.0, 35.0, 55.0, 110.0, 120.0)
 _PROOF = (18.0, 26.0, 28.0, 41.0, 61.0, 95.0, 150.0)
+_BELOW_INFINITY = 55.0  # a logit whose exponential is finite in float32, and its square is not
 _SAME, _STRIKING = 1e-3, 0.1  # relative differences
 _OTHERS = 0.5  # the logit of all other calls
 _ADVICE = "F.binary_cross_entropy_with_logits, on the logits themselves, is right for all"
@@ -208,7 +209,7 @@ def _reasons(judged: _Judged, names: Collection[str]) -> dict[str, str]:
         bend = most + math.log(-math.expm1(-most))
         sizes += [bend - 0.7, bend + 0.7]
     found: dict[str, str] = {}
-    for what, why, form in _forms(most, names):
+    for what, why, form in _forms(judged, most, names):
         if what not in found and all(
             _same(judged.at(z), _of_form(form, z, judged.label))
             for size in sizes
@@ -221,16 +222,19 @@ def _reasons(judged: _Judged, names: Collection[str]) -> dict[str, str]:
     return found or {"large logits are not treated as asked for": why if of_both else ""}
 
 
-def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _Form]]:
+def _forms(
+    judged: _Judged, most: float, names: Collection[str]
+) -> Iterator[tuple[str, str, _Form]]:
     """Yield what students do to logits, and why it fails; `most` is the largest value of a term."""
+    square = any(not judged.is_right(z) for z in (-_BELOW_INFINITY, _BELOW_INFINITY))
     probability = (
         "you take the logarithm of a probability",
         "In float32 the probability is rounded to 0 where a logit is large. ",
     )
     exponential = (
         "you take the exponential of a logit",
-        "In float32 that is infinite where the exponent is above 88, and its square, which a "
-        "gradient may hold, above 44. ",
+        "In float32 that is infinite where the exponent is above 88"
+        + (", and its square, which the gradient holds, above 44. " if square else ". "),
     )
     yield *probability, lambda z, label: -(1 - _towards(-z, label).sigmoid()).log()
     either = {"sigmoid": probability, "exp": exponential}
@@ -256,7 +260,7 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
     yield (
         "you take the cross-entropy of a probability",
         "The cross-entropy of probabilities (F.binary_cross_entropy, nn.BCELoss) stops at 100 and "
-        "has hardly any gradient for a probability close to 0 or 1. ",
+        "has hardly any gradient for a probability closer than about 1e-12 to 0 or 1. ",
         lambda z, label: F.binary_cross_entropy(z.sigmoid(), torch.full_like(z, label)),
     )
     if not math.isfinite(most) or most <= 0:
@@ -270,7 +274,8 @@ def _forms(most: float, names: Collection[str]) -> Iterator[tuple[str, str, _For
             cut = f"probabilities are cut off at {size:.2g}"
             break
     added = f"{least:.2g} is added inside the logarithm"
-    stops = f"For larger ones the term stops at {most:.3g}, without a gradient. "
+    beyond = "below" if judged.label else "above"
+    stops = f"For all logits {beyond} it the term stops at {most:.3g}, without a gradient. "
     forms = [
         (added, lambda z, label: -(_probability(z, label) + least).log()),
         (added, lambda z, label: -(_towards(z, label).sigmoid() + least).log()),

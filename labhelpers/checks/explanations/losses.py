@@ -45,7 +45,7 @@ from labhelpers.checks.explanations.equations import (
     split,
 )
 from labhelpers.checks.explanations.large_logits import large_logits
-from labhelpers.checks.explanations.variants import picked, variants
+from labhelpers.checks.explanations.variants import RIGHT_FOR_ONE, picked, variants
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
@@ -221,10 +221,12 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     values = [answer.value(scene, 0, first) for _ in range(2)]
     if abs(values[0] - values[1]) > 1e-9 * abs(values[0]):
         sentences.append(_CHANGING)
-        return sentences + list(_uses(loss, watch)), []
+        return [*sentences, *_uses(loss, watch), *_without_chance(loss, answer, dtype)], []
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
         told = picked(loss, answer, dtype) + _term_by_term(loss, answer, watch.calls, dtype)
+        if mixed := list(_mixed(watch)):  # which is why a single subject is judged rightly
+            told = mixed + [text for text in told if RIGHT_FOR_ONE not in text]
         known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
         return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
@@ -240,14 +242,30 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
             differences = [sentence, *fewer]
     sentences += differences
     sentences += _flows(loss, answer, ordered, names, watch.calls, dtype)
-    sentences += _large(loss, answer, ordered, names, watch.calls, first)
+    beyond = _large(loss, answer, ordered, names, watch.calls, first)
+    sentences += beyond
     with suppress(AnswerError):  # a loss may fail where a weight is 0, which the report quotes
         sentences += _zeros(loss, answer, equation, watch.calls, dtype)
     notes = []
     yours, asked = _text(ordered, loss), _text([x.part for x in loss.asked], loss)
     if yours != asked:
-        notes = [["yours", yours], ["asked for", asked]]
+        limit = "\n(for logits that are not large)" if beyond else ""
+        notes = [["yours", yours + limit], ["asked for", asked]]
     return sentences, notes
+
+
+def _without_chance(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+    """Return what else is wrong with a loss that draws numbers, with zeros in their place."""
+    calm, names = answer.without_chance()
+    with suppress(AnswerError):
+        found = _study(loss, calm, dtype)[0]
+        if not names or _CHANGING in found:
+            return []
+        drawn = f"With zeros in place of what {_listed(sorted(names))} draws"
+        if not found:
+            return [f"{drawn}, the loss is as asked for: leave that out."]
+        return [f"{drawn}: {text[0].lower()}{text[1:]}" for text in found]
+    return []
 
 
 def _term_by_term(
@@ -452,6 +470,29 @@ def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
         yield f"{symbol} is called with an image that is none of those given{made}."
 
 
+def _mixed(watch: Watch) -> Iterator[str]:
+    """Yield which images are judged beside those of other subjects, or of some subjects only."""
+    texts = []
+    for call, places in watch.mixed.items():
+        image, condition = (
+            f"{name} of the subjects {', '.join(str(place[k]) for place in places)}"
+            for k, name in enumerate(call.inputs)
+        )
+        texts.append(f"{image} beside {condition}")
+    if texts:
+        network, names = next((call.network, call.inputs) for call in watch.mixed)
+        yield (
+            f"{network} judges images beside {names[1]} of other subjects: in a batch of {_BATCH}, "
+            f"counted from 0, it gets {_listed(texts)}. Asked for: each image beside {names[1]} of "
+            "its own subject."
+        )
+    for call, subjects in watch.partial.items():
+        yield (
+            f"{call.name} is computed for some subjects only: in a batch of {_BATCH}, counted from "
+            f"0, for {_listed([str(k) for k in subjects])}."
+        )
+
+
 def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
     """Yield the arguments that make no difference to the value, whatever the others are."""
     # Small and large logits of both signs: a term may count in some of these cases only.
@@ -515,7 +556,7 @@ _CHANGES = {
     "weights": "Your loss changes the weights of {}. That belongs to the step.",
     "mode": "Your loss leaves {} in another mode than before (by eval or train). A loss neither "
     "needs eval nor train: it computes in the mode in which the networks come.",
-    "mode for a while": "Your loss calls {} in another mode than the one it comes in (by eval or "
+    "for a while the mode": "For a while, your loss switches {} to another mode (by eval or "
     "train). A loss computes in the mode in which the networks come, and leaves it as it is.",
     "recording": "Your loss leaves gradients switched off in all of {} (set_grad_enabled), so that "
     "nothing that follows can be differentiated.",
@@ -535,7 +576,7 @@ def _changes(runs: Sequence[Run]) -> Iterator[str]:
     for what, sentence in _CHANGES.items():
         whose = [x.removeprefix(f"{what} of ") for x in changes if x.startswith(f"{what} of ")]
         if what == "mode":  # told of those that only compute in another one
-            whose = [x for x in whose if f"mode for a while of {x}" not in changes]
+            whose = [x for x in whose if f"for a while the mode of {x}" not in changes]
         if what == "graph":
             whose = [x for x in whose if f"values of {x}" not in changes]
         if whose:
@@ -669,7 +710,10 @@ def _call_pieces(asked: Call, yours: Call) -> Iterator[str]:
 
 def _weight_pieces(loss: Loss, asked: Part, yours: Part) -> Iterator[str]:
     if yours.is_sum:
-        yield "the numbers are added up, asked for their mean"
+        numbers = "cross-entropies" if yours.term.kind == "bce" else "numbers"
+        of = f"{numbers} of the slices of a batch"
+        what = of if yours.term.kind in LOGITS else "differences of all voxels of all slices"
+        yield f"the {what} are added up, asked for their mean"
     elif yours.weight.sizes == (0, 1) and yours.term.kind not in LOGITS:
         yield "the voxels of an image are added up, asked for their mean"
     elif any(yours.weight.sizes):

@@ -125,15 +125,22 @@ class _ReadStory(Story):
             or not any(other.asked == made.asked for other in self.made[:place])
         ]
 
-    def _in_parts(self) -> list[str]:
-        """Return what is wrong where each loss is computed for one part of the batch at a time."""
+    @property
+    def takes_apart(self) -> list[Made]:
+        """The losses where each is computed for one part of the batch at a time, else none."""
         calls = [
             made
             for made in self.made
             if made.asked and any("a part of" in words for words in made.given.values())
         ]
+        is_so = len(calls) == len(self.made) and len(calls) >= 2 * len({x.name for x in calls})
+        return calls if is_so else []
+
+    def _in_parts(self) -> list[str]:
+        """Return what is wrong where each loss is computed for one part of the batch at a time."""
+        calls = self.takes_apart
         times = len(calls) // len({call.name for call in calls}) if calls else 0
-        if times < 2 or len(calls) != len(self.made):
+        if not times:
             return []
         is_each = sum(event.kind == "step" for event in self.events) >= times
         is_one = len(self.players.optimizers) == 1
@@ -143,7 +150,18 @@ class _ReadStory(Story):
             "times, each time with a part of the slices"
             + (", and a step of the weights follows each time. " if is_each else ". ")
             + f"Asked for: {'one loss' if len(self.plan.losses) == 1 else 'each loss once'}, of "
-            "the whole batch" + end
+            "the whole batch" + end,
+            *self._forms(),
+        ]
+
+    def _forms(self) -> list[str]:
+        """Return what is wrong with the shape of a single loss that is returned."""
+        value = self.returned
+        if len(self.plan.losses) > 1 or not isinstance(value, Tensor) or value.numel() < 2:
+            return []
+        return [
+            f"What is returned has the shape {tuple(value.shape)}. Asked for: a tensor without "
+            "dimensions."
         ]
 
     def _tell_exchanged(self) -> None:
@@ -301,7 +319,7 @@ class _ReadStory(Story):
         steps = self.steps_of(trained)
         owner = f"{capitalised(_owned(trained))} optimizer"
         if not steps:
-            return [] if self.error else [f"{owner} makes no step.", *self._never(trained)]
+            return [] if self.error else [f"{owner} makes no step.", *self.never(trained)]
         found = []
         if len(steps) > 1:
             times = "twice" if len(steps) == 2 else f"{len(steps)} times"
@@ -418,7 +436,8 @@ class _ReadStory(Story):
         elif key == BEFORE:
             why = "they are not cleared"
         else:
-            why = f"they are cleared before the backward pass of {key}, not after it"
+            its = "their" if trained.endswith("s") else "its"
+            why = f"{its} gradients are cleared before the backward pass of {key}, not after it"
         return f"When {_owned(trained)} optimizer steps, {what} {is_} still in the {name}: {why}."
 
     def _no_gradient(self, trained: str, name: str, at: int, key: str) -> str:
@@ -435,6 +454,12 @@ class _ReadStory(Story):
         if passes[0] > at:
             return f"{owner} steps before the backward pass of {key or 'the loss'}."
         clears = [e for e in self.events[passes[0] : at] if (e.kind, e.who) == ("clear", trained)]
+        if self.events[passes[0]].is_returned:
+            return (
+                "`torch.autograd.grad` returns gradients and writes none of them to where "
+                f"{_owned(trained)} optimizer looks for them, `.grad` of each weight: call "
+                f"`backward` on {key or 'the loss'}."
+            )
         if clears:
             return (
                 f"The gradients of the {trained} are cleared between the backward pass of "
@@ -444,14 +469,15 @@ class _ReadStory(Story):
             return ""  # what the loss was given is the reason
         return f"{capitalised(key or 'the loss')} gives the {name} no gradient."
 
-    def _never(self, trained: str) -> list[str]:
+    def never(self, trained: str, is_sure: bool = False) -> list[str]:
+        """Return which losses of an optimizer are never differentiated, all where that is sure."""
         passes = [event.who for event in self.events if event.kind == "backward"]
         losses = [loss.name for loss in self.plan.losses if loss.trains == trained
                   and not self._is_missing(loss)]  # fmt: skip
         return [
             f"`backward` is never called on {name}."
             for name in losses
-            if not self.own_losses and not any(name in who for who in passes)
+            if is_sure or (not self.own_losses and not any(name in who for who in passes))
         ]
 
     def _results(self) -> list[str]:
@@ -522,7 +548,7 @@ class _ReadStory(Story):
         others = [*((x, number) for x, number in wanted if number is not None), *again, *computed]
         for other, number in others:
             if is_number(value, number):
-                late = ", computed a second time after the update" if other == name else ""
+                late = ", computed once more after the update" if other == name else ""
                 return f"{other}{late}, not {name}" if not late else f"{other}{late}"
         digits = _digits_kept(value, float(right))
         if digits is not None:
@@ -579,6 +605,7 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
     sentences: list[str] = []
     table: TableRecord | None = None
     story = _ReadStory(plan, _players(plan, setting))
+    stepped: list[dict[str, tuple[bool, str]]] = []
     for number in (1, 2):
         batch = batch_of(number, setting)
         play = partial(_players, plan, setting)
@@ -593,11 +620,12 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
             is_told = found or table or story.error
             table = _table(story, which, sentences + found) if is_told else None
         sentences += found
-        if story.error or "frozen" in " ".join(left()):
+        stepped.append(_stepped(story))
+        if story.error or "frozen" in " ".join(left()) or story.takes_apart:
             break
-    still = [key for key in story.players.optimizers if not story.steps_of(key)]
+    still = [key for key in stepped[0] if not all(step[key][0] for step in stepped)]
     if not story.error and (not sentences or still):
-        sentences = _conditions(plan, answer, setting, still) or sentences
+        sentences = _conditions(plan, answer, setting, stepped, sentences)
     written = [made.own for made in story.made if made.own and is_first(made.own)]
     notes: list[list[str]] = []
     if written and runs:
@@ -640,6 +668,11 @@ def _left(changed: list[str], is_stopped: bool) -> list[str]:
     if is_stopped:
         rest, ends = [words for words in rest if "images" in words], []
     found = [f"Afterwards {' and '.join(rest)}."] * bool(rest)
+    if any("images are changed" in words for words in rest):
+        found[0] = (
+            f"{found[0][:-1]}: `real_t1` and `real_t2` go into the networks and the loss as they "
+            "are."
+        )
     for words in runs:
         end = words.replace(RUN_IN_EVALUATION, LEFT_IN_EVALUATION)
         also = ", and it is still in that mode afterwards" if end in ends else ""
@@ -667,40 +700,62 @@ def _players(plan: Plan, setting: Setting, **options: float) -> Players:
     return plan.play(setting, 0.01, plan.options, make=WatchedSGD, **options)
 
 
-def _conditions(plan: Plan, answer: Any, setting: Setting, still: list[str]) -> list[str]:
-    """Return what an answer does for some values of its losses only.
+def _stepped(story: _ReadStory) -> dict[str, tuple[bool, str]]:
+    """Return for each optimizer whether it made a step, and the losses of the step in words."""
+    found = {}
+    for trained in story.players.optimizers:
+        made = [m for m in story.made if m.asked and m.value is not None]
+        own = [m for m in made if m.asked and m.asked.trains == trained] or made
+        words = " and ".join(
+            f"{m.name} is {float(m.value):.3g}" for m in own if m.value is not None
+        )
+        found[trained] = (bool(story.steps_of(trained)), words)
+    return found
+
+
+def _conditions(
+    plan: Plan,
+    answer: Any,
+    setting: Setting,
+    stepped: list[dict[str, tuple[bool, str]]],
+    sentences: list[str],
+) -> list[str]:
+    """Return sentences with what an answer does for some values of its losses only.
 
     Args:
         plan: What is asked for.
         answer: The step.
         setting: Seeds and number type.
-        still: The optimizers that made no step with the losses tried so far.
+        stepped: What `_stepped` returned of the steps so far.
+        sentences: What is wrong with these.
     """
     is_one = plan.play is generator_players
     name, values = ("level", (-300.0, 500.0)) if is_one else ("logit", (4.0, -4.0))
+    tried = [*stepped]
+    others, depends = list[str](), list[str]()
     for option in (*({name: value} for value in values), {"scale": STEEP}):
         story = _ReadStory(plan, _players(plan, setting, **option))
         story.tell(answer, batch_of(1, setting))
         if story.error:
             continue
-        losses = " and ".join(
-            f"{made.name} is {float(made.value):.3g}"
-            for made in story.made
-            if made.asked and made.value is not None
-        )
-        for trained in story.players.optimizers:
-            owner = f"{capitalised(_owned(trained))} optimizer"
-            if trained in still and story.steps_of(trained):
-                return [f"{owner} makes a step for some values of the losses only."]
-            if trained not in still and not story.steps_of(trained):
-                return [
-                    f"{owner} makes a step for some values of the losses only, and none where "
-                    f"{losses}."
-                ]
-        if not still and (sentences := story.sentences()):
+        tried.append(_stepped(story))
+        told = [] if sentences or others else story.sentences()
+        if told:
+            losses = " and ".join(dict.fromkeys(words for _, words in tried[-1].values()))
             where = "With large gradients" if "scale" in option else f"Where {losses}"
-            return [f"{where}: {sentences[0]}", *sentences[1:]]
-    return []
+            others = [f"{where}: {told[0]}", *told[1:]]
+    for trained in story.players.optimizers:
+        made = [step[trained][1] for step in tried if step[trained][0]]
+        not_made = [step[trained][1] for step in tried if not step[trained][0]]
+        if made and not_made:
+            owner = f"{capitalised(_owned(trained))} optimizer"
+            never = {f"{owner} makes no step.", *story.never(trained, is_sure=True)}
+            sentences = [text for text in sentences if text not in never]
+            depends.append(
+                f"{owner} makes a step in some cases only: none where {not_made[0]}, and one where "
+                f"{made[0]}. Asked for: a step whatever the losses are."
+            )
+    return [*sentences, *depends] or others
 
 
 def _table(story: _ReadStory, which: str, sentences: list[str]) -> TableRecord | None:
@@ -713,15 +768,22 @@ def _table(story: _ReadStory, which: str, sentences: list[str]) -> TableRecord |
         key=lambda texts: SequenceMatcher(None, texts, yours, autojunk=False).ratio(),
     )
     rows: list[list[str]] = []
-    marked, lost = False, any("are cleared between" in sentence for sentence in sentences)
+    marked = False
+    harmless = set() if story.takes_apart else {"loss"}  # once more than needed
+    if not any("are cleared between" in sentence for sentence in sentences):
+        harmless.add("clear")
     opcodes = SequenceMatcher(None, yours, asked, autojunk=False).get_opcodes()
     for kind, i, i_end, k, k_end in opcodes:
-        for left, asked_for in zip_longest(yours[i:i_end], asked[k:k_end], fillvalue=""):
-            is_needless = kind == "delete" and left.startswith("clear") and not lost
+        events = story.events[i:i_end]
+        for event, left, asked_for in zip_longest(events, yours[i:i_end], asked[k:k_end]):
+            is_needless = kind == "delete" and event.kind in harmless
             is_done = kind == "insert" and asked_for in right  # the gradient was right without
-            is_first = kind != "equal" and not marked and not is_needless and not is_done
+            is_misfed = event is not None and event.is_misfed
+            is_other = kind != "equal" and not is_needless and not is_done
+            remark = "<-- other inputs" if is_misfed else "<-- first difference"
+            is_first = not marked and (is_misfed or is_other)
             marked |= is_first
-            rows.append([left, asked_for, "<-- first difference" if is_first else ""])
+            rows.append([left or "", asked_for or "", remark if is_first else ""])
     if story.error:
         rows.append(["stopped by an error", "", ""])
     elif not marked:
@@ -749,10 +811,15 @@ def _text(event: Event, plan: Plan, own: Mapping[str, str] = MappingProxyType({}
             of = {k: v for k, v in of.items() if k not in names} | {
                 f"{_owned(trained)} loss": of[names[0]]
             }
-    terms = [
-        (f"{factor:.3g} × " if abs(factor - 1) > _CLOSE else "") + own.get(name, name)
-        for name, factor in sorted(of.items(), reverse=True)
-    ]
+    terms = []
+    for name, factor in sorted(of.items(), reverse=True):
+        term = own.get(name, name)
+        if (parts := event.parts.get(name, 1)) > 1:
+            factor /= parts
+            term = f"the sum of {parts} losses" if term == "the loss" else f"{term}, {parts} times"
+        terms.append((f"{factor:.3g} × " if abs(factor - 1) > _CLOSE else "") + term)
+    if event.is_returned:
+        return f"torch.autograd.grad of {' + '.join(terms)}"
     return f"backward from {' + '.join(terms)}"
 
 
@@ -792,24 +859,26 @@ def _orders(story: _ReadStory) -> Iterator[list[Event]]:
     orders: list[list[list[Event]]] = []
     for trained in story.players.optimizers:
         names = [loss.name for loss in plan.losses if loss.trains == trained]
-        losses = [[] if x in written else [Event("loss", x)] for x in names]
-        each = [[Event("backward", "", {x: 1.0})] for x in names]
-        ways = [(list(chain(*losses)), [Event("backward", "", dict.fromkeys(names, 1.0))])]
-        if len(names) > 1:
-            pairs = zip(losses, each, strict=True)
-            ways += [
-                (list(chain(*losses)), list(chain(*each))),
-                ([], [event for pair in pairs for part in pair for event in part]),
-            ]
+        parts = [([] if x in written else [Event("loss", x)], [Event("backward", "", {x: 1.0})])
+                 for x in names]  # fmt: skip
+        ways: list[tuple[list[Event], list[Event]]] = []
+        for pairs in [parts, parts[::-1]][: len(names)]:  # which one of two comes first is free
+            losses, each = ([event for pair in pairs for event in pair[k]] for k in (0, 1))
+            ways.append((losses, [Event("backward", "", dict.fromkeys(names, 1.0))]))
+            if len(names) > 1:
+                ways += [
+                    (losses, each),
+                    ([], [event for pair in pairs for x in pair for event in x]),
+                ]
         orders.append([])
         for way, place in product(ways, (1, 0, 3)):
-            parts = [*way, [Event("step", trained)]]
-            parts.insert(place, [Event("clear", trained)])
-            orders[-1].append(list(chain(*parts)))
-    for order in product(*orders):
-        yield list(chain(*order))
-        if len(order) == 2:
-            yield from _other_orders(order[0], order[1], right, _begins_with_losses(story))
+            order = [*way, [Event("step", trained)]]
+            order.insert(place, [Event("clear", trained)])
+            orders[-1].append(list(chain(*order)))
+    for both in product(*orders):
+        yield list(chain(*both))
+        if len(both) == 2:
+            yield from _other_orders(both[0], both[1], right, _begins_with_losses(story))
 
 
 def _begins_with_losses(story: _ReadStory) -> bool:

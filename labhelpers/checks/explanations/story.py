@@ -130,6 +130,9 @@ class Event:
         of: How often a backward pass differentiated each loss.
         content: What the gradients of each network held when it was moved.
         changed: The networks whose gradients were changed by hand.
+        parts: How many losses of each name a backward pass went through.
+        is_returned: Whether gradients were returned, and not added to those of the weights.
+        is_misfed: Whether a loss was computed from something else than asked for.
     """
 
     kind: str  # "loss", "clear", "backward", "step"
@@ -137,6 +140,9 @@ class Event:
     of: Content = field(default_factory=dict)
     content: dict[str, Content] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
+    parts: dict[str, int] = field(default_factory=dict)
+    is_returned: bool = False
+    is_misfed: bool = False
 
 
 class WatchedSGD(SGD):
@@ -193,6 +199,7 @@ class Story:
         self._changed: set[str] = set()
         self._seen: dict[str, Tensor | None] = dict.fromkeys(players.networks)
         self._touched: Content = {}
+        self._parts: dict[str, int] = {}
         self._spent: list[tuple[Any, str]] = []  # roots of backward passes, and what made these
         self._by_hand: Content | None = None
         self._got: dict[int, Tensor] = {}  # gradients that were asked for, by what they are of
@@ -231,7 +238,7 @@ class Story:
         def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
             self.look()
-            self._touched = {}
+            self._touched, self._parts = {}, {}
             self._check_roots(roots)
             own = self._written_out(roots)
             if not own:
@@ -254,13 +261,15 @@ class Story:
 
         def recorded_grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             self.look()
-            self._touched = {}
+            self._touched, self._parts = {}, {}
             inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
             result = grad(outputs, inputs, *args, **kwargs)
             self._got |= {id(x): g.clone() for x, g in zip(inputs, result, strict=True)
                           if g is not None}  # fmt: skip
             self._by_hand = self._touched or self._own_loss()
-            self.events.append(Event("backward", " + ".join(self._by_hand), self._by_hand))
+            event = Event("backward", " + ".join(self._by_hand), self._by_hand, parts=self._parts)
+            event.is_returned = True
+            self.events.append(event)
             return result
 
         def recorded_clear(module: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -315,7 +324,8 @@ class Story:
         made.given = {key: self.described(x).removesuffix(CUT) for key, x in given.items()}
         made.wrong = self._wrong_arguments(asked, given)
         self.made.append(made)
-        self.events.append(Event("loss", asked.name))
+        is_misfed = bool(made.wrong) and asked.trains not in steps
+        self.events.append(Event("loss", asked.name, is_misfed=is_misfed))
         self._computing = True
         try:
             result = function(*args, **kwargs)
@@ -330,6 +340,7 @@ class Story:
 
     def _touch(self, name: str, gradient: Tensor) -> None:
         self._touched[name] = self._touched.get(name, 0.0) + float(gradient.sum())
+        self._parts[name] = self._parts.get(name, 0) + 1
 
     def _forwarded(self, name: str, _: nn.Module, inputs: tuple, output: Tensor) -> None:
         images = [x for x in inputs if isinstance(x, Tensor)]
@@ -503,7 +514,7 @@ class Story:
 
     def _differentiated(self, own: Content) -> None:
         touched = {**self._touched, **own} or self._own_loss()
-        self.events.append(Event("backward", " + ".join(touched), touched))
+        self.events.append(Event("backward", " + ".join(touched), touched, parts=self._parts))
         for name in self.players.networks:
             now, before = self._gradient_of(name), self._seen[name]
             if now is not None and (before is None or not torch.equal(now, before)):

@@ -24,7 +24,10 @@ from labhelpers.checks.explanations.batches import (
 )
 from labhelpers.checks.explanations.equations import LOGITS, number
 
-__all__ = ["picked", "variants"]
+__all__ = ["RIGHT_FOR_ONE", "picked", "variants"]
+
+#: In a sentence on a loss that is wrong for several subjects only.
+RIGHT_FOR_ONE = "right for a single subject"
 
 _BATCHES = 4  # on which a variant is found, and as many others on which it must hold
 _N = 3
@@ -537,8 +540,8 @@ def _where_right(
     verb = "are" if len(terms) > 1 and lambdas else "is"
     if right(1, _LARGE):
         yield (
-            f"{begin} {verb} right for a single subject, and not for a batch of several: look at "
-            "how their mean is taken."
+            f"{begin} {verb} {RIGHT_FOR_ONE}, and not for a batch of several: look at how their "
+            "mean is taken."
         )
     elif right(_N, _SMALL):
         yield f"{begin} {verb} right for small logits, and not for large ones."

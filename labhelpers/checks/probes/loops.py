@@ -669,7 +669,7 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
     (mean, right), *_ = ways.items()
     digits = _digits(values, right)
     if digits:
-        return f"{mean}, rounded to {_count(digits, 'digit')}"
+        return f"{mean}, rounded to {_count(digits, 'decimal')}"
     for words, way in ways.items():
         for seen in (values, values[1:], values[:-1]):
             wanted = way[-len(seen) :] if seen is values else way
@@ -681,7 +681,7 @@ def _way_of(values: list[float], ways: Mapping[str, list[float]], tolerance: flo
                 return f"{words}, times {factor:g}{why}"
     for words, way in ways.items():
         if (digits := _digits(values, way)) >= _FEWEST_DIGITS:
-            return f"{words}, rounded to {digits} digits"
+            return f"{words}, rounded to {digits} decimals"
     if any(value != value for value in values):
         return "no number"
     digits = next(n for n in (3, 5, 7, 17) if _listed(values, n) != _listed(right, n) or n == 17)

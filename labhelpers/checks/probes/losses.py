@@ -84,7 +84,8 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), batch.logits)
         if batch.is_large:
-            loss = answer(discriminator, t1, t2, given, **weights)
+            with graph_kept():
+                loss = answer(discriminator, t1, t2, given, **weights)
             log(f"value-{suffix}", value_of(loss))
             log(f"gradient-{suffix}", _gradients(loss, [fake]))
             return
@@ -179,7 +180,8 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), batch.logits)
         if batch.is_large:
-            loss = answer(discriminator, t1, t2, given)
+            with graph_kept():
+                loss = answer(discriminator, t1, t2, given)
             log("value", value_of(loss))
             log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
             return
@@ -301,18 +303,28 @@ def form_of(loss: Any) -> str:
 @contextmanager
 def graph_kept() -> Iterator[None]:
     """Let a backward pass keep its graph: what the loss then gives can still be differentiated."""
-    backward = torch.autograd.backward
+    backward, grad = torch.autograd.backward, torch.autograd.grad
 
     def keep(
         tensors: Any, grad_tensors: Any = None, retain_graph: Any = None, *rest: Any, **others: Any
     ) -> None:
         backward(tensors, grad_tensors, True, *rest, **others)
 
-    torch.autograd.backward = keep
+    def keep_in_grad(
+        outputs: Any,
+        inputs: Any,
+        grad_outputs: Any = None,
+        retain_graph: Any = None,
+        *rest: Any,
+        **others: Any,
+    ) -> Any:
+        return grad(outputs, inputs, grad_outputs, True, *rest, **others)
+
+    torch.autograd.backward, torch.autograd.grad = keep, keep_in_grad
     try:
         yield
     finally:
-        torch.autograd.backward = backward
+        torch.autograd.backward, torch.autograd.grad = backward, grad
 
 
 def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) -> Callable[[], str]:
@@ -349,7 +361,7 @@ def _changes(networks: Mapping[str, nn.Module], inputs: Mapping[str, Tensor]) ->
             if [module.training for module in modules[name]] != modes[name]:
                 found.append(f"mode of {name}")
             elif name in switched:
-                found.append(f"mode for a while of {name}")
+                found.append(f"for a while the mode of {name}")
             if not all(p.requires_grad for p in group):
                 found.append(f"requires_grad of {name}")
             for p in group:  # else the gradients that are logged would fail for the same reason
