@@ -397,6 +397,13 @@ GENERATOR = {
         ["The generator's optimizer makes no step.",
          "Weights of the generator are changed by something else than the optimizer."],
     ),
+    "gradients asked for, and kept nowhere": (
+        [("    loss.backward()\n",
+          "    torch.autograd.grad(loss, list(generator.parameters()))\n")],
+        ["`torch.autograd.grad` returns gradients and writes none of them to where the "
+         "generator's optimizer looks for them, `.grad` of each weight: call `backward` on the "
+         "loss."],
+    ),
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
         ["The generator's optimizer makes a step in some cases only: none where the loss is -239, "
@@ -566,3 +573,44 @@ def test_a_step_is_explained_also_where_its_losses_are_not_written() -> None:
     for loss in ("cgan-generator-loss", "cgan-discriminator-loss"):
         step.__globals__[loss.replace("-", "_")] = untouched(loss)
     assert sentences(judge("cgan-step", step)) == [NEVER]
+
+
+def test_the_table_of_a_batch_taken_apart_shows_the_same_batch() -> None:
+    report = tried(
+        "generator-step",
+        (
+            "    fake_t2 = generator(real_t1)\n",
+            "    def each():\n"
+            "        for a, b in zip(real_t1.split(1), real_t2.split(1)):\n"
+            "            yield criterion(generator(a), b)\n\n",
+        ),
+        ("criterion(fake_t2, real_t2)", "torch.cat([x.reshape(1) for x in each()])"),
+        ("loss.backward()", "loss.sum().backward()"),
+    )
+    told = sentences(report)
+    assert "called 3 times" in told[0]
+    assert told[1].startswith("What is returned has the shape (3,)")
+    assert "backward from the sum of 3 losses" in [row[0] for row in report.table.rows]
+
+
+def test_a_step_that_depends_on_its_loss_is_not_called_missing() -> None:
+    report = tried(
+        "cgan-step",
+        (D_CLEAR + D_BACK + D_STEP, f"    if loss_discriminator > 0.6:\n    {D_BACK}    {D_STEP}"),
+    )
+    (told,) = sentences(report)
+    assert told.startswith("The discriminator's optimizer makes a step in some cases only: none")
+
+
+def test_the_order_of_two_discriminators_is_no_difference() -> None:
+    first, second = (
+        f"    loss_t{k} = cyclegan_discriminator_loss(discriminator_t{k}, real_t{k}, fake_t{k})\n"
+        for k in (1, 2)
+    )
+    report = tried(
+        "cyclegan-step",
+        (first + second, second + first),
+        ("real_t2, lambda_gan, lambda_cycle\n", "real_t2, lambda_cycle, lambda_gan\n"),
+    )
+    (marked,) = (row for row in report.table.rows if row[2])
+    assert marked == ("compute the generators' loss",) * 2 + ("<-- other inputs",)

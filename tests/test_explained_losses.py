@@ -608,3 +608,64 @@ def test_probabilities_cut_off_on_both_sides_get_the_same_words() -> None:
 def test_a_loss_class_that_is_called_with_tensors_is_named() -> None:
     (sentence,) = sentences("cgan-generator-loss", "a loss class called with tensors")
     assert sentence.startswith("L1Loss is a class: make an object of it first")
+
+
+D_LOSS = (
+    "def cgan_discriminator_loss(discriminator, real_t1, real_t2, fake_t2):\n"
+    "    fake_t2 = fake_t2.detach()\n"
+)
+
+
+def told_of(body: str) -> list[str]:
+    answer = load("cgan-discriminator-loss", D_LOSS + body)
+    notes = notes_of("cgan-discriminator-loss", answer)
+    return [text for word, text in notes if word == "wrong"]
+
+
+def test_it_is_told_whose_condition_goes_with_an_image() -> None:
+    told = told_of(
+        "    images = torch.cat([real_t2, fake_t2])\n"
+        "    z = discriminator(images, real_t1.repeat_interleave(2, dim=0))\n"
+        "    labels = torch.cat([torch.ones_like(z[:len(real_t1)]), "
+        "torch.zeros_like(z[len(real_t1):])])\n"
+        "    return F.binary_cross_entropy_with_logits(z, labels)\n"
+    )
+    assert told == [
+        "D judges images beside real_t1 of other subjects: in a batch of 3, counted from 0, it "
+        "gets real_t2 of the subjects 0, 1, 2 beside real_t1 of the subjects 0, 0, 1 and fake_t2 "
+        "of the subjects 0, 1, 2 beside real_t1 of the subjects 1, 2, 2. Asked for: each image "
+        "beside real_t1 of its own subject."
+    ]
+
+
+NOISY = (
+    "    def term(image, label):\n"
+    "        z = discriminator(image + 0.05 * torch.randn_like(image), real_t1)\n"
+    "        {}\n"
+    "    return 0.5 * (term(real_t2, 1) + term(fake_t2, 0))\n"
+)
+RIGHT_TERM = "return F.binary_cross_entropy_with_logits(z, torch.full_like(z, label))"
+
+
+def test_what_is_wrong_beside_noise_is_told() -> None:
+    told = told_of(NOISY.format("return (z - label).square().mean()"))
+    drawn = "With zeros in place of what randn_like draws"
+    assert any(text.startswith(f"{drawn}: in both terms, you have ") for text in told), told
+    assert told_of(NOISY.format(RIGHT_TERM))[2:] == [
+        f"{drawn}, the loss is as asked for: leave that out."
+    ]
+
+
+@pytest.mark.parametrize("call", ["loss.backward()", "torch.autograd.grad(loss, weights)"])
+def test_a_loss_that_differentiates_itself_is_no_other_kind_of_answer(call: str) -> None:
+    report = judge(
+        "cgan-discriminator-loss",
+        load(
+            "cgan-discriminator-loss",
+            D_LOSS + "    weights = list(discriminator.parameters())\n"
+            "    z, y = discriminator(real_t2, real_t1), discriminator(fake_t2, real_t1)\n"
+            f"    loss = (F.softplus(-z) + F.softplus(y)).mean() / 2\n    {call}\n"
+            "    return loss\n",
+        ),
+    )
+    assert not [text for word, text in report.notes if word == "stopped"]

@@ -119,7 +119,8 @@ def _homes(network: nn.Module, used: list[nn.Parameter]) -> str:
             kinds.setdefault(type(value).__name__, []).append(f"`{name}`")
     sentences = [
         f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} plain Python: a {kind} does "
-        f"not register the layers in it, and PyTorch's `{_CONTAINERS[kind]}` does."
+        f"not register the layers in it, and PyTorch's `{_CONTAINERS[kind]}` does"
+        f"{', with texts as keys' * (kind == 'dict')}."
         for kind, names in kinds.items()
         if kind in _CONTAINERS
     ]

@@ -362,19 +362,24 @@ class _Comparison:
         """Add what differs between the steps, each once if it is so on all ways from a step."""
         for root, ways in between.items():
             wrong = {target: way for target, way in ways.items() if way[0] != way[1]}
-            steps = (root,) if isinstance(root, int) else ()
+            is_step = isinstance(root, int)
+            # An input has no row of its own.
+            steps = (root,) if isinstance(root, int) else tuple(wrong)
             if len(wrong) == len(ways) and len({*wrong.values()}) == 1:
                 sentence = "After {}: {yours}. Asked for: {asked}."
-                where = "" if steps else self.name(root)
+                where = "" if is_step else self.name(root)
                 ((yours, asked),) = {*wrong.values()}
-                remark = f"then {yours}"
+                remark = f"then {yours}" if is_step else f"{root} after {yours}"
                 self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
                 continue
             for target, (yours, asked) in wrong.items():
                 sentence = "From {}: {yours}. Asked for: {asked}."
                 where = f"{self.name(root)} to {self.name(target)}"
                 to = "the output" if target == self.after else f"step {target}"
-                remark = f"then, on the way to {to}, {yours}"
+                remark = (
+                    f"then, on the way to {to}, {yours}" if is_step else f"{root} after {yours}"
+                )
+                steps = (root,) if isinstance(root, int) else (target,)
                 self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
 
     def _words(self, flow: Flow, with_axis: bool) -> str:
@@ -651,6 +656,9 @@ def _table(comparison: _Comparison, differences: list[_Difference], words: str =
     if comparison.seen.entered:
         name, flow = comparison.seen.entered
         rows.append([f"{comparison.after:2}", name, _reads(flow), "stopped here"])
+    elif comparison.after in remarks and comparison.seen.output:
+        shape = str(tuple(comparison.seen.tensors["output"].shape))
+        rows.append(["", "the output", _reads(comparison.seen.output), shape])
     for number, row in enumerate(rows, 1):
         row.append("; ".join(remarks.get(number, ())))
     header = ["step", "layer", "reads", "output", ""]
@@ -675,4 +683,7 @@ def _reads(flow: Flow | None) -> str:
     parts = [*map(_reads, flow.root.parts)]
     if how in _SIGNS:
         return f" {_SIGNS[how][1]} ".join(f"({x})" if " " in x else x for x in parts)
-    return ", ".join(parts) + ("" if how == "axis 1" else f" ({how})")
+    text = ", ".join(parts)
+    if how == "axis 1":
+        return text
+    return f"({text}) along {how}" if how.startswith("axis") else f"{how} of ({text})"
