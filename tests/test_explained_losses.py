@@ -394,7 +394,7 @@ def discriminator_loss_of(cross_entropy):
             "you take the cross-entropy of a probability: a logit of -35 with the label 1 has the "
             "slope -0.00063, asked for -1. The cross-entropy of probabilities "
             "(F.binary_cross_entropy, nn.BCELoss) stops at 100 and has hardly any gradient for a "
-            "probability close to 0 or 1.",
+            "probability closer than about 1e-12 to 0 or 1.",
         ),
         (
             lambda z, label: (1 + (-z if label else z).exp()).log().mean(),
