@@ -1188,7 +1188,7 @@ def audit_split(train_set, test_set):
     return problems
 
 
-# %% wrong: the next items, without a margin -> pairs-never-named
+# %% wrong: the next items, without a margin
 def audit_split(train_set, test_set):
     train, test = list(train_set), list(test_set)
     problems = set()
