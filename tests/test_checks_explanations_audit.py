@@ -161,3 +161,28 @@ def test_two_mistakes_are_both_told(edits: dict[str, str], texts: list[str]) -> 
     ]
     assert len(notes) == len(texts)
     assert all(note.startswith(text) for note, text in zip(notes, texts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("decided", "text"),
+    [
+        ("sum(gaps) < 0", "The means over a whole set are compared"),
+        ("max(gaps) < 0", "It is named only where all items of a set have it."),
+    ],
+)
+def test_a_whole_set_judged_at_once_is_told_from_all_of_its_items(decided: str, text: str) -> None:
+    one = """            if middle_grey(t1) < middle_grey(t2):
+                problems.add("modalities exchanged")
+"""
+    assert one in ANSWER
+    source = ANSWER.replace(one, "").replace(
+        "        for item in part:\n",
+        "        gaps = [middle_grey(t1) - middle_grey(t2) for t1, t2 in part]\n"
+        f"        if {decided}:\n"
+        '            problems.add("modalities exchanged")\n'
+        "        for item in part:\n",
+    )
+    notes = judge("audit-split", load("audit-split", source)).notes
+    (told,) = [note for word, note in notes if word == "wrong"]
+    assert told.startswith('"modalities exchanged": ')
+    assert text in told

@@ -370,6 +370,26 @@ def fit_intensity_lookup(dataset, n_bins=100):
                 "sides."
             ],
         ),
+        (
+            {
+                "    return table": "    full = counts.nonzero()[:, 0]\n"
+                "    lines = np.pad(np.interp(range(len(table)), full, table[full]), 1, 'edge')\n"
+                "    return torch.from_numpy(lines[:-2] + lines[1:-1] + lines[2:]) / 3",
+            },
+            [
+                "The entries are filled by interpolation where a bin is empty, and then averaged "
+                "over 3 neighbouring bins (beyond the ends: repeated) at the end.",
+            ],
+        ),
+        (
+            {
+                "    bins =": "    kept = torch.cat([(s['T1'] > s['T1'].min()).flatten() for s in "
+                "dataset])\n"
+                "    t1, t2 = t1[kept], t2[kept]\n"
+                "    bins ="
+            },
+            ["The voxels with the smallest T1 of each subject, its background, are left out."],
+        ),
     ],
 )
 def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> None:

@@ -171,18 +171,22 @@ def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
     side, contrast, way = rng.randrange(2), rng.randrange(2), rng.randrange(4)
     part = parts[side]
     first, second, third, fourth = rng.sample(range(len(part)), 4)
+    ways = [first, number % 2 - 1, [first, second, third], slice(None)]  # one item, more, all
     if is_put[0]:  # a range of values
         off = _OFF[number // 3 % len(_OFF)]
         ends = [(-off, 0), (0, off), (-off, off), (off, off)]
         ends += [(off, 0), (0, -off), (off, -off)] if off < 0.9 else []
         low, high = rng.choice(ends)
-        where = slice(None) if way == 3 else [first, 0, -1][way]
+        where = ways[way]
         part[where, contrast] = (part[where, contrast] + 1) / 2 * (2 + high - low) - 1 + low
     if is_put[1]:  # contrasts, and greys
-        where = slice(None) if way == 3 else [second, 0, -1][way]
-        gamma = rng.choice(_GAMMAS)
-        part[where, contrast] = 2 * ((part[where, contrast] + 1) / 2).clamp(0, 1) ** gamma - 1
-        if rng.random() < 0.5:
+        where = ways[way]
+        # Items of many greys: a mean, a median and a count over them are three things.
+        start, grey = rng.randrange(len(_GAMMAS)), [*range(len(part))] if way > 1 else [where]
+        gammas = torch.tensor([_GAMMAS[(start + 3 * k) % len(_GAMMAS)] for k in range(len(grey))])
+        gammas = gammas[:, None, None]
+        part[grey, contrast] = 2 * ((part[grey, contrast] + 1) / 2).clamp(0, 1) ** gammas - 1
+        if rng.random() < 0.75:
             part[where] = part[where].flip(-3)
     if is_put[2]:  # pairs
         if way == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations, product
+from operator import mul
 from typing import Any, NamedTuple
 
 import torch
@@ -387,12 +388,17 @@ def _others(s: Slices) -> Tensor:
 _SIDES_OF_PAIRS: dict[str, Any] = _SIDES | {
     "Both data sets are looked at together, where wrong pairs of the small one do not show. Asked "
     "for: each set for itself.": None,
+    "The mean over the items of both data sets is compared, where wrong pairs of the small one do "
+    "not show. Asked for: each set for itself.": "mean",
 }
 
 
 def _pairs(sets: Sets, measure: Any, sides: Any) -> float:
     parts = (sets.both,) if sides is None else sets.slices
     scores = [float(measure.of(slices).nan_to_num(_INF)) for slices in parts]
+    if sides == "mean":  # the neighbours are those of the own set
+        sizes = [len(slices.own) for slices in parts]
+        return sum(map(mul, sizes, scores)) / sum(sizes)
     return sides(scores) if sides else scores[0]
 
 

@@ -91,6 +91,14 @@ _LEFT_OUT: dict[str, Callable[[Tensor], Tensor]] = {
     "voxels of exactly 1 are left out": lambda t: t < 1,
     "voxels of exactly -1 are left out": lambda t: t > -1,
     "voxels of exactly -1 and 1 are left out": lambda t: t.abs() < 1,
+    # Seen by themselves, whatever the bins are.
+    "The voxels with the smallest T1 of each subject, its background, are left out.": (
+        lambda t: t > t.amin(dim=1, keepdim=True)
+    ),
+    "The voxels with the smallest T1 of all subjects are left out.": lambda t: t > t.min(),
+    "The voxels with the largest T1 of each subject are left out.": (
+        lambda t: t < t.amax(dim=1, keepdim=True)
+    ),
 }
 _PEOPLE: dict[str, Callable[[int], slice]] = (
     {"": lambda n: slice(None)}
@@ -380,7 +388,9 @@ class _Chosen(NamedTuple):
                     if self.agrees(statistic, "", after, table):
                         yield statistic, "", after
             for after in _SMOOTHED:
-                if self.agrees("", "", after, table):
+                if not (n_changes and after.startswith("filled")) and self.agrees(
+                    "", "", after, table
+                ):
                     yield "", "", after
 
     def filled(self, table: Tensor) -> Tensor | None:
@@ -403,7 +413,7 @@ class _Chosen(NamedTuple):
             made = _SUMS[statistic](self) / below
             known = filled & (below > 0)[: len(table)]
         if after in _SMOOTHED:
-            made = _SMOOTHED[after](torch.where(self.counts > 0, made, 0.0)[: len(table)])
+            made = _SMOOTHED[after](torch.where(self.counts > 0, made, 0.0)[: len(table)], filled)
         else:
             made = _AFTER[after](made)[: len(table)]
         # The sizes are those of the entries: a large one does not excuse a small one.
@@ -560,20 +570,37 @@ _AFTER: dict[str, Callable[[Tensor], Tensor]] = {
 _QUICK_AFTER = ["", "moved to the range from 0 to 1"]
 
 
-def _over_neighbours(table: Tensor, width: int, padding: str) -> Tensor:
+def _over_neighbours(
+    table: Tensor,
+    filled: Tensor,
+    width: int,
+    padding: str,
+    fill: Callable[[Tensor, Tensor], Tensor],
+) -> Tensor:
     """Return means over as many entries, those beyond the ends left out, as 0, or repeated."""
     ends = width // 2
-    rows = table[None, None]
+    rows = fill(table, filled)[None, None]
     if padding == "repeated":
         rows = functional.pad(rows, (ends, ends), mode="replicate")
     size = 0 if padding == "repeated" else ends
     return functional.avg_pool1d(rows, width, 1, size, count_include_pad=padding == "0")[0, 0]
 
 
-_SMOOTHED: dict[str, Callable[[Tensor], Tensor]] = {
-    f"averaged over {width} neighbouring bins (beyond the ends: {padding})": functools.partial(
-        _over_neighbours, width=width, padding=padding
+#: What is written into empty bins before neighbours are averaged.
+_FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "": lambda table, filled: table,
+    "filled by interpolation where a bin is empty, and then ": _interpolated,
+    "filled with the value of the bin before where a bin is empty, and then ": (
+        lambda table, filled: table[
+            torch.where(filled, torch.arange(len(table)), 0).cummax(dim=0).values
+        ]
+    ),
+}
+_SMOOTHED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    f"{first}averaged over {width} neighbouring bins (beyond the ends: {padding})": (
+        functools.partial(_over_neighbours, width=width, padding=padding, fill=fill)
     )
+    for first, fill in _FILLS.items()
     for width in (3, 5, 7)
     for padding in ("left out", "0", "repeated")
 }
@@ -597,7 +624,9 @@ def _way_in_words(way: _Way) -> Iterator[str]:
         yield f"The voxels are {way.values}. Asked for: sorted by T1-w, T2-w averaged."
     if way.people:
         yield f"The table is made of {way.people}. Asked for: all subjects."
-    if way.binning or way.left_out:
+    if way.left_out.endswith("."):
+        yield f"{way.left_out} Asked for: all voxels."
+    elif way.binning or way.left_out:
         parts = ", ".join(part for part in (way.binning, way.outside, way.left_out) if part)
         asked = "n_bins of equal width over [-1, 1], closed on the left, the last one on both sides"
         yield f"Your bins: {parts}. Asked for: {asked}."
@@ -605,7 +634,8 @@ def _way_in_words(way: _Way) -> Iterator[str]:
         asked = "the mean of the voxels in each bin"
         yield f"The entries are {_statistic_in_words(way)}. Asked for: {asked}."
     if way.after:
-        yield f"The entries are {way.after} at the end. Asked for: the means as they are."
+        empty = ", 0 for a bin without a voxel" * way.after.startswith("filled")
+        yield f"The entries are {way.after} at the end. Asked for: the means as they are{empty}."
 
 
 def _statistic_in_words(way: _Way) -> str:
