@@ -171,7 +171,8 @@ def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
     side, contrast, way = rng.randrange(2), rng.randrange(2), rng.randrange(4)
     part = parts[side]
     first, second, third, fourth = rng.sample(range(len(part)), 4)
-    ways = [first, number % 2 - 1, [first, second, third], slice(None)]  # one item, more, all
+    # One item, several, all.
+    ways: list[Any] = [first, number % 2 - 1, [first, second, third], slice(None)]
     if is_put[0]:  # a range of values
         off = _OFF[number // 3 % len(_OFF)]
         ends = [(-off, 0), (0, off), (-off, off), (off, off)]
