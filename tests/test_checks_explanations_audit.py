@@ -141,6 +141,13 @@ def test_the_rules_that_are_asked_for_name_what_is_planted(item: str) -> None:
             ],
         ),
         (
+            {
+                "torch.equal(a.flip(1), b)": "min(torch.corrcoef(torch.stack((x, y)))[0, 1] for x, "
+                "y in zip(a.flip(1).flatten(1), b.flatten(1))) > 0.9999"
+            },
+            ['"mirrored copy on both sides": Items are compared by the correlation'],
+        ),
+        (
             {"return problems": "return problems or None", "not good.all()": "image.isnan().any()"},
             [
                 "Your function returned nothing, so that the caller gets None",

@@ -415,6 +415,8 @@ _DISTANCES = {
     "for: the slices agree value for value.": Measure("mean difference"),
     "Items are compared by the sums or means of their slices, which a mirrored copy shares. Asked "
     "for: the slices agree value for value.": Measure("difference of means"),
+    "Items are compared by the correlation of their slices, which does not change where all values "
+    "do. Asked for: the slices agree value for value.": Measure("correlation"),
 }
 _SLICES_OF_COPY: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda d: d.amax(0),

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from labhelpers.anatomy import scaled
 from labhelpers.checks.probes.planted import overlaps_of
@@ -40,7 +41,8 @@ class Sets:
             other: Number of the other one.
             axes: Image axes along which both slices are mirrored.
             crossed: Whether each slice is compared with the other contrast.
-            how: By their `largest difference`, `mean difference` or `difference of means`.
+            how: By their `largest difference`, `mean difference`, `difference of means` or
+                `correlation` (the distance of the slices when each is centred, of length 1).
 
         Returns:
             A tensor `(2, N, M)`: T1-w or T2-w slice, two items.
@@ -54,9 +56,10 @@ class Sets:
             clean = [x.nan_to_num(0, 0, 0) for x in pair]
             if how == "difference of means":
                 clean = [x.double().mean(2, keepdim=True) for x in clean]
-            apart = torch.cdist(
-                clean[0], clean[1], p=1.0 if how == "mean difference" else torch.inf
-            )
+            if how == "correlation":
+                clean = [normalize(x - x.mean(2, keepdim=True), dim=2) for x in clean]
+            norm = {"mean difference": 1.0, "correlation": 2.0}.get(how, torch.inf)
+            apart = torch.cdist(clean[0], clean[1], p=norm)
             apart = apart / first[0, 0].numel() if how == "mean difference" else apart
             self._distances[key] = apart.masked_fill(
                 bad[0][:, :, None] | bad[1][:, None], torch.inf

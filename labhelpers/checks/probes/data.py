@@ -287,14 +287,14 @@ def _who(subjects: list[int], train: list[int], test: list[int]) -> str:
 
 
 def mean_image(answer: Any, setting: Setting) -> Iterator[Case]:
-    """Average the T2-w slices of three data sets."""
+    """Average the T2-w slices of four data sets."""
 
     def look(image: Any, log: Log) -> None:
         log("shape", _kind(image))
         log("values", as_tensor(image).reshape(-1).double())
 
     n_many = setting.choose(503, 509)  # more than the lab has to train
-    yield from _on_datasets(answer, setting, look, n_many, add_extremes)
+    yield from _on_datasets(answer, setting, look, n_many, add_extremes, also=(1,))
 
 
 def add_extremes(dataset: IXIDataset) -> None:
@@ -330,9 +330,10 @@ def _on_datasets(
     look: Callable[[Any, Log], None],
     n_many: int = 3,
     prepare: Callable[[IXIDataset], None] = lambda dataset: None,
+    also: Iterable[int] = (),
     **options: int,
 ) -> Iterator[Case]:
-    """Call the answer on three data sets, look at the result, then at the data set itself.
+    """Call the answer on data sets, look at the result, then at the data set itself.
 
     Args:
         answer: Function of a data set.
@@ -341,6 +342,7 @@ def _on_datasets(
         n_many: Subjects of the second data set: many, so that a number that is written down shows,
             and a prime, which no size of batches divides.
         prepare: Changes a data set before it is handed over.
+        also: Subjects of further data sets.
         options: Further arguments of the answer.
     """
     few = setting.choose(7, 5)
@@ -357,6 +359,9 @@ def _on_datasets(
     yield Case(f"{n_many} subjects", partial(act, n_subjects=n_many, seed=21))
     within = partial(act, n_subjects=4, seed=24, extremes=False)
     yield Case("no subject reaches -1 or 1", within)
+    for n_subjects in also:
+        label = f"{n_subjects} subject{'s' * (n_subjects > 1)}"
+        yield Case(label, partial(act, n_subjects=n_subjects, seed=25 + n_subjects))
 
 
 def _kind(value: Any) -> str:

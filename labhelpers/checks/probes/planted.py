@@ -316,6 +316,8 @@ def _nearly(item: str, turn: int, differs: str) -> Callable[[_Sets], Plant]:
             image = _mirrored(image) if item == "mirrored" else image.clone()
             if differs == "everywhere":
                 return image + _LITTLE * hashed(image.shape, turn, image.dtype).sign()
+            if differs == "brightness":  # correlated in full
+                return image + _LITTLE
             for contrast in range(2) if differs == "both" else [int(differs == "T2-w")]:
                 spot = image[contrast][_SPOT]
                 spot -= 0.3 * torch.where(spot > 0, 1.0, -1.0)
@@ -325,6 +327,7 @@ def _nearly(item: str, turn: int, differs: str) -> Callable[[_Sets], Plant]:
         items = "two mirrored items" if item == "mirrored" else "two items"
         told, kind = {
             "everywhere": ("that differ by 0.01 in all voxels", "both slices differ a little"),
+            "brightness": ("that differ by 0.01 in all voxels", "both slices differ a little"),
             "both": ("that differ in a spot", "both slices differ a little"),
             "T2-w": ("of which only the T1-w slices agree", "one of the two slices agrees"),
             "T1-w": ("of which only the T2-w slices agree", "one of the two slices agrees"),
@@ -396,7 +399,11 @@ _TRAPS: tuple[tuple[Callable[[_Sets], Plant], ...], ...] = (
     (_nearly("subject", 0, "everywhere"), _nearly("mirrored", 1, "T2-w")),
     (_nearly("subject", 2, "T2-w"), _nearly("mirrored", 3, "T1-w"), _near_scale(0, 0)),
     (_nearly("subject", 4, "T1-w"), _nearly("mirrored", 0, "everywhere"), _near_scale(1, 1)),
-    (_nearly("subject", 1, "both"), _turned((2,), "upside down")),
+    (
+        _nearly("subject", 1, "both"),
+        _nearly("mirrored", 3, "brightness"),
+        _turned((2,), "upside down"),
+    ),
     (_nearly("mirrored", 2, "both"), _turned((1, 2), "turned by 180 degrees")),
 )
 
