@@ -148,6 +148,13 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> list[str]:
             [("super().__init__()", "super().__init__(); self.extra = nn.Linear(2, 2)")],
             ["`extra` is made and never used."],
         ),
+        (
+            [("    def forward(", "        self.requires_grad_(False)\n\n    def forward(")],
+            [
+                "The weights of steps 1 to 5 (`layers`) are frozen: their `requires_grad` is "
+                "False. Asked for: all weights are trained."
+            ],
+        ),
     ],
 )
 def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> None:
@@ -226,6 +233,31 @@ def test_a_discriminator(edits: list[tuple[str, str]], sentences: list[str]) -> 
                 "Layers are made inside `forward`, with new weights in every call: make them in "
                 "`__init__`, once.",
                 "`final` is made and never used.",
+            ],
+        ),
+        (
+            [
+                (
+                    "        d1 = self.down1(x)",
+                    "        x = (x - x.mean()) / (x.std() + 1e-5)\n        d1 = self.down1(x)",
+                )
+            ],
+            [
+                "Step 1 (`down1`) reads (`x` minus the mean of `x`) divided by (the std of `x` "
+                "plus a number). Asked for: `x` alone."
+            ],
+        ),
+        (
+            [
+                (
+                    "    def forward(",
+                    "        self.down1.requires_grad_(False)\n"
+                    "        self.up1.requires_grad_(False)\n\n    def forward(",
+                )
+            ],
+            [
+                "The weights of steps 1 and 6 are frozen: their `requires_grad` is False. "
+                "Asked for: all weights are trained."
             ],
         ),
         (

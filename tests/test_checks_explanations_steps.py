@@ -361,7 +361,7 @@ GENERATOR = {
     ),
     "divided by the batch": (
         [("return loss.detach()", "return loss.detach() / len(real_t1)")],
-        ["What is returned is the loss, divided by 3, the number of images."],
+        ["What is returned is the loss, divided by the number of images."],
     ),
     "a rounded loss": (
         [("return loss.detach()", "return torch.round(loss.detach(), decimals=2)")],

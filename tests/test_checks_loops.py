@@ -214,6 +214,30 @@ SLIPS = {
         [("validation = total / n_subjects", "validation = round(total / n_subjects, 4)")],
         {"validation-loss": "the mean over the subjects, rounded to 4 decimals"},
     ),
+    "training mode for a generator that comes in it": (
+        [
+            ("    rows = []\n", "    rows, mode = [], generator.training\n    generator.train()\n"),
+            ("        generator.train()\n", ""),
+            ("        rows.append(", "        generator.train(mode)\n        rows.append("),
+        ],
+        {
+            "training-mode": "in training mode at first, in evaluation mode later, if it comes in "
+            "evaluation mode"
+        },
+    ),
+    "weights of the best epoch given back": (
+        [
+            (
+                "rows.append(",
+                "state = {k: v.clone() for k, v in generator.state_dict().items()}\n"
+                "        if all(validation < row['validation'] for row in rows):\n"
+                "            kept = state\n"
+                "        rows.append(",
+            ),
+            (f"return {FRAME}", f"generator.load_state_dict(kept)\n    return {FRAME}"),
+        ],
+        {"last-weights": "those of the epoch with the lowest validation loss, here epoch 1"},
+    ),
     "weights of the first epoch given back": (
         [
             (
@@ -224,7 +248,7 @@ SLIPS = {
             ),
             (f"return {FRAME}", f"generator.load_state_dict(kept)\n    return {FRAME}"),
         ],
-        {"last-weights": "those that it had after epoch 1"},
+        {"last-weights": "those of the epoch with the lowest validation loss, here epoch 1"},
     ),
     "a schedule": (
         [

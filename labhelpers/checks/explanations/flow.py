@@ -67,8 +67,9 @@ class Step:
         is_registered: Whether its weights belong to the network.
         x: Its input.
         y: Its output, None if it failed.
-        fits: Whether its input has as many channels as it takes.
         weight: Its weights.
+        fits: Whether its input has as many channels as it takes.
+        frozen: What of it has a `requires_grad` that is False: `"weights"`, `"biases"`, or `""`.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Step:
     y: Tensor | None = None
     weight: Tensor | None = None
     fits: bool = True
+    frozen: str = ""
 
 
 #: Layers, with the names of their positional arguments and the defaults of those.
@@ -210,7 +212,14 @@ class FlowTrace(LayerTrace):
         path, is_registered = self._name(weight)
         fields["weights"] = self._weights(weight)
         fields["gradients"] = "recorded" if is_grad_enabled() else "switched off"
-        return Step(path, kind, fields, self.flow_of(x), is_registered, x, weight=weight)
+        named = {"weights": weight, "biases": given.get("bias")}
+        frozen = (name for name, p in named.items()
+                  if isinstance(p, nn.Parameter) and not p.requires_grad)  # fmt: skip
+        return Step(
+            *(path, kind, fields, self.flow_of(x), is_registered, x),
+            weight=weight,
+            frozen=next(frozen, ""),
+        )
 
     def _name(self, weight: Tensor) -> tuple[str, bool]:
         """Return what the network calls the layer of a weight, and whether it is a part of it."""

@@ -208,6 +208,7 @@ class _Comparison:
             where = f"step {self.after} ({f'`{name}`' if name else following.name})"
             self._reads(self.after, flow, following.reads, None, {}, where)
         self._between(between)
+        self._frozen()
         if self.seen.homes:
             add(_Difference(self.seen.homes.replace("{", "{{").replace("}", "}}")))
         for name in self.seen.changed:
@@ -358,6 +359,24 @@ class _Comparison:
             remark = "weights not in the network"
             self.differences.append(_Difference(sentence, (number,), remark=remark))
 
+    def _frozen(self) -> None:
+        """Add which layers cannot be trained, all of a kind at once."""
+        for kind in ("weights", "biases"):
+            numbers = [n for n, step in enumerate(self.seen.steps, 1) if step.frozen == kind]
+            if not numbers:
+                continue
+            sentence = (
+                f"The {kind} of {{}} are frozen: their `requires_grad` is False. "
+                f"Asked for: all {kind} are trained."
+            )
+            where = _steps(numbers, self)
+            blocks = {self.seen.steps[n - 1].name.split(".")[0] for n in numbers}
+            if len(numbers) > 1 and len(blocks) == 1 and blocks != {""}:
+                where += f" (`{blocks.pop()}`)"
+            self.differences.append(
+                _Difference(sentence, tuple(numbers), where=where, remark=f"{kind} frozen")
+            )
+
     def _between(self, between: dict[int | str, dict[int, tuple[str, str]]]) -> None:
         """Add what differs between the steps, each once if it is so on all ways from a step."""
         for root, ways in between.items():
@@ -408,8 +427,12 @@ class _Comparison:
             usual = [x for x in (DOWN, UP, JUDGE) if operations[: len(x)] == x]
             if usual and isinstance(flow.root, int):  # what belongs to the block
                 operations = operations[len(usual[0]) :]
-        for operation in operations:
-            text = f"the {operation.removeprefix('a ')} of {text}"
+        for place, operation in enumerate(operations, 1):
+            if operation in _SIGNS:
+                text = f"{text} {_SIGNS[operation][0]} a number"
+                text = f"({text})" if is_part or place < len(operations) else text
+            else:
+                text = f"the {operation.removeprefix('a ')} of {text}"
         return text
 
 

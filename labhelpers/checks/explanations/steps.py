@@ -56,6 +56,7 @@ _OWNERS = {
     "zero_grad": "an optimizer or a network",
     "backward": "a loss that is still a tensor",
 }
+_COUNT = "the number of images"
 _FACTORS = {0.5: "half of", -1.0: "the negative of", 2.0: "twice", -0.5: "minus half of"}
 
 
@@ -520,16 +521,17 @@ class _ReadStory(Story):
         return found
 
     @property
-    def _n_images(self) -> int:
+    def n_images(self) -> int:
+        """The size of the batch."""
         return len(self.images["real_t1"])
 
     def _times(self, factor: float, loss: str) -> str:
         """Return a multiple of a loss in words."""
-        n = self._n_images
+        n = self.n_images
         if n > 2 and abs(factor * n - 1) < _CLOSE:
-            return f"{loss}, divided by {n}, the number of images"
+            return f"{loss}, divided by {_COUNT}"
         if n > 2 and abs(factor - n) < _CLOSE:
-            return f"{loss}, multiplied by {n}, the number of images"
+            return f"{loss}, multiplied by {_COUNT}"
         return f"{_FACTORS.get(round(factor, 6), f'{factor:.3g} times')} {loss}"
 
     def _value_in_words(
@@ -553,7 +555,7 @@ class _ReadStory(Story):
         digits = _digits_kept(value, float(right))
         if digits is not None:
             return f"{name}, rounded to {digits} decimal{'' if digits == 1 else 's'}"
-        for factor in (1 / self._n_images, self._n_images, *_FACTORS):
+        for factor in (1 / self.n_images, self.n_images, *_FACTORS):
             if is_number(value, right * factor):
                 return self._times(factor, name)
         if isinstance(value, Tensor) and value.numel() > 1:
@@ -762,7 +764,8 @@ def _table(story: _ReadStory, which: str, sentences: list[str]) -> TableRecord |
     """Return what happened beside what was asked for, the first difference marked."""
     plan, own = story.plan, _roles(story)
     right = [f"clear the gradients of the {trained}" for trained in _moved_right(story)]
-    yours = [_text(event, plan, own) for event in story.events]
+    n = story.n_images if any(_COUNT in sentence for sentence in sentences) else 0
+    yours = [_text(event, plan, own, n) for event in story.events]
     asked = max(
         ([_text(event, plan) for event in events] for events in _orders(story)),
         key=lambda texts: SequenceMatcher(None, texts, yours, autojunk=False).ratio(),
@@ -792,12 +795,21 @@ def _table(story: _ReadStory, which: str, sentences: list[str]) -> TableRecord |
         name=f"what your step does, beside one right order{which}",
         header=["yours", "asked for", ""],
         rows=rows[:_MOST_ROWS],
-        note="",
+        note=f"N is {_COUNT}." if any("N × " in row[0] for row in rows) else "",
     )
 
 
-def _text(event: Event, plan: Plan, own: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Return an event in the words of the table."""
+def _text(
+    event: Event, plan: Plan, own: Mapping[str, str] = MappingProxyType({}), n: int = 0
+) -> str:
+    """Return an event in the words of the table.
+
+    Args:
+        event: What happened.
+        plan: What is asked for.
+        own: What losses of the answer's own are.
+        n: The number of images if losses are multiples of it, else 0.
+    """
     if event.kind == "loss":
         return f"compute {event.who}"
     if event.kind == "clear":
@@ -817,7 +829,9 @@ def _text(event: Event, plan: Plan, own: Mapping[str, str] = MappingProxyType({}
         if (parts := event.parts.get(name, 1)) > 1:
             factor /= parts
             term = f"the sum of {parts} losses" if term == "the loss" else f"{term}, {parts} times"
-        terms.append((f"{factor:.3g} × " if abs(factor - 1) > _CLOSE else "") + term)
+        multiples = {1.0: "", **({float(n): "N × ", 1 / n: "1/N × "} if n else {})}
+        known = (text for x, text in multiples.items() if abs(factor - x) < _CLOSE)
+        terms.append(next(known, f"{factor:.3g} × ") + term)
     if event.is_returned:
         return f"torch.autograd.grad of {' + '.join(terms)}"
     return f"backward from {' + '.join(terms)}"

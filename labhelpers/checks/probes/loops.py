@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from labhelpers.checks.cases import PROOF, Case, Log, Setting
 from labhelpers.checks.probes.diary import BACKWARDS, TRAINING, VALIDATION, Call, Course
+from labhelpers.checks.probes.steps import IN_TRAINING
 
 __all__ = ["train_generator"]
 
@@ -59,7 +60,7 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         course.network.train(training)
         returned = course.run(answer, batch_size, num_epoch, lr)
         story = _Story(course, lr)
-        story.log(log)
+        story.log(log, training)
         _log_history(returned, story, log)
         if batch_size > many and story.epochs:  # here no choice of the answer has changed anything
             first = story.epochs[0][0]
@@ -176,13 +177,15 @@ class _Story:
         before = [call.weights for call in self.course.calls[:i]]
         return self.moved(i) and any(torch.equal(self.after[i], weights) for weights in before)
 
-    def log(self, log: Log) -> None:
-        """Log in words what happened."""
+    def log(self, log: Log, training: bool) -> None:
+        """Log in words what happened to a network that came in training mode, or not."""
         calls = self.course.calls
         log("steps", self._steps())
         if self.epochs:
             modes = [{calls[i].training for i in epoch} for epoch in self.epochs]
-            log("training-mode", _mode_of_steps(modes))
+            mode = _mode_of_steps(modes)
+            depends = mode != IN_TRAINING and not training
+            log("training-mode", mode + ", if it comes in evaluation mode" * depends)
             if self.log_updates(log, "updates"):
                 log("in-place", self._in_place())
             log("validation", self._validation())
@@ -266,7 +269,14 @@ class _Story:
         done = sum(epoch[-1] < self.restored for epoch in self.epochs)
         if torch.equal(self.course.calls[self.restored].weights, self.course.start):
             return "those that it had at the start"
-        return f"those that it had {f'after epoch {done}' if done else 'in the first epoch'}"
+        if not done:
+            return "those that it had in the first epoch"
+        if len(self.rounds) == len(self.epochs):
+            calls = self.course.calls
+            losses = [torch.cat([calls[i].errors for i in part]).mean() for part in self.rounds]
+            if losses[done - 1] == min(losses):
+                return f"those of the epoch with the lowest validation loss, here epoch {done}"
+        return f"those that it had after epoch {done}"
 
     def _validation(self) -> str:
         if not self.rounds:
@@ -784,7 +794,7 @@ def _who(shown: Sequence[Sequence[int]], n_subjects: int, name: str) -> str:
 
 
 def _mode(seen: set[bool]) -> str:
-    return _one_of(seen, "in training mode", "in evaluation mode")
+    return _one_of(seen, IN_TRAINING, "in evaluation mode")
 
 
 def _mode_of_steps(modes: Sequence[set[bool]]) -> str:

@@ -28,6 +28,7 @@ from labhelpers.checks.fixtures import (
 from labhelpers.checks.probes.losses import form_of, value_of
 
 __all__ = [
+    "IN_TRAINING",
     "LEFT_IN_EVALUATION",
     "RUN_IN_EVALUATION",
     "STEEP",
