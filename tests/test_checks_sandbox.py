@@ -125,7 +125,7 @@ class Discriminator(nn.Module):
         "channels, stride 2, padding 1."
     )
     assert report.table is not None
-    assert report.table.rows[1][1:4] == ("second: Conv2d 128→1, 3×3", "1", "stopped here")
+    assert report.table.rows[1][1:4] == ("second: Conv2d 128→1, 3×3", "1", "stops here")
 
 
 FLOAT32_ONLY = """

@@ -54,7 +54,8 @@ def test_texts_are_sentences_without_code() -> None:
         where = f"{exercise}, {name}, {key}: {text}"
         assert text[0].isupper() or text.startswith(("lambda_", "in_channels", "n bins")), where
         assert text.rstrip('"').endswith((".", "?")), where
-        assert not re.search(r"\w\(|==|\w\.\w+\(|[`=]", text), f"{where} looks like code"
+        rest = re.sub(r"`\w+`", "it", text)  # a name is fine
+        assert not re.search(r"\w\(|==|\w\.\w+\(|[`=]", rest), f"{where} looks like code"
         assert len(text) < 260, where
 
 
