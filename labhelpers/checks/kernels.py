@@ -25,8 +25,9 @@ def compute(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -
     layers = {F.conv_transpose2d: (_doubled, _DOUBLING), F.conv2d: (_few_maps, _KEEPING)}
     if function in layers and not kwargs and _are_exact(args[:3]):
         layer, usual = layers[function]
-        if [*map(_single, args[3:])] == [*usual.values()] and (result := layer(*args[:3])):
-            return result[0]
+        is_usual = [*map(_single, args[3:])] == [*usual.values()]
+        if is_usual and (result := layer(*args[:3])) is not None:
+            return result
     return function(*args, **kwargs)
 
 
@@ -41,21 +42,21 @@ def _single(size: Any) -> Any:
     return size[0] if isinstance(size, (tuple, list)) and len({*size}) == 1 else size
 
 
-def _doubled(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
-    """Return the map of a transposed convolution with kernel 4, or nothing."""
+def _doubled(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor | None:
+    """Return the map of a transposed convolution with kernel 4, None of another one."""
     is_small = x.ndim == 4 and x.shape[2] * x.shape[3] <= _SMALL_MAP
     if is_small and weight.shape[2:] == (4, 4) and x.shape[1] == weight.shape[0]:
-        return [doubled_map(x, weight, bias)]
-    return []
+        return doubled_map(x, weight, bias)
+    return None
 
 
-def _few_maps(x: Tensor, weight: Tensor, bias: Tensor) -> list[Tensor]:
-    """Return the maps of a convolution with kernel 3, if they are few, or nothing.
+def _few_maps(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor | None:
+    """Return the maps of a convolution with kernel 3, None if they are many.
 
     Each position is multiplied with all kernels, and what overlaps is added.
     """
     if x.ndim != 4 or len(weight) > _FEW or weight.shape[1:] != (x.shape[1], 3, 3):
-        return []
+        return None
     kernels = weight.flip(2, 3).permute(0, 2, 3, 1).flatten(0, 2)
     maps = F.fold(kernels @ x.flatten(2), x.shape[2:], (3, 3), padding=1)
-    return [maps + bias.view(1, -1, 1, 1)]
+    return maps + bias.view(1, -1, 1, 1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.audit_rules import RULES, Rule
 from labhelpers.checks.explanations.audit_sets import Sets
+from labhelpers.checks.explanations.words import enumerated
 from labhelpers.checks.probes.audit import Audited, audited
 from labhelpers.checks.probes.planted import PROBLEMS
 from labhelpers.checks.records import Explanation, Run, explained
@@ -309,5 +310,4 @@ def _fits(
 
 
 def _quoted(names: Sequence[str]) -> str:
-    *first, last = [f'"{name}"' for name in names]
-    return f"{', '.join(first)} and {last}" if first else last
+    return enumerated(f'"{name}"' for name in names)

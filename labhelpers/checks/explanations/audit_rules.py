@@ -514,14 +514,10 @@ _COPY = (_DISTANCES, _SLICES_OF_COPY, _WITH, _WITHIN)
 #: Of which sets an item with NaN keeps copies from being found.
 _HIDDEN_BY: dict[str, tuple[int, ...]] = {
     "": (),
-    "A value NaN in any test item keeps all copies from being found, also those of other items: "
-    "the smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (1,),
-    "A value NaN in any training item keeps all copies from being found, also those of other "
-    "items: the smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (
-        0,
-    ),
-    "A value NaN in any item keeps all copies from being found, also those of other items: the "
-    "smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": (0, 1),
+} | {
+    f"A value NaN in any {item} keeps all copies from being found, also those of other items: the "
+    "smallest of several numbers is NaN if one of them is. Asked for: pair by pair.": sides
+    for item, sides in {"test item": (1,), "training item": (0,), "item": (0, 1)}.items()
 }
 
 #: When each problem is named, by item of the report.

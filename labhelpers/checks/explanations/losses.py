@@ -46,6 +46,7 @@ from labhelpers.checks.explanations.equations import (
 )
 from labhelpers.checks.explanations.large_logits import large_logits
 from labhelpers.checks.explanations.variants import RIGHT_FOR_ONE, picked, variants
+from labhelpers.checks.explanations.words import capitalised, enumerated
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
 
@@ -261,7 +262,7 @@ def _without_chance(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]
         found = _study(loss, calm, dtype)[0]
         if not names or _CHANGING in found:
             return []
-        drawn = f"With zeros in place of what {_listed(sorted(names))} draws"
+        drawn = f"With zeros in place of what {enumerated(sorted(names))} draws"
         if not found:
             return [f"{drawn}, the loss is as asked for: leave that out."]
         return [f"{drawn}: {text[0].lower()}{text[1:]}" for text in found]
@@ -338,8 +339,8 @@ def _zeros(
             )
     if as_one:
         yield (
-            f"Where {_listed(as_one, 'or')} is 0, the loss takes 1 in its place; asked for is 0, "
-            "which leaves the term out. (Python's `or` and `if` take a 0 for False.)"
+            f"Where {enumerated(as_one, 'or')} is 0, the loss takes 1 in its place; asked for is "
+            "0, which leaves the term out. (Python's `or` and `if` take a 0 for False.)"
         )
 
 
@@ -464,7 +465,7 @@ def _uses(loss: Loss, watch: Watch) -> Iterator[str]:
     """Yield which networks are not used, or not with the images that are at hand."""
     called = {call.network for call in watch.made} | set(watch.strangers)
     if missing := [symbol for symbol in loss.networks if symbol not in called]:
-        yield f"The loss never calls {_listed(missing)}, as given in its arguments."
+        yield f"The loss never calls {enumerated(missing)}, as given in its arguments."
     for symbol in watch.strangers:
         made = " or generated" if loss.returns else ""
         yield f"{symbol} is called with an image that is none of those given{made}."
@@ -483,13 +484,13 @@ def _mixed(watch: Watch) -> Iterator[str]:
         network, names = next((call.network, call.inputs) for call in watch.mixed)
         yield (
             f"{network} judges images beside {names[1]} of other subjects: in a batch of {_BATCH}, "
-            f"counted from 0, it gets {_listed(texts)}. Asked for: each image beside {names[1]} of "
-            "its own subject."
+            f"counted from 0, it gets {enumerated(texts)}. Asked for: each image beside "
+            f"{names[1]} of its own subject."
         )
     for call, subjects in watch.partial.items():
         yield (
             f"{call.name} is computed for some subjects only: in a batch of {_BATCH}, counted from "
-            f"0, for {_listed([str(k) for k in subjects])}."
+            f"0, for {enumerated(map(str, subjects))}."
         )
 
 
@@ -530,12 +531,7 @@ def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
         for scene, image in zip(scenes, images, strict=True):
             scene.images[name] = image
     if unused:
-        yield f"The loss does not depend on {_listed(unused)}."
-
-
-def _listed(names: Sequence[str], word: str = "and") -> str:
-    *first, last = names
-    return f"{', '.join(first)} {word} {last}" if first else last
+        yield f"The loss does not depend on {enumerated(unused)}."
 
 
 def _defaults(loss: Loss, function: Any) -> Iterator[str]:
@@ -580,7 +576,7 @@ def _changes(runs: Sequence[Run]) -> Iterator[str]:
         if what == "graph":
             whose = [x for x in whose if f"values of {x}" not in changes]
         if whose:
-            yield sentence.format(_listed(whose))
+            yield sentence.format(enumerated(whose))
 
 
 # Sentences about an equation beside the one that is asked for.
@@ -617,7 +613,7 @@ def _compare(
     rest = [part for k, part in enumerate(parts) if k not in best]
     rest += [part for part in equation if part.term == CONSTANT]
     texts = [part.text(loss.symbols) for part in rest]
-    sentences = _sentences(loss, told) + ([f"Not asked for: {_listed(texts)}."] if rest else [])
+    sentences = _sentences(loss, told) + ([f"Not asked for: {enumerated(texts)}."] if rest else [])
     if any(part.term.kind in LOGITS and len(part.term.of) > 1 for part in rest):
         sentences.append("Two logits are subtracted from each other, as in a relativistic GAN.")
     matched = [
@@ -643,10 +639,10 @@ def _sentences(loss: Loss, told: Mapping[str, Sequence[str]]) -> list[str]:
     for piece, names in told.items():
         names = list(dict.fromkeys(names))
         group = loss.groups.get(tuple(sorted(places.get(name, -1) for name in names)))
-        name = group or _listed(names)
+        name = group or enumerated(names)
         if piece == "is missing":
             text = f"{name} {'are' if len(names) > 1 else 'is'} missing."
-            sentences.append(text[0].upper() + text[1:])
+            sentences.append(capitalised(text))
         else:
             sentences.append(f"In {name}, {piece}.")
     return sentences
@@ -770,7 +766,7 @@ def _flows(
         if bool(gradients[name].any()):
             yield f"The loss sends a gradient to {name}: {targets[name]} is not cut off."
     if not any(bool(gradients[name].any()) for name in loss.trains):
-        yield f"No gradient flows from the loss to {_listed(list(loss.trains))}."
+        yield f"No gradient flows from the loss to {enumerated(loss.trains)}."
         yield _to_be_cut_off(loss)
         return
     shares: dict[int, dict[tuple[str, str], float]] = {}
@@ -789,7 +785,7 @@ def _flows(
     for k, by_way in shares.items():
         whole = len(set(by_way.values())) == 1
         for (name, source), share in by_way.items():
-            to = _listed(list(dict.fromkeys(name for name, _ in by_way))) if whole else name
+            to = enumerated(dict.fromkeys(name for name, _ in by_way)) if whole else name
             way = "" if whole else f" by way of {source}"
             if share == 0:
                 piece = f"no gradient flows back to {to}{way}: it is cut off"
@@ -807,8 +803,8 @@ def _to_be_cut_off(loss: Loss) -> str:
     """Return in a sentence who must get a gradient, and who none."""
     if not loss.spares:
         return f"Nothing is to be cut off in this loss, by detach, data or no_grad. {_WITH_TENSORS}"
-    trained, spared = (_listed(list(names)) for names in (loss.trains, loss.spares))
-    images = _listed(list(loss.spares.values()))
+    trained, spared = (enumerated(names) for names in (loss.trains, loss.spares))
+    images = enumerated(loss.spares.values())
     return (
         f"Cut off {images} alone, before D judges it: {trained} must get a gradient from every "
         f"term, {spared} from none. {_WITH_TENSORS}"

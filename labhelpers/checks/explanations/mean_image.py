@@ -27,6 +27,7 @@ from labhelpers.checks.explanations.fits import (
     setting_of,
     stretched,
 )
+from labhelpers.checks.explanations.words import enumerated
 from labhelpers.checks.fixtures import make_dataset
 from labhelpers.checks.probes.data import add_extremes
 from labhelpers.checks.records import Explanation, Run, explained
@@ -48,6 +49,11 @@ def _mean_above(slices: Tensor, limit: float, otherwise: float) -> Tensor:
 def _mean_of(slices: Tensor, kept: Tensor, otherwise: float) -> Tensor:
     mean = (slices * kept).sum(dim=0) / kept.sum(dim=0)
     return mean.where(kept.any(dim=0), otherwise)
+
+
+def _in_greys(x: Tensor, whole: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return values in [-1, 1] as one of 256 greys each, the way to a whole number given."""
+    return whole((x + 1) * 127.5) / 127.5 - 1
 
 
 _STATISTICS: dict[str, Callable[[Tensor], Tensor]] = (
@@ -197,10 +203,10 @@ _BEFORE: dict[str, _Step] = {
     "dividing each by its largest value": lambda x: x / _of_each(x, "amax"),
     "cutting off their decimals": torch.trunc,
     "cutting each value down to one of 256 greys, as an image of whole numbers does": (
-        lambda x: ((x + 1) * 127.5).floor() / 127.5 - 1
+        lambda x: _in_greys(x, torch.floor)
     ),
     "rounding each value to one of 256 greys, as an image of whole numbers does": (
-        lambda x: ((x + 1) * 127.5).round() / 127.5 - 1
+        lambda x: _in_greys(x, torch.round)
     ),
 }
 
@@ -226,11 +232,9 @@ _AFTER: dict[str, _Step] = (
         "minus its mean, divided by its standard deviation": lambda x: (x - x.mean()) / x.std(),
         "its decimals cut off": lambda x: x.trunc(),
         "cut down to 256 greys, as an image of whole numbers": (
-            lambda x: ((x + 1) * 127.5).floor() / 127.5 - 1
+            lambda x: _in_greys(x, torch.floor)
         ),
-        "rounded to 256 greys, as an image of whole numbers": (
-            lambda x: ((x + 1) * 127.5).round() / 127.5 - 1
-        ),
+        "rounded to 256 greys, as an image of whole numbers": (lambda x: _in_greys(x, torch.round)),
         "rounded down to whole numbers, as by `//`": lambda x: x.floor(),
     }
     | {
@@ -538,13 +542,9 @@ def _scale(
         return f"multiplied by {factors[0]:.4g}{added}"
     divisors = m / factors
     if (divisors - divisors.round()).abs().max() < 1e-3 and offsets.abs().max() < 1e-4:
-        by, of = (_listed([f"{x:.0f}" for x in numbers]) for numbers in (divisors, n))
+        by, of = (enumerated(f"{x:.0f}" for x in numbers) for numbers in (divisors, n))
         return f"divided by {by} for {of} subjects"
     return "on another scale, which depends on the data set"
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return f"{', '.join(texts[:-1])} and {texts[-1]}"
 
 
 _AXES = ("the subjects", "the channel", "the first image axis", "the second image axis")

@@ -22,6 +22,7 @@ from labhelpers.checks.explanations.asked_networks import (
 )
 from labhelpers.checks.explanations.flow import UNRECORDED, Flow, Joined, Step
 from labhelpers.checks.explanations.network_runs import Seen, watch
+from labhelpers.checks.explanations.words import capitalised, enumerated
 from labhelpers.checks.probes import networks as probes
 from labhelpers.checks.records import Explanation, Run, TableRecord
 
@@ -420,7 +421,7 @@ class _Comparison:
             if how in _SIGNS or how.startswith("axis"):
                 text = (f" {_SIGNS[how][0]} " if how in _SIGNS else ", then ").join(parts)
             else:
-                text = f"{_whole(how)} {_listed(parts)}"
+                text = f"{_whole(how)} {enumerated(parts)}"
             text = f"({text})" if is_part or operations else text
         else:
             text = self.name(flow.root)
@@ -564,11 +565,6 @@ _SIGNS = {
 }
 
 
-def _listed(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
-
-
 def _list(operations: Sequence[str]) -> str:
     return ", ".join(operations) or "nothing"
 
@@ -647,9 +643,9 @@ def _sentences(differences: list[_Difference], comparison: _Comparison) -> list[
             sentence = first.several or sentence.replace("{} has ", "{} have ")
             sentence = sentence.replace("{} is ", "{} are ")
         places = [one.where for one in group if one.where]
-        where = _listed(places) if len(places) == len(group) else _steps(steps, comparison)
+        where = enumerated(places) if len(places) == len(group) else _steps(steps, comparison)
         text = sentence.format(where, yours=first.yours, asked=first.asked)
-        sentences.append(text[0].upper() + text[1:])
+        sentences.append(capitalised(text))
     return sentences
 
 
@@ -658,7 +654,7 @@ def _steps(numbers: list[int], comparison: _Comparison) -> str:
         return comparison.name(numbers[0])
     if len(numbers) > 2 and numbers == [*range(numbers[0], numbers[-1] + 1)]:
         return f"steps {numbers[0]} to {numbers[-1]}"
-    return f"steps {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}" if numbers else ""
+    return f"steps {enumerated(map(str, numbers))}" if numbers else ""
 
 
 def _table(comparison: _Comparison, differences: list[_Difference], words: str = "") -> TableRecord:

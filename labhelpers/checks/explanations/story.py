@@ -19,10 +19,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from labhelpers.checks import fixtures
 from labhelpers.checks.explanations import own_losses
 from labhelpers.checks.explanations.functions import code_of, names_read, namespace_of
+from labhelpers.checks.explanations.words import capitalised
 from labhelpers.checks.probes.steps import Players
 
 __all__ = [
     "BEFORE",
+    "CLOSE",
     "CUT",
     "Content",
     "Event",
@@ -31,12 +33,11 @@ __all__ = [
     "Plan",
     "Story",
     "WatchedSGD",
-    "capitalised",
     "is_first",
     "is_number",
 ]
 
-_CLOSE = 1e-6  # relative difference of numbers that are the same
+CLOSE = 1e-6  # relative difference of numbers that are the same
 BEFORE = "the step before"
 CUT = ", cut off from its graph"
 _IMAGES = {
@@ -267,9 +268,10 @@ class Story:
             self._got |= {id(x): g.clone() for x, g in zip(inputs, result, strict=True)
                           if g is not None}  # fmt: skip
             self._by_hand = self._touched or self._own_loss()
-            event = Event("backward", " + ".join(self._by_hand), self._by_hand, parts=self._parts)
-            event.is_returned = True
-            self.events.append(event)
+            who = " + ".join(self._by_hand)
+            self.events.append(
+                Event("backward", who, self._by_hand, parts=self._parts, is_returned=True)
+            )
             return result
 
         def recorded_clear(module: nn.Module, *args: Any, **kwargs: Any) -> None:
@@ -424,7 +426,7 @@ class Story:
             if value is network:
                 return f"the {name}"
         if isinstance(value, (int, float)):
-            near = [k for k, v in self.plan.options.items() if abs(value - v) < _CLOSE]
+            near = [k for k, v in self.plan.options.items() if abs(value - v) < CLOSE]
             return f"`{near[0]}`" if near else f"the number {value:g}"
         if isinstance(value, tuple):
             return f"the pair ({', '.join(map(self.described, value))})"
@@ -750,8 +752,3 @@ def is_number(value: Any, other: Tensor) -> bool:
     return isinstance(value, (int, float)) and abs(value - float(other)) <= 1e-6 * max(
         1e-3, abs(float(other))
     )
-
-
-def capitalised(text: str) -> str:
-    """Return a sentence with a capital at its start."""
-    return text[:1].upper() + text[1:]

@@ -23,6 +23,7 @@ from labhelpers.checks.explanations.batches import (
     tensors_of,
 )
 from labhelpers.checks.explanations.equations import LOGITS, number
+from labhelpers.checks.explanations.words import capitalised, enumerated
 
 __all__ = ["RIGHT_FOR_ONE", "picked", "variants"]
 
@@ -169,9 +170,7 @@ class _Fit(NamedTuple):
         """Return the change in words, with those of its images that the terms are made of."""
         used = _images_of(loss, self.terms)
         names = [name for name in self.change.images if name in used]
-        return self.change.text.format(
-            " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
-        )
+        return self.change.text.format(enumerated(names))
 
 
 def _images_of(loss: Loss, terms: Sequence[int]) -> set[str]:
@@ -536,7 +535,7 @@ def _where_right(
         )
 
     name = _called(loss, terms)
-    begin = "The loss" if not lambdas else name[0].upper() + name[1:]
+    begin = "The loss" if not lambdas else capitalised(name)
     verb = "are" if len(terms) > 1 and lambdas else "is"
     if right(1, _LARGE):
         yield (

@@ -83,12 +83,6 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         fake = _with_extremes(generator(t1))
         given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (fake, t1), (t2, t1), setting.seed(14), batch.logits)
-        if batch.is_large:
-            with graph_kept():
-                loss = answer(discriminator, t1, t2, given, **weights)
-            log(f"value-{suffix}", value_of(loss))
-            log(f"gradient-{suffix}", _gradients(loss, [fake]))
-            return
         generator.train(batch.training)
         discriminator.train(batch.training)
         changes = _changes(
@@ -98,6 +92,9 @@ def cgan_generator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         with graph_kept():
             loss = answer(discriminator, t1, t2, given, **weights)
         log(f"value-{suffix}", value_of(loss))
+        if batch.is_large:
+            log(f"gradient-{suffix}", _gradients(loss, [fake]))
+            return
         _log_form(log, loss, dtype)
         log("unchanged", changes())
         of_weights = _joined(_gradients(loss, list(generator.parameters())))
@@ -179,12 +176,6 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         fake = _with_extremes(generator(t1))
         given = fake.clone()  # work in place on it hides no gradient
         _prepare(discriminator, (t2, t1), (fake, t1), setting.seed(54), batch.logits)
-        if batch.is_large:
-            with graph_kept():
-                loss = answer(discriminator, t1, t2, given)
-            log("value", value_of(loss))
-            log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
-            return
         generator.train(batch.training)
         discriminator.train(batch.training)
         asked = {"real": (t2, t1), "fake": (fake, t1)}
@@ -195,9 +186,12 @@ def cgan_discriminator_loss(answer: Any, setting: Setting) -> Iterator[Case]:
         )
         with graph_kept():
             loss = answer(discriminator, t1, t2, given)
+        log("value", value_of(loss))
+        if batch.is_large:
+            log("gradient", _joined(_gradients(loss, list(discriminator.parameters()))))
+            return
         for name, judged in seen().items():
             log(f"{PROOF}{name}-logits", judged)
-        log("value", value_of(loss))
         _log_form(log, loss, dtype)
         log("unchanged", changes())
         gradients = _gradients(loss, list(discriminator.parameters()))

@@ -325,9 +325,10 @@ def _nearly(item: str, turn: int, differs: str) -> Callable[[_Sets], Plant]:
 
         sets.copy(turn, change)
         items = "two mirrored items" if item == "mirrored" else "two items"
+        everywhere = ("that differ by 0.01 in all voxels", "both slices differ a little")
         told, kind = {
-            "everywhere": ("that differ by 0.01 in all voxels", "both slices differ a little"),
-            "brightness": ("that differ by 0.01 in all voxels", "both slices differ a little"),
+            "everywhere": everywhere,
+            "brightness": everywhere,
             "both": ("that differ in a spot", "both slices differ a little"),
             "T2-w": ("of which only the T1-w slices agree", "one of the two slices agrees"),
             "T1-w": ("of which only the T2-w slices agree", "one of the two slices agrees"),
