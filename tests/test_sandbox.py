@@ -127,10 +127,11 @@ ATTACKS = {
         print("GOT" if os.waitpid(child, 0)[1] == 0 else "")""",
     "namespace of a clone": """
         import ctypes, os, signal
-        child = ctypes.PyDLL(None).syscall({clone}, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)
+        child = os.fork()  # without the threads of the kernel, whose locks a clone would keep
         if child == 0:
-            os._exit(0)
-        print("GOT" if child > 0 and os.waitpid(child, 0)[1] == 0 else "")""",
+            inner = ctypes.PyDLL(None).syscall({clone}, 0x10000000 | signal.SIGCHLD, 0, 0, 0, 0)
+            os._exit(os.waitpid(inner, 0)[1] != 0 if inner > 0 else inner & 255)
+        print("GOT" if os.waitpid(child, 0)[1] == 0 else "")""",
     "many processes": """
         import os, signal, time
         children = []

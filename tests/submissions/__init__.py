@@ -105,7 +105,9 @@ def write_small_course(root: Path) -> Path:
         notebook.cells = [
             cell
             for cell in notebook.cells
-            if cell is imports or grade_id(cell) in kept or cell.source.startswith("#")
+            if cell is imports
+            or grade_id(cell) in kept
+            or (cell.cell_type == "markdown" and cell.source.startswith("#"))
         ]
         nbformat.write(notebook, path)
     build_student(root)
