@@ -7,12 +7,20 @@ import pytest
 import torch
 
 from labhelpers.checks.comparison import with_replacements
+from labhelpers.checks.exercises import EXERCISES
 from labhelpers.checks.fingerprint import describe, hashed, observe, same
 from labhelpers.checks.verdict import TEXTS_FILE, VISIBLE_FILE
 from labhelpers.instructor.authoring import expected
 from labhelpers.instructor.authoring.edits import BuildError, UnfitError, edited
 from labhelpers.instructor.authoring.expected import differences
 from labhelpers.instructor.sources import NOTEBOOKS, Solution, read_solutions, run_source
+
+
+def test_the_ways_that_an_exercise_names_are_in_the_table() -> None:
+    stored = json.loads(VISIBLE_FILE.read_text(encoding="utf-8"))
+    ways = {key: {*exercise.written_out} for key, exercise in EXERCISES.items()}
+    assert {key for key, names in ways.items() if names} == {"cgan-step", "cyclegan-step"}
+    assert all(names <= {*stored[key]["accepted"]} for key, names in ways.items())
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ class Exercise:
         losses: Functions of earlier cells that the answer may call, by name, each with the fixture
             that takes its place, so that a wrong loss or step costs its own points only. Such an
             answer is tried with the student's own, too.
+        written_out: The accepted ways, by their names in the table, that do without one of them.
         returns: The values that an answer returns (a class: its `forward`), each in words, with
             `Tensor` where nothing else will do.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
@@ -64,6 +65,7 @@ class Exercise:
     name: str
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
+    written_out: Collection[str] = ()
     returns: Mapping[str, type] = field(default_factory=dict)
     read: Callable[[Observed, Setting], Observed] = _as_it_is
     explain: Callable[[Any, list[Run]], Explanation | None] = _unexplained
@@ -84,6 +86,7 @@ _LOSSES_OF_CYCLE: Losses = {
     "cyclegan_generator_loss": fixtures.cyclegan_generator_loss,
     "cyclegan_discriminator_loss": fixtures.cyclegan_discriminator_loss,
 }
+_WRITTEN_OUT = ("generator loss written out", "discriminator loss written out")
 _LOSS = {"the loss, a tensor without dimensions": Tensor}
 _DIAGNOSES = {"the dictionary of the diagnoses": object}
 
@@ -170,6 +173,7 @@ _IN_TEACHING_ORDER = [
         "cgan_step",
         steps.cgan_step,
         _LOSSES_OF_PAIR,
+        _WRITTEN_OUT,
         returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
         explain=explained_steps.cgan_step,
     ),
@@ -193,6 +197,7 @@ _IN_TEACHING_ORDER = [
         "cyclegan_step",
         steps.cyclegan_step,
         _LOSSES_OF_CYCLE,
+        _WRITTEN_OUT,
         returns={"the generators' loss": Tensor, "the discriminators' loss": Tensor},
         explain=explained_steps.cyclegan_step,
     ),

@@ -36,7 +36,6 @@ __all__ = [
 TEXTS_FILE = Path(__file__).parent / "expected" / "texts.json"
 VISIBLE_FILE = Path(__file__).parent / "expected" / "visible.json"
 
-_WRITTEN_OUT = "written out"  # in the names of accepted ways that call no function for a loss
 _MOST_LINES = 5  # of what an answer printed
 _LINE_LENGTH = 200
 # What PyTorch adds to some messages, which leads astray here.
@@ -128,8 +127,8 @@ def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Compari
 
     def rank(way: str, one: Comparison) -> tuple[bool, float, int]:
         # What comes out the same without fixtures stands beside the numbers of losses written out.
-        written = way.count(_WRITTEN_OUT) if one.fails_as(runs[0]) else 0
-        return one.shows_work(), one.share(), written
+        written = {*way.split(" + ")} & {*EXERCISES[exercise].written_out}
+        return one.shows_work(), one.share(), len(written) if one.fails_as(runs[0]) else 0
 
     return max(comparisons, key=lambda pair: rank(*pair))[1]
 
