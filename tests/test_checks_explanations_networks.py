@@ -324,3 +324,47 @@ def test_a_layer_inside_of_a_module_with_weights_of_its_own() -> None:
     assert wrong("discriminator", *edits) == [
         "Step 3 (`layers.1.inner`), Conv2d 128→128, 1×1, is a layer too many."
     ]
+
+
+def test_upsampling_in_place_of_transposed_convolutions() -> None:
+    own = (
+        "class Up(nn.Module):\n"
+        "    def __init__(self, a, b):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(a, b, 3, padding=1)\n\n"
+        "    def forward(self, *x):\n"
+        "        x = nn.functional.interpolate(torch.cat(x, 1), scale_factor=2)\n"
+        "        return nn.functional.relu(nn.functional.instance_norm(self.conv(x)))\n\n\n"
+    )
+    assert wrong(
+        "generator-unet", ("UNetUp(", "Up("), ("class GeneratorUNet", own + "class GeneratorUNet")
+    ) == [
+        "Steps 6 to 9 are Conv2d layers. Asked for: ConvTranspose2d layers. The first of them is "
+        "Conv2d 512→512, 3×3, asked for ConvTranspose2d 512→512, 4×4.",
+        "Before steps 6 to 9: upsampling ×2 (nearest). Asked for: nothing.",
+    ]
+
+
+def test_what_stands_in_the_place_of_a_missing_layer_and_its_row() -> None:
+    source = solutions()["generator-unet"].source.replace(
+        "UNetUp(512, 512)", "nn.Upsample(None, 2)"
+    )
+    report = judge("generator-unet", load("generator-unet", source))
+    missing = "`up1` (ConvTranspose2d 512→512, 4×4). In its place: upsampling ×2 (nearest)."
+    assert ("wrong", f"A layer is missing: {missing}") in report.notes
+    assert report.table is not None
+    rows = [(row[0], row[1], row[-1]) for row in report.table.rows[4:7]]
+    assert rows == [
+        (" 5", "down5: Conv2d 512→512, 3×3", ""),
+        ("", "up1: ConvTranspose2d 512→512, 4×4", "missing"),
+        (" 6", "up2: ConvTranspose2d 1024→256, 4×4", ""),
+    ]
+
+
+def test_what_is_done_on_the_way_to_a_layer_is_in_its_row() -> None:
+    source = solutions()["generator-unet"].source.replace(
+        "self.up1(d5)", "self.up1(nn.functional.interpolate(d5, scale_factor=2)[..., :2, :2])"
+    )
+    report = judge("generator-unet", load("generator-unet", source))
+    assert report.table is not None
+    assert report.table.rows[5][2] == "5 (upsampling ×2 (nearest), a part of it by index)"

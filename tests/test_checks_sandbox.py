@@ -125,7 +125,8 @@ class Discriminator(nn.Module):
         "channels, stride 2, padding 1."
     )
     assert report.table is not None
-    assert report.table.rows[1][1:4] == ("second: Conv2d 128→1, 3×3", "1", "stops here")
+    row = next(row for row in report.table.rows if row[0] == " 2")
+    assert row[1:4] == ("second: Conv2d 128→1, 3×3", "1", "stops here")
 
 
 FLOAT32_ONLY = """

@@ -114,6 +114,7 @@ _WORDS = {
     "le": "a comparison (<=)",
     "eq": "a comparison (==)",
 }
+_JOINING = {"cat", "concat", "concatenate", "hstack", "vstack"}
 # What changes no number.
 _SILENT = {"clone", "contiguous", "to", "double", "float", "type_as", "requires_grad_", "cpu"}
 
@@ -243,13 +244,14 @@ class FlowTrace(LayerTrace):
             return None
         if len(flows) > 1:
             how = _WORDS.get(name, name)
-            if name in ("cat", "concat", "concatenate", "hstack", "vstack"):
+            if name in _JOINING:
                 default = {"hstack": 1}.get(name, 0)
                 axis = kwargs.get("dim", args[1] if len(args) > 1 else default)
                 first = next(_tensors(args), None)
                 how = f"axis {axis % first.ndim if first is not None else axis}"
             return Flow(Joined(how, tuple(flows)))
-        word = _operation(name, args, kwargs)
+        is_one = len([*_tensors((*args, *kwargs.values()))]) == 1
+        word = "" if name in _JOINING and is_one else _operation(name, args, kwargs)
         if word and not is_grad_enabled():
             word += UNRECORDED
         return Flow(flows[0].root, (*flows[0].operations, word)) if word else flows[0]

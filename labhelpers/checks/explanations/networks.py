@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -110,11 +111,20 @@ class _Difference:
 
 @dataclass
 class _Comparison:
-    """A network beside the one that is asked for."""
+    """A network beside the one that is asked for.
+
+    Attributes:
+        seen: What the network did.
+        wanted: What is asked for.
+        differences: What differs.
+        added: What is done on the way to a step after all that is asked for, by the number of the
+            step and the root of the way.
+    """
 
     seen: Seen
     wanted: Wanted
     differences: list[_Difference] = field(default_factory=list)
+    added: dict[tuple[int, int | str], str] = field(default_factory=dict)
 
     @cached_property
     def pairs(self) -> list[tuple[int | None, int | None]]:
@@ -178,7 +188,8 @@ class _Comparison:
                 for number, place in self.pairs
                 if number and place and self.seen.steps[number - 1].name in names
             ]
-            add(_Difference(f"{count} missing: {layers}.{''.join(namesakes)}"))
+            instead = self._instead(missing[0]) if len(missing) == 1 else ""
+            add(_Difference(f"{count} missing: {layers}.{instead}{''.join(namesakes)}"))
         again = {number for group in self.repeated for number in group}
         for number, place in self.pairs:
             if number and not place and number not in again:
@@ -221,6 +232,25 @@ class _Comparison:
         for name in self.seen.unused:
             add(_Difference(f"`{name}` is made and never used."))
         return self.differences
+
+    def _instead(self, place: int) -> str:
+        """Return what happens in the place of a missing step, "" if nothing does."""
+        before = self._in_steps(self.wanted.steps[place - 1].reads or Flow("?"))
+        ways = [
+            (self.seen.steps[number - 1].reads, self.wanted.steps[other - 1].reads)
+            for other, number in self.number_of.items()
+        ]
+        for got, asked in [*ways, (self.seen.output, self.wanted.output)]:
+            for mine, part in zip(_parts(got), _parts(asked), strict=False):
+                n = len(before.operations)
+                if part.root != place or mine.root != before.root:
+                    continue
+                if mine.operations[:n] == before.operations:
+                    done = _list(mine.operations[n:])
+                    kept = _list(part.operations)
+                    done = done.removesuffix(kept).removesuffix(", ")
+                    return f" In its place: {done}." if done and done != "nothing" else ""
+        return ""
 
     def _in_steps(self, flow: Flow) -> Flow:
         """Return a wanted flow in numbers of the steps that there are, 0 for a missing one."""
@@ -352,6 +382,11 @@ class _Comparison:
                     f"{{}} have {factor:.3g} times the output channels that are asked for: in the "
                     "first of them {yours} in place of {asked}."
                 )
+            elif step.kind != wanted.kind:
+                several = (
+                    f"{{}} are {step.kind} layers. Asked for: {wanted.kind} layers. The first of "
+                    "them is {yours}, asked for {asked}."
+                )
             self.differences.append(
                 _Difference(sentence, (number,), yours, other, remark=remark, several=several)
             )
@@ -381,6 +416,17 @@ class _Comparison:
     def _between(self, between: dict[int | str, dict[int, tuple[str, str]]]) -> None:
         """Add what differs between the steps, each once if it is so on all ways from a step."""
         for root, ways in between.items():
+            for target, (yours, asked) in ways.items():
+                if yours.startswith(f"{asked}, "):
+                    self.added[target, root] = yours.removeprefix(f"{asked}, ")
+        before = self._before(between)
+        for target, done in before.items():
+            sentence = "Before {}: {yours}. Asked for: nothing."
+            self.differences.append(
+                _Difference(sentence, (target,), done, remark=f"before it {done}")
+            )
+        for root, every in between.items():
+            ways = {target: way for target, way in every.items() if target not in before}
             wrong = {target: way for target, way in ways.items() if way[0] != way[1]}
             is_step = isinstance(root, int)
             # An input has no row of its own.
@@ -401,6 +447,16 @@ class _Comparison:
                 )
                 steps = (root,) if isinstance(root, int) else (target,)
                 self.differences.append(_Difference(sentence, steps, yours, asked, where, remark))
+
+    def _before(self, between: dict[int | str, dict[int, tuple[str, str]]]) -> dict[int, str]:
+        """Return what is done to all that a step reads, if that is several, by its number."""
+        done: dict[int, list[str]] = {}
+        for root, ways in between.items():
+            for target in ways:
+                done.setdefault(target, []).append(self.added.get((target, root), ""))
+        same = {target: each[0] for target, each in done.items() if {*each} == {each[0]} != {""}}
+        several = {same[target] for target in same if len(done[target]) > 1}
+        return {target: same[target] for target in sorted(same) if same[target] in several}
 
     def _words(self, flow: Flow, with_axis: bool) -> str:
         """Return what is read, in words."""
@@ -491,6 +547,13 @@ def _close(x: Tensor, y: Tensor | None) -> bool:
     if y is None or x.shape != y.shape or x.dtype != y.dtype:
         return False
     return torch.allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
+def _parts(flow: Flow | None) -> tuple[Flow, ...]:
+    """Return the parts of a concatenation, and anything else as its only part."""
+    if flow is None:
+        return ()
+    return flow.root.parts if isinstance(flow.root, Joined) else (flow,)
 
 
 def _roots(flow: Flow) -> set[int | str]:
@@ -671,7 +734,8 @@ def _table(comparison: _Comparison, differences: list[_Difference], words: str =
         if not step.fits:
             stopped = "stops here"
             note = "Behind a step that stops, the others are shown as if their inputs fitted."
-        rows.append([f"{number:2}", f"{name}{_size(step)}", _reads(step.reads), stopped])
+        added = {root: done for (n, root), done in comparison.added.items() if n == number}
+        rows.append([f"{number:2}", f"{name}{_size(step)}", _reads(step.reads, added), stopped])
     if comparison.seen.entered:
         name, flow = comparison.seen.entered
         rows.append([f"{comparison.after:2}", name, _reads(flow), "stopped here"])
@@ -680,6 +744,13 @@ def _table(comparison: _Comparison, differences: list[_Difference], words: str =
         rows.append(["", "the output", _reads(comparison.seen.output), shape])
     for number, row in enumerate(rows, 1):
         row.append("; ".join(remarks.get(number, ())))
+    behind = len(rows)  # a layer that is missing has its row before that of the next one
+    for step_of, place in reversed(comparison.pairs):
+        if step_of:
+            behind = step_of - 1
+        elif place:
+            wanted = comparison.wanted.steps[place - 1]
+            rows.insert(behind, ["", f"{wanted.name}: {_size(wanted)}", "", "", "missing"])
     header = ["step", "layer", "reads", "output", ""]
     name = f"layers {words[0].lower()}{words[1:]}" if words else "layers"
     return TableRecord(name=name, header=header, rows=rows, note=note)
@@ -691,15 +762,21 @@ def _whole(how: str) -> str:
     return f"the {how} of" if along == how else f"along axis {along}"
 
 
-def _reads(flow: Flow | None) -> str:
-    """Return what a step reads, as a cell of the table."""
+def _reads(flow: Flow | None, added: Mapping[int | str, str] = MappingProxyType({})) -> str:
+    """Return what a step reads, as a cell of the table.
+
+    Args:
+        flow: Where its input comes from.
+        added: What is done on the way from each step besides what is asked for.
+    """
     if flow is None:
         return ""
     if not isinstance(flow.root, Joined):
-        is_input = isinstance(flow.root, str) and flow.operations
-        return f"{flow.root} ({', '.join(flow.operations)})" if is_input else str(flow.root)
+        is_input = isinstance(flow.root, str)
+        done = ", ".join(flow.operations) if is_input else added.get(flow.root)
+        return f"{flow.root} ({done})" if done else str(flow.root)
     how = flow.root.how
-    parts = [*map(_reads, flow.root.parts)]
+    parts = [_reads(part, added) for part in flow.root.parts]
     if how in _SIGNS:
         return f" {_SIGNS[how][1]} ".join(f"({x})" if " " in x else x for x in parts)
     text = ", ".join(parts)
