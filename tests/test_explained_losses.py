@@ -669,3 +669,34 @@ def test_a_loss_that_differentiates_itself_is_no_other_kind_of_answer(call: str)
         ),
     )
     assert not [text for word, text in report.notes if word == "stopped"]
+
+
+IN_HELPERS = {
+    "torch.where": (
+        "torch.where(z > 0, (1 + (-z).exp()).log(), (1 + z.exp()).log() - z).mean()",
+        "torch.where takes the gradient of both branches",
+    ),
+    "cut off": ("F.softplus(-z).mean().item()", " Your code uses `item`. "),
+    "cut off twice": (
+        "torch.tensor(np.log1p(np.exp(-z.detach().numpy())).mean())",
+        " Your code uses `detach` and `numpy`. ",
+    ),
+    "an argument that is not read": (
+        "F.binary_cross_entropy_with_logits(z, torch.zeros_like(z))",
+        "`helper` never reads its argument `label`.",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IN_HELPERS)
+def test_the_code_of_helpers_is_read_for_reasons(kind: str) -> None:
+    formula, expected = IN_HELPERS[kind]
+    source = (
+        "import numpy as np\n\n"
+        f"def helper(z, label):\n    return {formula}\n\n"
+        "def cgan_generator_loss(D, real_t1, real_t2, fake_t2, lambda_gan=1, lambda_pixel=1):\n"
+        "    gan = helper(D(fake_t2, real_t1), 1.0)\n"
+        "    return lambda_gan * gan + lambda_pixel * (fake_t2 - real_t2).abs().mean()\n"
+    )
+    report = judge("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert expected in " ".join(text for word, text in report.notes if word == "wrong")

@@ -20,6 +20,7 @@ __all__ = [
     "code_of",
     "definition",
     "facts_of",
+    "helpers_of",
     "listed",
     "names_read",
     "namespace_of",
@@ -41,9 +42,37 @@ def namespace_of(answer: Any) -> dict[str, Any]:
 
 
 def names_read(answer: Any) -> set[str]:
-    """Return the names of globals and attributes in a function, and in what is defined in it."""
-    code = code_of(answer)
-    return {name for part in code_within(code) for name in part.co_names} if code else set()
+    """Return the names of globals and attributes in a function, and in its helpers."""
+    codes = [code for one in (answer, *helpers_of(answer)) for code in _codes(one)]
+    return {name for code in codes for part in code_within(code) for name in part.co_names}
+
+
+def helpers_of(answer: Any) -> list[Any]:
+    """Return the functions and classes of the same cell that an answer uses, or its helpers do."""
+    found: list[Any] = []
+    left = [answer]
+    while left:
+        for function in _functions(left.pop()):
+            code, namespace = code_of(function), namespace_of(function)
+            names = [name for part in code_within(code) for name in part.co_names] if code else []
+            for name in dict.fromkeys(names):
+                value = namespace.get(name)
+                if not (inspect.isfunction(value) or inspect.isclass(value)):
+                    continue
+                is_here = code and any(x.co_filename == code.co_filename for x in _codes(value))
+                if is_here and not any(value is one for one in (answer, *found)):
+                    found.append(value)
+                    left.append(value)
+    return found
+
+
+def _functions(answer: Any) -> list[Any]:
+    """Return a function, or the methods of a class."""
+    return [*vars(answer).values()] if inspect.isclass(answer) else [answer]
+
+
+def _codes(answer: Any) -> list[CodeType]:
+    return [code for one in _functions(answer) if (code := code_of(one))]
 
 
 def function_of(answer: Any) -> Any:
@@ -117,27 +146,36 @@ def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function
         told: What was told before; arguments that are named there are not named again.
         who: What that function is called.
     """
+    helpers = helpers_of(answer)
+    facts = [fact for one in (answer, *helpers) for fact in _facts_of_lines(definition(one))]
+    functions = [(called, who), *((one, f"`{one.__name__}`") for one in helpers)]
+    for function, name in functions:
+        if unused := [x for x in unused_arguments(function) if f"`{x}`" not in told]:
+            facts.append(f"{name} never reads its {arguments_in_words(unused)}.")
+    return facts
+
+
+def _facts_of_lines(tree: ast.AST | None) -> list[str]:
+    """Return what single lines of a definition tell, in sentences."""
     facts = [
         f"Line {node.lineno} names `{ast.unparse(node.value)}` and does not call it: the brackets "
         "are missing."
-        for node in ast.walk(definition(answer) or ast.Module([], []))
+        for node in ast.walk(tree or ast.Module([], []))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute)
     ]
     facts += [
         f"Line {line} makes a new tensor, `{made}`, and keeps it nowhere: `{old}` stays as it was."
-        for line, made, old in _thrown_away(definition(answer))
+        for line, made, old in _thrown_away(tree)
     ]
     facts += [
         f"Line {line} never runs: it stands below a `{word}` of the same block."
-        for line, word in _below_the_end(definition(answer))
+        for line, word in _below_the_end(tree)
     ]
     facts += [
         f"The `return` of line {line} stands in the loop of line {loop}, which ends in its first "
         "pass."
-        for loop, line in _returning_loops(definition(answer))
+        for loop, line in _returning_loops(tree)
     ]
-    if unused := [name for name in unused_arguments(called) if f"`{name}`" not in told]:
-        facts.append(f"{who} never reads its {arguments_in_words(unused)}.")
     return facts
 
 

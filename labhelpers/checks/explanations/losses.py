@@ -82,6 +82,8 @@ _CHANGING = (
     "random, or kept from one call to the next."
 )
 
+# Names that are seldom in a loss for anything else.
+_CUTS = {"data", "detach", "detach_", "inference_mode", "item", "no_grad", "numpy", "tolist"}
 _WITH_TENSORS = (
     "Compute with tensors throughout: item, float(), numpy and torch.tensor(…) cut off, too."
 )
@@ -767,7 +769,7 @@ def _flows(
             yield f"The loss sends a gradient to {name}: {targets[name]} is not cut off."
     if not any(bool(gradients[name].any()) for name in loss.trains):
         yield f"No gradient flows from the loss to {enumerated(loss.trains)}."
-        yield _to_be_cut_off(loss)
+        yield _to_be_cut_off(loss, answer)
         return
     shares: dict[int, dict[tuple[str, str], float]] = {}
     for name in loss.trains:
@@ -796,13 +798,16 @@ def _flows(
             told.setdefault(piece, []).append(names[k])
     yield from _sentences(loss, told)
     if any(0 in by_way.values() for by_way in shares.values()):
-        yield _to_be_cut_off(loss)
+        yield _to_be_cut_off(loss, answer)
 
 
-def _to_be_cut_off(loss: Loss) -> str:
+def _to_be_cut_off(loss: Loss, answer: Answer) -> str:
     """Return in a sentence who must get a gradient, and who none."""
     if not loss.spares:
-        return f"Nothing is to be cut off in this loss, by detach, data or no_grad. {_WITH_TENSORS}"
+        names = enumerated(f"`{name}`" for name in sorted(_CUTS & answer.names))
+        yours = f" Your code uses {names}." if names else ""
+        text = "Nothing is to be cut off in this loss, by detach, data or no_grad."
+        return f"{text}{yours} {_WITH_TENSORS}"
     trained, spared = (enumerated(names) for names in (loss.trains, loss.spares))
     images = enumerated(loss.spares.values())
     return (
