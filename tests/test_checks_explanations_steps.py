@@ -22,6 +22,7 @@ NEVER = (
     "the discriminator: nothing clears the gradients of the discriminator (`zero_grad` is never "
     "called on the discriminator or its optimizer)."
 )
+OTHER_ORDER = "The two losses are returned in the other order:"
 NEVER_IN_GENERATOR = (
     "When the generator's optimizer steps, gradients of the step before are still in the "
     "generator: nothing clears the gradients of the generator (`zero_grad` is never called on the "
@@ -42,6 +43,10 @@ def sentences(report: Report) -> list[str]:
     return [text for word, text in report.notes if word == "wrong"]
 
 
+OWN_LOSS = (
+    "nn.functional.softplus(discriminator(fake_t2.detach(), real_t1)).mean() + "
+    "nn.functional.softplus(-discriminator(real_t2, real_t1)).mean()"
+)
 CGAN = {
     "half the loss": (
         [("loss_discriminator.backward()", "(0.5 * loss_discriminator).backward()")],
@@ -105,8 +110,7 @@ CGAN = {
         [(RETURN, "loss_discriminator.detach(), loss_generator.detach()"), (STEP, "")],
         [
             "The generator's optimizer makes no step.",
-            "The first value returned is the discriminator's loss, not the generator's loss.",
-            "The second value returned is the generator's loss, not the discriminator's loss.",
+            f"{OTHER_ORDER} first the discriminator's loss, then the generator's loss.",
         ],
     ),
     "exchanged images and clipped": (
@@ -185,6 +189,45 @@ CGAN = {
           "(fake_t2 - real_t2).abs().mean()\n"), (D_CLEAR, "")],
         [NEVER, "The generator's loss, which is written out in the step: In the adversarial term, "
          "the label is 0, asked for 1."],
+    ),
+    "exchanged results, one divided": (
+        [(RETURN, "loss_discriminator.detach() / 2, loss_generator.detach()")],
+        [f"{OTHER_ORDER} first half of the discriminator's loss, then the generator's loss."],
+    ),
+    "exchanged results, one measured again": (
+        [(RETURN, f"{D_LOSS}.detach(), loss_generator.detach()")],
+        [f"{OTHER_ORDER} first the discriminator's loss, computed once more after the update, then "
+         "the generator's loss."],
+    ),
+    "exchanged results, one loss written out and not halved": (
+        [(D_LOSS, OWN_LOSS), (RETURN, "loss_discriminator.detach(), loss_generator.detach()")],
+        ["Your own loss of the discriminator is twice the one asked for, which is the mean of two "
+         "terms, one of the real and one of the generated slices.",
+         f"{OTHER_ORDER} first the discriminator's loss, then the generator's loss."],
+    ),
+    "a sum of both": (
+        [(RETURN, "(loss_generator + loss_discriminator).detach(), loss_discriminator.detach()")],
+        ["The first value returned is the sum of both losses, not the generator's loss."],
+    ),
+    "another number": (
+        [("return loss_generator.detach()", "return loss_generator.detach().square()")],
+        ["The first value returned is not the generator's loss, nor any other loss of the step."],
+    ),
+    "a second step behind a condition on both losses": (
+        [(D_STEP, f"{D_STEP}    if loss_generator > loss_discriminator:\n    {STEP}")],
+        ["The generator's optimizer makes more steps in some cases than in others: one where the "],
+    ),
+    "a second step of another gradient behind a condition": (
+        [(D_STEP, f"{D_STEP}    if loss_discriminator > 0.8:\n    {D_CLEAR}        "
+          f"{D_LOSS}.backward()\n    {D_STEP}")],
+        ["The discriminator's optimizer makes more steps in some cases than in others: one where "
+         "the discriminator's loss is 0.392, and two where the discriminator's loss is 160. Asked "
+         "for: one step whatever the losses are."],
+    ),
+    "cleared only with a state": (
+        [(CLEAR, f"    if optimizer_generator.state:\n    {CLEAR}")],
+        [f"With an optimizer whose `state` stays empty, such as SGD without momentum: "
+         f"{NEVER_IN_GENERATOR}"],
     ),
     "an image changed": (
         [(CLEAR, "    real_t2.clamp_(-0.5, 0.5)\n" + CLEAR)],
@@ -404,6 +447,18 @@ GENERATOR = {
          "generator's optimizer looks for them, `.grad` of each weight: call `backward` on the "
          "loss."],
     ),
+    "cleared only with a state": (
+        [("    optimizer.zero_grad()\n",
+          "    if optimizer.state:\n        optimizer.zero_grad()\n")],
+        ["With an optimizer whose `state` stays empty, such as SGD without momentum: "
+         f"{NEVER_IN_GENERATOR}"],
+    ),
+    "cleared only without a state": (
+        [("    optimizer.zero_grad()\n",
+          "    if not optimizer.state:\n        optimizer.zero_grad()\n")],
+        ["With an optimizer that fills its `state`, such as SGD with momentum: "
+         f"{NEVER_IN_GENERATOR}"],
+    ),
     "only positive losses": (
         [("    optimizer.step()", "    if loss > 0:\n        optimizer.step()")],
         ["The generator's optimizer makes a step in some cases only: none where the loss is -239, "
@@ -497,12 +552,43 @@ BOTH_FAKES = (
     "the generated T2 goes with `real_t1`."
 )
 UNPACKED = ("loss_generators, fake_t1, fake_t2 =", "loss_generators, fake_t2, fake_t1 =")
+OWN_OF = (
+    "(nn.functional.softplus(-discriminator_t{k}(real_t{k})).mean() + "
+    "nn.functional.softplus(discriminator_t{k}(fake_t{k}.detach())).mean()) / 2"
+)
 EXCHANGED = [
     ("discriminator_t1, discriminator_t2 = d", "discriminator_t2, discriminator_t1 = d"),
     ("*discriminators, real", "discriminator_t1, discriminator_t2, real"),
 ]
 EXCHANGES = {
     "order of unpacking": ([UNPACKED], [BOTH_FAKES]),
+    "order of unpacking, and of the weights": (
+        [UNPACKED, ("lambda_gan, lambda_cycle\n", "lambda_cycle, lambda_gan\n")],
+        ["`cyclegan_generator_loss` gets `lambda_gan` and `lambda_cycle` in the other order.",
+         BOTH_FAKES],
+    ),
+    "order of unpacking, and of one loss": (
+        [UNPACKED, (FIRST, FIRST.replace("real_t1, fake_t1", "fake_t1, real_t1"))],
+        [BOTH_FAKES, "The loss of the discriminator of T1 gets the real and the generated slices "
+         "in the other order."],
+    ),
+    "order of unpacking, and of both losses": (
+        [UNPACKED, (FIRST, FIRST.replace("real_t1, fake_t1", "fake_t1, real_t1")),
+         (SECOND, SECOND.replace("real_t2, fake_t2", "fake_t2, real_t2"))],
+        [BOTH_FAKES, "The losses of both discriminators get the real and the generated slices in "
+         "the other order."],
+    ),
+    "order of unpacking, the loss last": (
+        [("loss_generators, fake_t1, fake_t2 =", "fake_t1, fake_t2, loss_generators =")],
+        ["`backward` is called on the generated T2, not on a loss. `cyclegan_generator_loss` "
+         "returns the loss first, then the generated T1 and the generated T2."],
+    ),
+    "order of unpacking, both losses written out": (
+        [UNPACKED, *((f"cyclegan_discriminator_loss({one})", OWN_OF.format(k=k))
+                     for k, one in ((1, FIRST), (2, SECOND)))],
+        [f"Your own loss shows the discriminator of T{k} the generated T{3 - k}, and not the "
+         f"generated T{k}." for k in (1, 2)],
+    ),
     "discriminators": (EXCHANGED, [BOTH_DISCRIMINATORS]),
     "both": ([*EXCHANGED, UNPACKED], [BOTH_DISCRIMINATORS, BOTH_FAKES]),
     "discriminators in the second part": (
@@ -614,3 +700,22 @@ def test_the_order_of_two_discriminators_is_no_difference() -> None:
     )
     (marked,) = (row for row in report.table.rows if row[2])
     assert marked == ("compute the generators' loss",) * 2 + ("<-- other inputs",)
+
+
+@pytest.mark.parametrize("clips", [True, False])
+def test_a_second_part_that_fails_by_the_first_is_called_right(clips: bool) -> None:
+    clip = "    nn.utils.clip_grad_norm_(generators[0].parameters(), 0.1)\n" * clips
+    again = "    fake_t2, fake_t1 = generators[0](real_t1), generators[1](real_t2)\n"
+    step = "    optimizer_generators.step()\n"
+    report = tried("cyclegan-step", (step, clip + step + again * clips), *(
+        [] if clips else [("*generators, *dis", "*generators[::-1], *dis")]
+    ))  # fmt: skip
+    assert ("next", "The discriminators' part of the step was found right: what fails of it below "
+            "follows from what the generators did.") in report.notes  # fmt: skip
+    assert len(sentences(report)) == 1
+
+
+def test_a_note_on_the_second_part_needs_a_reason() -> None:
+    report = tried("cgan-step", (STEP, STEP + STEP))
+    assert sentences(report) == ["The generator's optimizer steps twice."]
+    assert not [text for word, text in report.notes if word == "next"]

@@ -117,7 +117,11 @@ def difference(
         error = (columns.double() @ fitted - got.double()).norm() / (got.norm() + 1e-300)
         if error < 10 * _CLOSE or not got.any():
             return _in_words([float(x) for x in fitted], fake, seen)
+    others = [words for words in judged if words != real.words and words != fakes[0].words]
     for words, kind in ((real.words, "real"), (fakes[0].words, "generated")):
+        if words not in judged and others:
+            shown, asked = (" with ".join(x) for x in (others[0], words))
+            return f"Your own loss shows {{who}} {shown}, and not {asked}."
         if words not in judged and not any("another tensor" in " ".join(x) for x in judged):
             sentences.append(f"Your own loss never shows {{who}} the {kind} slices.")
     return (sentences or [f"The gradient of your own loss in {{who}} is not that of {_ASKED}."])[0]

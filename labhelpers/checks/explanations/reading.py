@@ -24,6 +24,7 @@ from labhelpers.checks.explanations.words import capitalised
 __all__ = ["COUNT", "ReadStory", "owned"]
 
 COUNT = "the number of images"
+_NONE = "nobody's"
 _MOST_DECIMALS = 6  # of a loss that is rounded
 _OWNERS = {
     "step": "an optimizer",
@@ -74,6 +75,22 @@ class ReadStory(Story):
         if self.error is None:
             found += self._results()
         return [sentence for sentence in dict.fromkeys(found) if sentence]
+
+    def follows(self) -> list[str]:
+        """Return that the second part of a step is right where the first part shows in it."""
+        first, *others = self.players.optimizers
+        calls = [made for made in self.made if made.asked and not is_first(made.asked)]
+        is_complete = len(calls) == len(self.plan.losses) - 1 and not any(x.wrong for x in calls)
+        if not others or self.error or not is_complete:
+            return []
+        if self._moves(others[0]) or self.told_of_order() or self._steps_exchanged():
+            return []
+        if not (self._made_otherwise() or self.makes_anew):
+            return []
+        return [
+            f"{capitalised(owned(others[0]))} part of the step was found "
+            f"right: what fails of it below follows from what the {first} did."
+        ]
 
     def steps_of(self, trained: str) -> list[int]:
         """Return the places of the steps of an optimizer among the events."""
@@ -143,15 +160,12 @@ class ReadStory(Story):
         calls = [made for made in self._first_made if made.asked and not is_first(made.asked)]
         if len(calls) != 2 or not all(call.wrong for call in calls):
             return
-        if all(self._is_reversed(call) for call in calls):
-            calls[0].wrong = [
-                "The losses of both discriminators get the real and the generated slices in the "
-                "other order."
-            ]
-            calls[1].wrong = []
-            return
-        numbers = [[words.strip("`")[-1] for words in call.given.values()] for call in calls]
-        kinds = [[words.strip("`")[:-1] for words in call.given.values()] for call in calls]
+        given = [[*call.given.values()] for call in calls]
+        turned = [words for words in given if [x[:5] for x in words[1:]] == ["the g", "`real"]]
+        for words in turned:
+            words[1:] = words[:0:-1]
+        numbers = [[words.strip("`")[-1] for words in one] for one in given]
+        kinds = [[words.strip("`")[:-1] for words in one] for one in given]
         is_pair = all(sorted(pair) == ["1", "2"] for pair in zip(*numbers, strict=True))
         if not is_pair or any(kind != ["the discriminator of T", "real_t", "the generated T"]
                               for kind in kinds):  # fmt: skip
@@ -176,15 +190,14 @@ class ReadStory(Story):
                 "The losses of the discriminators get the generated T1 and the generated T2 "
                 "exchanged: the generated T2 goes with `real_t1`."
             )
+        if turned:
+            whose = "losses of both discriminators get"
+            if len(turned) == 1:
+                whose = f"loss of {turned[0][0]} gets"
+            found.append(f"The {whose} the real and the generated slices in the other order.")
         if exchanged and first:
             first.wrong = [x for x in first.wrong if "the discriminator of T2 in the" not in x]
         calls[0].wrong, calls[1].wrong = found, []
-
-    @staticmethod
-    def _is_reversed(call: Made) -> bool:
-        """Return True if a discriminator's loss gets its real and generated slices exchanged."""
-        wanted = call.asked.arguments if call.asked else {}
-        return call.given == {**wanted, "real": wanted.get("fake"), "fake": wanted.get("real")}
 
     def _misnamed(self) -> list[str]:
         """Return which method was asked of an object that does not have it."""
@@ -456,8 +469,42 @@ class ReadStory(Story):
 
     def _results(self) -> list[str]:
         """Return what is wrong with the losses that are returned."""
-        if self.own_losses:
+        wanted = [] if self.own_losses else self._wanted()
+        got = self.returned if isinstance(self.returned, (tuple, list)) else [self.returned]
+        if not wanted or len(got) != len(wanted):
             return []
+        found = []
+        forms = [_form(value) for value in got]
+        if len(forms) == 2 and forms[0] == forms[1] != "":
+            found.append(f"Of both values returned, each {forms[0]}")
+            forms = ["", ""]
+        places = ["What is returned"] if len(wanted) == 1 else [
+            f"The {word} value returned" for word in ("first", "second")
+        ]  # fmt: skip
+        named = [
+            (name, "") if right is not None and is_number(value, right)
+            else self._named(value, name, right, wanted)
+            for value, (name, right) in zip(got, wanted, strict=True)
+        ]  # fmt: skip
+        names = [name for name, _ in wanted]
+        is_exchanged = len(named) == 2 and [whose for whose, _ in named] == names[::-1]
+        for number, (whose, words) in enumerate(named):
+            if forms[number]:
+                found.append(f"{places[number]} {forms[number]}")
+            name = names[number]
+            if is_exchanged or words in ("", name) or (wanted[number][1] is None and not whose):
+                continue
+            isnt = "" if whose == _NONE or (whose == name and name in words) else f", not {name}"
+            found.append(f"{places[number]} is {words}{isnt}.")
+        if is_exchanged:
+            first, second = (words for _, words in named)
+            found.append(
+                f"The two losses are returned in the other order: first {first}, then {second}."
+            )
+        return found
+
+    def _wanted(self) -> list[tuple[str, Tensor | None]]:
+        """Return what should be returned: each loss by name, and its value where that is sure."""
         wanted: list[tuple[str, Tensor | None]] = []
         for trained in self.players.optimizers:
             losses = [loss for loss in self.plan.losses if loss.trains == trained]
@@ -471,27 +518,12 @@ class ReadStory(Story):
             is_own = any(loss is m.own for loss in losses for m in self.made)
             if len(known) < len(makers) and not is_own:
                 return []
-            one = f"{owned(trained)} loss" if len(self.players.optimizers) > 1 else "the loss"
             is_sure = len(known) == len(makers) and not (is_own and any(m.wrong for m in self.made))
-            wanted.append((one, torch.stack(known).sum() if is_sure else None))
-        got = self.returned if isinstance(self.returned, (tuple, list)) else [self.returned]
-        if len(got) != len(wanted):
-            return []
-        found = []
-        forms = [_form(value) for value in got]
-        if len(forms) == 2 and forms[0] == forms[1] != "":
-            found.append(f"Of both values returned, each {forms[0]}")
-            forms = ["", ""]
-        for number, (value, (name, right)) in enumerate(zip(got, wanted, strict=True)):
-            place = "What is returned" if len(wanted) == 1 else (
-                f"The {('first', 'second')[number]} value returned"
-            )  # fmt: skip
-            if forms[number]:
-                found.append(f"{place} {forms[number]}")
-            if right is None or is_number(value, right):
-                continue
-            found.append(f"{place} is {self._value_in_words(value, name, right, wanted)}.")
-        return found
+            wanted.append((self._loss_of(trained), torch.stack(known).sum() if is_sure else None))
+        return wanted
+
+    def _loss_of(self, trained: str) -> str:
+        return f"{owned(trained)} loss" if len(self.players.optimizers) > 1 else "the loss"
 
     @property
     def n_images(self) -> int:
@@ -507,35 +539,45 @@ class ReadStory(Story):
             return f"{loss}, multiplied by {COUNT}"
         return f"{_FACTORS.get(round(factor, 6), f'{factor:.3g} times')} {loss}"
 
-    def _value_in_words(
-        self, value: Any, name: str, right: Tensor, wanted: list[tuple[str, Tensor | None]]
-    ) -> str:
+    def _named(
+        self, value: Any, name: str, right: Tensor | None, wanted: list[tuple[str, Tensor | None]]
+    ) -> tuple[str, str]:
+        """Return whose loss a value is, `_NONE` for nobody's and "" if unknown, and it in words."""
+        sure = [(one, number) for one, number in wanted if number is not None]
         last = {m.name: m.value for m in self.made if m.asked and m.value is not None}
-        again = [
-            (
-                one,
-                torch.stack([last[x.name] for x in self.plan.losses if x.trains == trained]).sum(),
-            )
-            for (one, _), trained in zip(wanted, self.players.optimizers, strict=True)
-            if all(x.name in last for x in self.plan.losses if x.trains == trained)
+        known = [(one, one, number) for one, number in sure]
+        known += [(self._loss_of(trained), self._loss_of(trained), x) for trained, x in self.roots]
+        for trained in self.players.optimizers:
+            one = self._loss_of(trained)
+            names = [loss.name for loss in self.plan.losses if loss.trains == trained]
+            if all(x in last for x in names):
+                late = torch.stack([last[x] for x in names]).sum()
+                known.append((one, f"{one}, computed once more after the update", late))
+        known += [
+            (self._loss_of(loss.trains), m.name, m.value)
+            for m in self.made
+            if m.value is not None and (loss := m.asked or m.own)
         ]
-        computed = [(m.name, m.value) for m in self.made if m.value is not None]
-        others = [*((x, number) for x, number in wanted if number is not None), *again, *computed]
-        for other, number in others:
+        known.sort(key=lambda x: x[0] != name)
+        for whose, words, number in known:
             if is_number(value, number):
-                late = ", computed once more after the update" if other == name else ""
-                return f"{other}{late}, not {name}" if not late else f"{other}{late}"
-        digits = _digits_kept(value, float(right))
+                return whose, words
+        if len(sure) == 2 and is_number(value, sure[0][1] + sure[1][1]):
+            return "", "the sum of both losses"
+        digits = None if right is None else _digits_kept(value, float(right))
         if digits is not None:
-            return f"{name}, rounded to {digits} decimal{'' if digits == 1 else 's'}"
-        for factor in (1 / self.n_images, self.n_images, *_FACTORS):
-            if is_number(value, right * factor):
-                return self._times(factor, name)
+            return name, f"{name}, rounded to {digits} decimal{'' if digits == 1 else 's'}"
+        for whose, words, number in known:
+            for factor in (1 / self.n_images, self.n_images, *_FACTORS):
+                if is_number(value, number * factor):
+                    return whose, self._times(factor, words)
         if isinstance(value, Tensor) and value.numel() > 1:
-            return f"{self.described(value).removesuffix(CUT)}, not {name}"
+            return "", self.described(value).removesuffix(CUT)
+        if self.plan.options or right is None:  # other weights than those of the items of a report
+            return "" if right is None else _NONE, f"not {name}, nor any other loss of the step"
         got = float(value.detach()) if isinstance(value, Tensor) else value
         digits = next(n for n in (4, 6, 8, 17) if f"{got:.{n}g}" != f"{right:.{n}g}" or n == 17)
-        return f"{got:.{digits}g}, and {name} was {float(right):.{digits}g}"
+        return _NONE, f"{got:.{digits}g}, and {name} was {float(right):.{digits}g}"
 
 
 def _form(value: Any) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from torch.optim import SGD
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Setting
@@ -31,6 +35,10 @@ from labhelpers.checks.records import Explanation, Run, TableRecord, explained
 __all__ = ["cgan_step", "cyclegan_step", "generator_step"]
 
 _MOST_SENTENCES = 5
+_NEVER_CLEARED = "(`zero_grad` is never called"
+_WITHOUT_STATE = "With an optimizer whose `state` stays empty, such as SGD without momentum"
+_WITH_STATE = "With an optimizer that fills its `state`, such as SGD with momentum"
+_NUMBERS = {0: "none", 1: "one", 2: "two", 3: "three", 4: "four"}
 
 _CRITERION = Loss(
     "criterion", "the loss", "generator", {"input": "the generated T2", "target": "`real_t2`"}
@@ -130,7 +138,7 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
     sentences: list[str] = []
     table: TableRecord | None = None
     story = ReadStory(plan, _players(plan, setting))
-    stepped: list[dict[str, tuple[bool, str]]] = []
+    stepped: list[_Stepped] = []
     for number in (1, 2):
         batch = batch_of(number, setting)
         play = partial(_players, plan, setting)
@@ -148,9 +156,12 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         stepped.append(_stepped(story))
         if story.error or "frozen" in " ".join(left()) or story.takes_apart:
             break
-    still = [key for key in stepped[0] if not all(step[key][0] for step in stepped)]
-    if not story.error and (not sentences or still):
+    is_regular = all(count == 1 for step in stepped for count in step.counts.values())
+    if not story.error and not (sentences and is_regular):
         sentences = _conditions(plan, answer, setting, stepped, sentences)
+    calls_it = "zero_grad" in story.names and _NEVER_CLEARED in " ".join(sentences)
+    if not story.error and (not sentences or calls_it):
+        sentences = _by_state(plan, answer, setting, sentences)
     written = [made.own for made in story.made if made.own and is_first(made.own)]
     notes: list[list[str]] = []
     if written and runs:
@@ -161,6 +172,9 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         items.append("form")
     explanation = explained(sentences[:_MOST_SENTENCES], items, table)
     if explanation:
+        others = re.compile(r"(The discriminator|Afterwards|.*returned)")
+        if not any(others.match(sentence) for sentence in sentences):
+            notes += [["next", text] for text in story.follows()]
         explanation["notes"] += notes
     return explanation
 
@@ -219,31 +233,48 @@ def _subject(sentence: str) -> str:
     return about[0].lower() if about else re.sub(r"of shape \(.*?\)", "", sentence)
 
 
-def _players(plan: Plan, setting: Setting, **options: float) -> Players:
+def _players(
+    plan: Plan, setting: Setting, make: Callable[..., SGD] = WatchedSGD, **options: Any
+) -> Players:
     if plan.play is generator_players:
-        return generator_players(setting, make=WatchedSGD, **options)
-    return plan.play(setting, 0.01, plan.options, make=WatchedSGD, **options)
+        return generator_players(setting, make=make, **options)
+    return plan.play(setting, 0.01, plan.options, make=make, **options)
 
 
-def _stepped(story: ReadStory) -> dict[str, tuple[bool, str]]:
-    """Return for each optimizer whether it made a step, and the losses of the step in words."""
-    found = {}
-    for trained in story.players.optimizers:
-        made = [m for m in story.made if m.asked and m.value is not None]
-        own = [m for m in made if m.asked and m.asked.trains == trained] or made
-        words = " and ".join(
-            f"{m.name} is {float(m.value):.3g}" for m in own if m.value is not None
-        )
-        found[trained] = (bool(story.steps_of(trained)), words)
-    return found
+def _by_state(plan: Plan, answer: Any, setting: Setting, sentences: list[str]) -> list[str]:
+    """Return what is wrong, with the kind of optimizer where it is so with this kind alone."""
+    story = ReadStory(plan, _players(plan, setting, partial(WatchedSGD, momentum=0.9)))
+    found: list[str] = []
+    for number in (1, 2):
+        story.tell(answer, batch_of(number, setting))
+        found += story.sentences()
+    if not sentences:
+        return [f"{_WITH_STATE}: {text}" for text in found[:1]]
+    return [
+        f"{_WITHOUT_STATE}: {text}" if _NEVER_CLEARED in text and text not in found else text
+        for text in sentences
+    ]
+
+
+@dataclass(frozen=True)
+class _Stepped:
+    """How often each optimizer made a step, and the losses in that call by name."""
+
+    counts: dict[str, int]
+    losses: dict[str, float]
+
+
+def _stepped(story: ReadStory) -> _Stepped:
+    losses: dict[str, float] = {}
+    for made in story.made:
+        if made.asked and made.value is not None:
+            losses.setdefault(made.name, float(made.value))
+    counts = {trained: len(story.steps_of(trained)) for trained in story.players.optimizers}
+    return _Stepped(counts, losses)
 
 
 def _conditions(
-    plan: Plan,
-    answer: Any,
-    setting: Setting,
-    stepped: list[dict[str, tuple[bool, str]]],
-    sentences: list[str],
+    plan: Plan, answer: Any, setting: Setting, stepped: list[_Stepped], sentences: list[str]
 ) -> list[str]:
     """Return sentences with what an answer does for some values of its losses only.
 
@@ -266,18 +297,51 @@ def _conditions(
         tried.append(_stepped(story))
         told = [] if sentences or others else story.sentences()
         if told:
-            losses = " and ".join(dict.fromkeys(words for _, words in tried[-1].values()))
-            where = "With large gradients" if "scale" in option else f"Where {losses}"
-            others = [f"{where}: {told[0]}", *told[1:]]
+            where = f"Where {_in_words(tried[-1].losses)}"
+            others = [f"{'With large gradients' if 'scale' in option else where}: {told[0]}"]
+            others += told[1:]
     for trained in story.players.optimizers:
-        made = [step[trained][1] for step in tried if step[trained][0]]
-        not_made = [step[trained][1] for step in tried if not step[trained][0]]
-        if made and not_made:
+        if text := _depends(plan, trained, tried):
             owner = f"{capitalised(owned(trained))} optimizer"
-            never = {f"{owner} makes no step.", *story.never(trained, is_sure=True)}
-            sentences = [text for text in sentences if text not in never]
-            depends.append(
-                f"{owner} makes a step in some cases only: none where {not_made[0]}, and one where "
-                f"{made[0]}. Asked for: a step whatever the losses are."
-            )
+            follows = f"{owner} makes no step.", *story.never(trained, is_sure=True)
+            sentences = [
+                x for x in sentences if x not in follows and not x.startswith(f"{owner} steps t")
+            ]
+            depends.append(text)
     return [*sentences, *depends] or others
+
+
+def _depends(plan: Plan, trained: str, tried: list[_Stepped]) -> str:
+    """Return for which losses an optimizer makes more steps, "" if it is always as many."""
+    counts = [step.counts[trained] for step in tried]
+    few, many = min(counts), max(counts)
+    if few == many:
+        return ""
+    low, high = ([x.losses for x in tried if x.counts[trained] == n] for n in (few, many))
+    own = [loss.name for loss in plan.losses if loss.trains == trained]
+    others = [loss.name for loss in plan.losses if loss.name not in own]
+    names = next((x for x in (own, others) if _separates(x, low, high)), own + others)
+    where = [
+        _in_words({name: losses[0][name] for name in names if name in losses[0]})
+        for losses in (low, high)
+    ]
+    how = "a step in some cases only" if not few else "more steps in some cases than in others"
+    return (
+        f"{capitalised(owned(trained))} optimizer makes {how}: {_NUMBERS.get(few, few)} where "
+        f"{where[0]}, and {_NUMBERS.get(many, many)} where {where[1]}. Asked for: "
+        f"{'a' if many == 1 else 'one'} step whatever the losses are."
+    )
+
+
+def _separates(names: list[str], low: list[dict[str, float]], high: list[dict[str, float]]) -> bool:
+    """Return True if a bound on the sum of some losses tells two kinds of cases apart."""
+    if not all(name in losses for losses in low + high for name in names):
+        return False
+    low_sums, high_sums = (
+        [sum(losses[name] for name in names) for losses in x] for x in (low, high)
+    )
+    return max(low_sums) < min(high_sums) or max(high_sums) < min(low_sums)
+
+
+def _in_words(losses: Mapping[str, float]) -> str:
+    return " and ".join(f"{name} is {value:.3g}" for name, value in losses.items())

@@ -192,9 +192,11 @@ class Story:
         self.images: dict[str, Tensor] = {}
         self.outputs: list[tuple[str, Tensor]] = []
         self.bad_call = ""
+        self.makes_anew = False  # whether an image is made by a generator that has moved
         self.wrong_roots: list[str] = []
         self.judgements: list[own_losses.Judgement] = []
         self.reached: dict[str, list[str]] = {}  # by losses that are written out
+        self.roots: list[tuple[str, Tensor]] = []  # values of these, by what they train
         self._computing = False
         self._held: dict[str, list[Content]] = {name: [] for name in players.networks}
         self._changed: set[str] = set()
@@ -217,7 +219,8 @@ class Story:
     def tell(self, answer: Any, batch: tuple[Tensor, Tensor]) -> None:
         """Make one more step, and forget what was told of the one before."""
         self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
-        self.judgements, self.reached, self._spent = [], {}, []
+        self.judgements, self.reached, self._spent, self.roots = [], {}, [], []
+        self.makes_anew = False
         self.names = names_read(answer)
         self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
         for name, held in self._held.items():
@@ -358,6 +361,9 @@ class Story:
                     torch.is_grad_enabled(),
                 )
             )
+        trains = self.plan.losses[0].trains
+        is_after = any((event.kind, event.who) == ("step", trains) for event in self.events)
+        self.makes_anew |= is_after and name in self.players.optimizers[trains][1]
         does = "answers" if name.startswith("disc") else f"makes of {given}"
         self.outputs.append((f"what the {name} {does}", output))
 
@@ -410,8 +416,7 @@ class Story:
                         f"or made without gradients) before it gets to `{asked.function}`."
                     )
                 continue
-            follows = any(m.wrong for m in self.made if m.asked and is_first(m.asked))
-            if not (wanted.startswith("the generated") and follows):
+            if not (wanted.startswith("the generated") and self._made_otherwise()):
                 instead[wanted] = got.removesuffix(CUT)
         for wanted, got in instead.items():
             if instead.get(got) != wanted:
@@ -419,6 +424,16 @@ class Story:
             elif list(instead).index(wanted) < list(instead).index(got):
                 wrong.append(f"`{asked.function}` gets {wanted} and {got} in the other order.")
         return wrong
+
+    def _made_otherwise(self) -> bool:
+        """Return True if the first loss was given other generators or images than asked for."""
+        return any(
+            m.given.get(name, wanted) != wanted
+            for m in self.made
+            if m.asked and is_first(m.asked)
+            for name, wanted in m.asked.arguments.items()
+            if name not in self.plan.options and not name.startswith("discriminator")
+        )
 
     def described(self, value: Any) -> str:
         """Return what a value is in a step: an image, an output, a network, a weight."""
@@ -551,6 +566,8 @@ class Story:
             reached = own_losses.reached_by(nodes, self.players.networks)
             losses = self._roles(nodes, reached)
             others = [x.judge for x in losses if not is_first(x)]
+            if len({loss.trains for loss in losses}) == 1:
+                self.roots.append((losses[0].trains, root.detach().clone()))
             texts = []
             for loss in losses:
                 made = Made(loss.name, own=loss)
@@ -661,7 +678,12 @@ class Story:
                 continue
             words = self.described(root)
             if root.numel() > 1:
-                self.wrong_roots.append(f"`backward` is called on {words}, not on a loss.")
+                first = self.plan.losses[0].function
+                order = (
+                    f" `{first}` returns the loss first, then the generated T1 and the generated "
+                    "T2."
+                ) * (len(self.plan.losses) == 3)  # fmt: skip
+                self.wrong_roots.append(f"`backward` is called on {words}, not on a loss.{order}")
             elif not root.requires_grad or root.is_leaf:
                 same = [
                     m.name

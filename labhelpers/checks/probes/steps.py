@@ -46,14 +46,18 @@ __all__ = [
 ]
 
 
-def _momentum(weights: Iterable[nn.Parameter], lr: float) -> SGD:
+def _momentum(weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.9) -> SGD:
     """Return gradient descent with Nesterov's momentum, and a group for each tensor.
 
     Already the first step is another one than that of gradient descent, which an answer could make
     without the optimizer. Who clears the gradients of the first group alone keeps the others.
     """
     groups = [{"params": [tensor]} for tensor in weights]
-    return SGD(groups, lr=lr, momentum=0.9, nesterov=True)
+    return SGD(groups, lr=lr, momentum=momentum, nesterov=momentum > 0)
+
+
+#: Keeps nothing from step to step: who clears only where `optimizer.state` is filled never clears.
+_stateless = partial(_momentum, momentum=0.0)
 
 
 _LARGEST = 1.5  # of the generated images: a prediction that is cut to [-1, 1] shows
@@ -201,14 +205,15 @@ _LOGITS = ("a discriminator that is right", "a discriminator that is wrong")
 def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
     """Train a small generator for two steps, with large losses and small ones; then with others.
 
-    The small losses are such that a rounded one shows; the learning rate is large then.
+    The small losses are such that a rounded one shows; the learning rate is large then, and the
+    optimizer keeps nothing from step to step.
     """
 
-    def act(log: Log, lr: float, scale: float) -> None:
-        players = generator_players(setting, lr, scale=scale)
+    def act(log: Log, lr: float, scale: float, make: Callable[..., SGD] = _momentum) -> None:
+        play = partial(generator_players, setting, lr, scale=scale, make=make)
+        players = play()
         moved, events = _movement(players, "generator"), _events(players)
         batch = batch_of(1, setting)
-        play = partial(generator_players, setting, lr, scale=scale)
         left = left_by(players, batch, partial(uses_evaluation, answer, play, batch))
 
         loss = players.step(answer, batch)
@@ -229,11 +234,10 @@ def generator_step(answer: Any, setting: Setting) -> Iterator[Case]:
         loss = players.step(answer, batch_of(1, setting))
         log("any-loss", [value_of(loss), moved()])
 
-    for (lr, scale), size in zip(
-        setting.choose(((0.02, 1), (20, 1e-4)), ((0.01, 1), (30, 1e-4))), ("", ", a small loss"),
-        strict=True,
-    ):  # fmt: skip
-        yield Case(f"learning rate {lr:g}{size}", partial(act, lr=lr, scale=scale))
+    rates = setting.choose((0.02, 20), (0.01, 30))
+    yield Case(f"learning rate {rates[0]:g}", partial(act, lr=rates[0], scale=1))
+    label = f"learning rate {rates[1]:g}, a small loss, plain gradient descent"
+    yield Case(label, partial(act, lr=rates[1], scale=1e-4, make=_stateless))
     yield Case(_STEEP_LABEL, partial(act, lr=0.02, scale=STEEP))
     for label, level in zip(_LEVELS, setting.choose((-300.0, 500.0), (-400.0, 600.0)), strict=True):
         yield Case(label, partial(act_on_any, level=level))
@@ -255,11 +259,12 @@ def _cases(
     """Make a case for the default weights and one for others, and two with other losses.
 
     The other weights are large, and the learning rate small: a gradient that is cut short shows.
+    The optimizers keep nothing from step to step there.
     """
 
-    def act(log: Log, lr: float, options: dict[str, float], scale: float = 1.0) -> None:
-        make = partial(play, setting, lr, options, scale=scale)
-        _log_steps(answer, make, setting, log, scale != STEEP)
+    def act(log: Log, lr: float, options: dict[str, float], **how: Any) -> None:
+        make = partial(play, setting, lr, options, **how)
+        _log_steps(answer, make, setting, log, how.get("scale") != STEEP)
 
     def act_on_any(log: Log, logit: float) -> None:
         players = play(setting, 0.1, {}, logit)
@@ -271,7 +276,8 @@ def _cases(
     large = {"lambda_gan": setting.choose(18.0, 34.0), name: setting.choose(90.0, 60.0)}
     yield Case("default weights", partial(act, lr=0.4, options={}))
     label = ", ".join(f"{key}={value:g}" for key, value in large.items())
-    yield Case(label, partial(act, lr=0.01, options=large))
+    label += ", plain gradient descent"
+    yield Case(label, partial(act, lr=0.01, options=large, make=_stateless))
     yield Case(_STEEP_LABEL, partial(act, lr=0.01, options={}, scale=STEEP))
     for label, logit in zip(_LOGITS, setting.choose((4.0, -4.0), (3.5, -3.5)), strict=True):
         yield Case(label, partial(act_on_any, logit=logit))
