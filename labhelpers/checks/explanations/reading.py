@@ -544,7 +544,11 @@ class ReadStory(Story):
     ) -> tuple[str, str]:
         """Return whose loss a value is, `_NONE` for nobody's and "" if unknown, and it in words."""
         sure = [(one, number) for one, number in wanted if number is not None]
-        last = {m.name: m.value for m in self.made if m.asked and m.value is not None}
+        last = {
+            m.name: m.value
+            for m in self.made
+            if m.value is not None and m.asked and m.asked.trains in m.after
+        }
         known = [(one, one, number) for one, number in sure]
         known += [(self._loss_of(trained), self._loss_of(trained), x) for trained, x in self.roots]
         for trained in self.players.optimizers:

@@ -289,7 +289,8 @@ def _conditions(
     name, values = ("level", (-300.0, 500.0)) if is_one else ("logit", (4.0, -4.0))
     tried = [*stepped]
     others, depends = list[str](), list[str]()
-    for option in (*({name: value} for value in values), {"scale": STEEP}):
+    options: list[dict[str, Any]] = [*({name: value} for value in values), {"scale": STEEP}]
+    for option in options:
         story = ReadStory(plan, _players(plan, setting, **option))
         story.tell(answer, batch_of(1, setting))
         if story.error:
