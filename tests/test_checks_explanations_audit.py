@@ -1,12 +1,14 @@
 """What a student reads of an audit that names problems by other rules than those asked for."""
 
 import pytest
+import torch
 from checking import judge, load
 
+from labhelpers.anatomy import head_outline
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.audit_rules import RULES
 from labhelpers.checks.explanations.audit_sets import Sets
-from labhelpers.checks.probes import audit
+from labhelpers.checks.probes import audit, planted
 from labhelpers.checks.probes.planted import planted_pairs
 
 ANSWER = """
@@ -53,6 +55,19 @@ def test_the_rules_that_are_asked_for_name_what_is_planted(item: str) -> None:
         for pair in pairs:
             is_named = rule.score(Sets(pair.train, pair.test), *values) < limit
             assert is_named == (item in pair.planted)
+
+
+def test_all_outlines_at_once_are_those_of_the_slices() -> None:
+    for pair in planted_pairs(Setting().secret_seed(audit._SEED)):
+        for part in (pair.train, pair.test):
+            wanted = [torch.stack([head_outline(image) for image in item]) for item in part]
+            assert torch.equal(planted._outlines(part), torch.stack(wanted))
+
+
+def test_no_rule_is_told_of_a_problem_that_is_hardly_ever_named() -> None:
+    source = ANSWER.replace("middle_grey(t1) < middle_grey(t2)", "t1.std() < t2.median() + 0.9")
+    notes = judge("audit-split", load("audit-split", source)).notes
+    assert not [text for _, text in notes if text.startswith('"modalities exchanged"')]
 
 
 @pytest.mark.parametrize(

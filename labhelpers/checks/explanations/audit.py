@@ -23,7 +23,7 @@ from labhelpers.data import IXIDataset
 
 __all__ = ["audit_split"]
 
-_LEAST = 3  # pairs of data sets where one name hides another
+_LEAST = 3  # pairs of data sets that show a rule, or that one name hides another
 _N_TRIALS = 40  # pairs of data sets on which a rule that was found is tried
 _N_TRAIN, _N_TEST = 5, 4  # items of each
 _MOST_DIFFERENCES = 2  # of one rule from what is asked for
@@ -269,6 +269,8 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
         return ["It is never named, whatever the data sets are."]
     if all(item in x.named for x in everything):
         return ["It is always named, also where nothing is wrong."]
+    if sum(item in x.named for x in seen) < _LEAST and not any(item in x.named for x in tried):
+        return []  # too little to tell one rule from another
     rule = RULES[item]
     blamed: list[tuple[Any, list[str]]] = []  # another threshold, one difference more
     for n in range(_MOST_DIFFERENCES + 1):
@@ -295,16 +297,23 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
 def _fits(
     rule: Rule, values: list[Any], seen: list[_Seen], item: str
 ) -> tuple[float, float] | None:
-    """Return between which thresholds a score gives what was named, None if there are none."""
+    """Return between which thresholds a score gives what was named, None if there are none.
+
+    Two pairs that no threshold tells apart come first in `seen` then: they are likely to settle the
+    next way as well.
+    """
     low, high = -torch.inf, torch.inf
-    for sets, named in seen:
+    lowest = highest = 0  # where these are found
+    for place, (sets, named) in enumerate(seen):
         score = rule.score(sets, *values)
         score = torch.inf if score != score else score
-        if item in named:
-            low = max(low, score)
-        else:
-            high = min(high, score)
+        if item in named and score > low:
+            low, lowest = score, place
+        elif item not in named and score < high:
+            high, highest = score, place
         if low >= high:
+            first = [seen.pop(k) for k in sorted({lowest, highest}, reverse=True)]
+            seen[:0] = first
             return None
     return low, high
 

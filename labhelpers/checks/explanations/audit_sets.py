@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -9,10 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from labhelpers.anatomy import scaled
-from labhelpers.checks.probes.planted import overlaps_of
+from labhelpers.checks.probes.planted import overlaps_of, scaled_slices
 
 __all__ = ["Sets", "Slices"]
+
+#: How far rows are apart, from the differences of their values.
+_APART: dict[str, Callable[[Tensor], Tensor]] = {
+    "largest difference": lambda d: d.abs().amax(2),
+    "mean difference": lambda d: d.abs().mean(2),
+    "difference of means": lambda d: d.abs().amax(2),
+    "correlation": lambda d: d.norm(dim=2),
+}
 
 
 class Sets:
@@ -49,22 +57,26 @@ class Sets:
         """
         key = (one, other, axes, crossed, how)
         if key not in self._distances:
-            first = self.parts[one].flip([axis + 1 for axis in axes])
-            second = self.parts[other].flip(1) if crossed else self.parts[other]
-            pair = [x.flatten(2).transpose(0, 1) for x in (first, second)]
-            bad = [~x.isfinite().all(2) for x in pair]
-            clean = [x.nan_to_num(0, 0, 0) for x in pair]
+            (first, bad), (second, other_bad) = self._clean[one], self._clean[other]
+            first = first.flip([axis + 1 for axis in axes]).flatten(2)
+            if crossed:
+                second, other_bad = second.flip(0), other_bad.flip(0)
+            clean = [first, second.flatten(2)]
             if how == "difference of means":
                 clean = [x.double().mean(2, keepdim=True) for x in clean]
             if how == "correlation":
                 clean = [normalize(x - x.mean(2, keepdim=True), dim=2) for x in clean]
-            norm = {"mean difference": 1.0, "correlation": 2.0}.get(how, torch.inf)
-            apart = torch.cdist(clean[0], clean[1], p=norm)
-            apart = apart / first[0, 0].numel() if how == "mean difference" else apart
+            apart = torch.stack([_APART[how](clean[0] - x[:, None]) for x in clean[1].unbind(1)], 2)
             self._distances[key] = apart.masked_fill(
-                bad[0][:, :, None] | bad[1][:, None], torch.inf
+                bad[:, :, None] | other_bad[:, None], torch.inf
             )
         return self._distances[key]
+
+    @cached_property
+    def _clean(self) -> list[tuple[Tensor, Tensor]]:
+        """T1-w and T2-w slices of each set, 0 for what is not finite, and which hold such."""
+        parts = [part.transpose(0, 1) for part in self.parts]
+        return [(x.nan_to_num(0, 0, 0), ~(x.abs() < torch.inf).flatten(2).all(2)) for x in parts]
 
     @cached_property
     def _distances(self) -> dict[tuple[Any, ...], Tensor]:
@@ -85,7 +97,7 @@ class Slices:
     @cached_property
     def finite(self) -> Tensor:
         """Which voxels are finite, `(N, 2, V)`."""
-        return self.flat.isfinite()
+        return self.flat.abs() < torch.inf
 
     @cached_property
     def nan(self) -> Tensor:
@@ -136,7 +148,7 @@ class Slices:
     @cached_property
     def scaled(self) -> Tensor:
         """What `anatomy.scaled` gives of each slice."""
-        return torch.vmap(torch.vmap(scaled))(self.x)
+        return scaled_slices(self.x)
 
     @cached_property
     def greys(self) -> Tensor:
