@@ -496,6 +496,31 @@ def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> 
             "loader makes batches of 8 for batch_size=8, of 3 for batch_size=3 and of 11 (all "
             "subjects) by default.",
         ),
+        (
+            [("batch_size=5", "batch_size=batch_size // 5"), ("shuffle=True", "shuffle=False")],
+            "The training loader shows the subjects in the order of the data set, the same in "
+            "every epoch. The test loader is given batches of 0 for batch_size=3, which stops your "
+            "function. The test loader makes batches of 1 for batch_size=8 and of 8 by default.",
+        ),
+        (
+            [("batch_size=5", "batch_size=0")],
+            "The test loader is given batches of 0, whatever batch_size is, which stops your "
+            "function.",
+        ),
+        (
+            [("batch_size=batch_size", "batch_size=batch_size / 2")],
+            "The training loader is given batches of 4.0 for batch_size=8, 20.0 by default and 1.5 "
+            "for batch_size=3, which stops your function.",
+        ),
+        (
+            [("DataLoader(test_set, batch_size=5", "DataLoader(root, batch_size=5")],
+            "Your test loader is given a folder, not a data set.",
+        ),
+        (
+            [("batch_size=5", "batch_size=None")],
+            "Your test loader hands over samples one by one, not in batches, as `batch_size=None` "
+            "asks for. The test loader makes batches of 1, whatever batch_size is.",
+        ),
     ],
 )
 def test_loaders(edits: list[tuple[str, str]], text: str) -> None:

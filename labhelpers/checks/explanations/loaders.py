@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from labhelpers.checks.explanations.fits import (
     VOXELS,
     fitted,
 )
+from labhelpers.checks.explanations.words import capitalised, enumerated
 from labhelpers.checks.fixtures import codes_of, split_numbers
 from labhelpers.checks.probes import data as probes
 from labhelpers.checks.records import Explanation, Run, explained
@@ -29,10 +31,17 @@ __all__ = ["make_dataloaders"]
 
 
 class _Loaders(NamedTuple):
-    """What two loaders showed: subjects by number, batch by batch, in each of some epochs."""
+    """What two loaders showed: subjects by number, batch by batch, in each of some epochs.
+
+    Attributes:
+        train: What the training loader showed.
+        test: What the test loader showed.
+        stops: The size of the batches of each of them that is no size, and stops the answer.
+    """
 
     train: list[list[list[int]]]
     test: list[list[list[int]]]
+    stops: tuple[object, object] = (None, None)
 
 
 def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
@@ -47,21 +56,29 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
         files = _read_files(Path(folder))
         for size in (8, 40, 3):
             options = {} if size == 40 else {"batch_size": size}
-            loaders = unpacked(answer(Path(folder), **options), "training loader", "test loader")
-            shown = []
-            for part, loader in zip(parts, loaders, strict=True):
-                if part not in odd and (texts := _odd_batch(loader)):
-                    odd[part] = texts
-                epochs = [_epoch(loader) for _ in range(3)]
-                if not all(epoch is not None for epoch in epochs):
-                    return _odd(odd)
-                if part not in changed and (words := _images_in_words(epochs[0] or [], files)):
-                    changed[part] = words
-                known = {} if part in changed else probes.numbers_of_codes(setting)
-                shown.append([_subjects(epoch or [], known, files, parts) for epoch in epochs])
-            seen[size] = _Loaders(*shown)
+            odd_sizes: list[tuple[DataLoader, object]] = []
+            shown: list[list[list[list[int]]]] = []
+            stops: list[object] = []
+            with suppress(Exception):
+                with _any_size(odd_sizes):
+                    returned = answer(Path(folder), **options)
+                loaders = unpacked(returned, "training loader", "test loader")
+                for part, loader in zip(parts, loaders, strict=True):
+                    if part not in odd and (texts := _odd_batch(loader)):
+                        odd[part] = texts
+                    epochs = [_epoch(loader) for _ in range(3)]
+                    if not all(epoch is not None for epoch in epochs):
+                        return _odd(odd)
+                    if part not in changed and (words := _images_in_words(epochs[0] or [], files)):
+                        changed[part] = words
+                    known = {} if part in changed else probes.numbers_of_codes(setting)
+                    shown.append([_subjects(epoch or [], known, files, parts) for epoch in epochs])
+                    stops.append(next((n for x, n in odd_sizes if x is loader), None))
+                seen[size] = _Loaders(shown[0], shown[1], (stops[0], stops[1]))
+    if not seen:
+        return _odd(odd)
     sentences = _all_in_words(seen, parts, changed)
-    turned = {size: _Loaders(two.test, two.train) for size, two in seen.items()}
+    turned = {size: _Loaders(two.test, two.train, two.stops[::-1]) for size, two in seen.items()}
     names = dict(zip(_PARTS, reversed(_PARTS), strict=True))
     others = _all_in_words(turned, parts, {names[part]: text for part, text in changed.items()})
     if len(others) < len(sentences) - 1:
@@ -86,6 +103,26 @@ _LOADER_ITEMS = [
 _N_IMAGES = 8  # of a batch that are looked at
 
 
+@contextmanager
+def _any_size(odd_sizes: list[tuple[DataLoader, object]]) -> Iterator[None]:
+    """Let loaders be made with sizes of batches that are none: they get 1, and are taken down."""
+    make = DataLoader.__init__
+
+    def init(
+        self: DataLoader, dataset: Any, batch_size: Any = 1, *args: Any, **options: Any
+    ) -> None:
+        is_odd = isinstance(batch_size, float) or (isinstance(batch_size, int) and batch_size < 1)
+        make(self, dataset, max(1, int(batch_size)) if is_odd else batch_size, *args, **options)
+        if is_odd:
+            odd_sizes.append((self, batch_size))
+
+    DataLoader.__init__ = init  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        DataLoader.__init__ = make  # type: ignore[method-assign]
+
+
 def _all_in_words(
     seen: dict[int, _Loaders], parts: dict[str, list[int]], changed: dict[str, str]
 ) -> list[str]:
@@ -100,8 +137,12 @@ def _odd(odd: dict[str, list[str]]) -> Explanation | None:
         return None
     (part, (first, *more)), *others = odd.items()
     which = "both loaders" if others and others[0][1][0] == first else f"your {part} loader"
-    wrong = [first.format(which=which)]
-    wrong += [text.format(which=f"your {p} loader") for p, (text, *_) in others if text != first]
+    wrong = [capitalised(first.format(which=which))]
+    wrong += [
+        capitalised(text.format(which=f"your {p} loader"))
+        for p, (text, *_) in others
+        if text != first
+    ]
     notes = [["wrong", text] for text in wrong] + [["next", text] for text in more]
     return Explanation(notes=notes, items=[], alone=True, table=None)
 
@@ -175,9 +216,20 @@ def _odd_batch(loader: Any) -> list[str]:
 
     The first sentence has `{which}` for the loader.
     """
+    if isinstance(getattr(loader, "dataset", None), (str, Path)):
+        return [
+            "{which} is given a folder, not a data set. Asked for: an `IXIDataset` of that folder."
+        ]
     batch = next(iter(loader), None)
     if batch is None:
         return []
+    if getattr(loader, "batch_size", 0) is getattr(loader, "batch_sampler", 0) is None:
+        shape = tuple(getattr(batch["T1"], "shape", ())) if isinstance(batch, Mapping) else ()
+        if len(shape) == 3:
+            return [
+                "{which} hands over samples one by one, not in batches, as `batch_size=None` asks "
+                "for. Asked for: batches of tensors (N, 1, 64, 64)."
+            ]
     if isinstance(batch, Mapping) and {"T1", "T2"} <= batch.keys():
         return _odd_shape(batch)
     if isinstance(batch, Mapping):
@@ -312,7 +364,8 @@ def _part_in_words(
     epochs = {size: read for size, read in epochs.items() if read[0]}
     if 8 not in epochs or not epochs[8][1]:  # nothing to read, or once only
         return
-    yield from _batches_in_words(part, name, epochs, subjects)
+    stops = {size: two.stops[_PARTS.index(part)] for size, two in seen.items()}
+    yield from _batches_in_words(part, name, epochs, subjects, stops)
     first = _flat(epochs[8][0])
     if probes.STRANGE in first:  # nobody knows whose they are
         return
@@ -357,21 +410,39 @@ def _is_cut(epochs: dict[int, list[list[list[int]]]], subjects: list[int]) -> bo
 
 
 def _batches_in_words(
-    part: str, name: str, epochs: dict[int, list[list[list[int]]]], subjects: list[int]
+    part: str,
+    name: str,
+    epochs: dict[int, list[list[list[int]]]],
+    subjects: list[int],
+    stops: Mapping[int, object],
 ) -> Iterator[str]:
     sizes = {size: max(map(len, read[0])) for size, read in epochs.items()}
     wanted = {size: size if part == "training" else 5 for size in sizes}
     # A loader that shows fewer subjects has no larger batch.
     wanted = {size: min(most, len(_flat(epochs[size][0]))) for size, most in wanted.items()}
     asked = "batch_size, 40 by default" if part == "training" else "5, whatever batch_size is"
+    no_sizes = {size: number for size, number in stops.items() if number is not None}
+    if no_sizes:
+        numbers = [*dict.fromkeys(no_sizes.values())]
+        given = enumerated(f"{number} {_tried(size)}" for size, number in no_sizes.items())
+        if len(numbers) == 1 and len(no_sizes) == len(epochs):
+            given = f"{numbers[0]}, whatever batch_size is"
+        whole = " Sizes are whole numbers, as `//` gives them." * isinstance(numbers[0], float)
+        yield (
+            f"{name} is given batches of {given}, which stops your function. Asked for: batches of "
+            f"{asked}.{whole}"
+        )
+    sizes, wanted = (
+        {size: n for size, n in numbers.items() if size not in no_sizes}
+        for numbers in (sizes, wanted)
+    )
     if sizes != wanted:
-        *first, last = [
-            f"{n}{' (all subjects)' * (n == len(subjects))} "
-            f"{'by default' if size == 40 else f'for batch_size={size}'}"
+        first, *more = [
+            f"{n}{' (all subjects)' * (n == len(subjects))} {_tried(size)}"
             for size, n in sorted(sizes.items(), key=lambda item: [8, 3, 40].index(item[0]))
         ]
-        by_size = f"{', of '.join(first)} and of {last}" if first else last
-        if len({*sizes.values()}) == 1:
+        by_size = enumerated([first, *(f"of {text}" for text in more)])
+        if len(sizes) > 1 and len({*sizes.values()}) == 1:
             by_size = f"{sizes[8]}, whatever batch_size is"
         yield f"{name} makes batches of {by_size}. Asked for: {asked}."
     read = epochs[8][0]
@@ -383,6 +454,10 @@ def _batches_in_words(
         )
     elif len({*map(len, read[:-1])}) > 1 and not probes.keeps_batches(epochs[8]):
         yield f"{name} makes batches of different sizes: {', '.join(map(str, map(len, read)))}."
+
+
+def _tried(batch_size: int) -> str:
+    return "by default" if batch_size == 40 else f"for batch_size={batch_size}"
 
 
 def _order_in_words(

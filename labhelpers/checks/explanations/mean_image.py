@@ -561,7 +561,7 @@ def _axes_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) ->
         if all(is_close(x.flatten(), y.flatten()) for x, y in zip(results, wanted, strict=True)):
             if not {*axes} - {1}:  # nothing happens over the channel axis, of length 1
                 return f"Your result holds the {contrast} slices as they are: nothing is averaged."
-            over = " and ".join(_AXES[axis] for axis in axes)
+            over = enumerated(_AXES[axis] for axis in axes)
             return f"Your result is the {name} of the {contrast} slices over {over}."
     return ""
 
