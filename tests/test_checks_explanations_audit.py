@@ -208,3 +208,92 @@ def test_a_whole_set_judged_at_once_is_told_from_all_of_its_items(decided: str, 
     (told,) = [note for word, note in notes if word == "wrong"]
     assert told.startswith('"modalities exchanged": ')
     assert text in told
+
+
+_OF_ITEM = """            if middle_grey(t1) < middle_grey(t2):
+                problems.add("modalities exchanged")
+"""
+_OF_SLICE = """                if abs(low + 1) > 0.05 or abs(high - 1) > 0.05:
+                    problems.add("another scale")
+"""
+_COUNTED = {
+    _OF_ITEM: "            n_exchanged += middle_grey(t1) < middle_grey(t2)\n",
+    _OF_SLICE: "                n_scaled += bool(abs(low + 1) > 0.05 or abs(high - 1) > 0.05)\n",
+}
+_IN_SETS = {
+    "    for part in sets:\n": "    for part in sets:\n        n_exchanged = n_scaled = 0\n"
+}
+_IN_BOTH = {"    for part in sets:\n": "    n_exchanged = n_scaled = 0\n    for part in sets:\n"}
+
+
+@pytest.mark.parametrize(
+    ("edits", "end", "texts"),
+    [
+        (
+            _IN_SETS,
+            "    if n_exchanged == len(part):\n            problems.add('modalities exchanged')\n"
+            "        if n_scaled == 2 * len(part):\n            problems.add('another scale')\n"
+            "    ",
+            [
+                '"modalities exchanged" and "another scale": It is named only where all items of a '
+                "set have it.",
+                '"another scale": It is named only where both slices of an item have it.',
+            ],
+        ),
+        (
+            _IN_SETS,
+            "    if 2 * n_exchanged > len(part):\n"
+            "            problems.add('modalities exchanged')\n"
+            "        if n_scaled:\n            problems.add('another scale')\n    ",
+            ['"modalities exchanged": It is named only where about half of the items of a set'],
+        ),
+        (
+            _IN_BOTH,
+            "n_all = len(sets[0]) + len(sets[1])\n    if n_exchanged == n_all:\n"
+            "        problems.add('modalities exchanged')\n    if n_scaled == 2 * n_all:\n"
+            "        problems.add('another scale')\n    ",
+            [
+                '"modalities exchanged" and "another scale": It is named only where all items of '
+                "both sets have it."
+            ],
+        ),
+    ],
+)
+def test_what_is_named_only_where_many_items_have_it(
+    edits: dict[str, str], end: str, texts: list[str]
+) -> None:
+    source = ANSWER
+    for old, new in {**_COUNTED, **edits, "return problems": f"{end}return problems"}.items():
+        assert old in source
+        source = source.replace(old, new)
+    notes = judge("audit-split", load("audit-split", source)).notes
+    told = [note for word, note in notes if word == "wrong"]
+    assert len(told) == len(texts)
+    assert {text for text in texts for note in told if note.startswith(text)} == {*texts}
+
+
+def test_slices_of_both_sets_looked_at_together_are_told() -> None:
+    source = ANSWER.replace(_OF_SLICE, "").replace(
+        "    for part in sets:\n",
+        "    values = torch.stack([*sets[0], *sets[1]])\n"
+        "    values = values[values.isfinite()]\n"
+        "    if abs(values.min() + 1) > 0.05 or abs(values.max() - 1) > 0.05:\n"
+        '        problems.add("another scale")\n'
+        "    for part in sets:\n",
+    )
+    notes = judge("audit-split", load("audit-split", source)).notes
+    (told,) = [note for word, note in notes if word == "wrong"]
+    assert told.startswith('"another scale": All slices of both sets are looked at together')
+
+
+def test_of_one_name_alone_both_readings_of_pairs_are_told_apart() -> None:
+    overlaps = "overlaps = [head_overlap(t1, t2) for t1, t2 in part]"
+    source = ANSWER.replace(
+        overlaps, "overlaps = [head_overlap(t1, t2) for p in sets for t1, t2 in p]"
+    ).replace("/ len(part) < 0.955", "/ len(overlaps) < 0.955")
+    source = source.replace("return problems", "return set(sorted(problems)[:1])")
+    notes = judge("audit-split", load("audit-split", source)).notes
+    told = [note for word, note in notes if word == "wrong"]
+    assert told[0].startswith("Your function never returns more than one name")
+    assert told[1].startswith('"pairs exchanged": Both data sets are looked at together')
+    assert len(told) == 2

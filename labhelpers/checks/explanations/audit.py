@@ -31,14 +31,36 @@ _LIKE = 0.6  # how alike a name in a result and one of the table are, see `diffl
 _OFF = (0.03, 0.045, 0.056, 0.08, 0.12, 0.18, 0.3, 0.6, 1.2, 5)  # ends of ranges are off by so much
 _GAMMAS = (0.3, 0.5, 0.7, 0.8, 1.2, 1.5, 2, 3)  # exponents that change the greys of a slice
 _NEAR = (1e-6, 5e-4, 2e-3, 0.0095, 0.015, 0.03, 0.06)  # differences of items that are only alike
+_BOTH, _ALL = (0, 1), slice(None)
+#: Of which sets, which items and which contrasts have a problem, where it is in many of them.
+_MANY = {
+    "both": (_BOTH, _ALL, _ALL),
+    "training": ((0,), _ALL, _ALL),
+    "test": ((1,), _ALL, _ALL),
+    "all but the first": (_BOTH, slice(1, None), _ALL),
+    "all but the last": (_BOTH, slice(-1), _ALL),
+    "T1": (_BOTH, _ALL, slice(1)),
+    "T2": (_BOTH, _ALL, slice(1, None)),
+    "most": ((0,), slice(3), _ALL),
+    "few": ((0,), slice(2), _ALL),
+}
+_SETS = ("both", "training", "test")
+_IN_ITEMS = ("modalities", "scale", "finite")  # problems that single items have
 _LABELS = {name: item for item, name in PROBLEMS.items()}
 
 
 class _Seen(NamedTuple):
-    """A pair of data sets, and the problems that an answer named there, as items of the report."""
+    """A pair of data sets, and the problems that an answer named there, as items of the report.
+
+    Attributes:
+        sets: The pair.
+        named: The problems.
+        whole: The problem that all items of both sets have, "" if many items have one, else None.
+    """
 
     sets: Sets
     named: set[str]
+    whole: str | None = None
 
 
 def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
@@ -49,7 +71,9 @@ def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
         names = {*_LABELS, *(name for one in found for name in one.names)}
         known = {name: item for name in names if (item := _item_of(name))}
         known |= _by_place(found, names - known.keys())
-        seen = [_seen(one.pair.train, one.pair.test, one.names, known) for one in found]
+        seen = [
+            _Seen(Sets(one.pair.train, one.pair.test), _items(one.names, known)) for one in found
+        ]
         wrong = [
             item
             for item in RULES
@@ -99,8 +123,8 @@ def _by_place(found: list[Audited], names: set[str]) -> dict[str, str]:
     return result
 
 
-def _seen(train: Tensor, test: Tensor, names: Sequence[str], known: dict[str, str]) -> _Seen:
-    return _Seen(Sets(train, test), {known[name] for name in names if name in known})
+def _items(names: Sequence[str], known: dict[str, str]) -> set[str]:
+    return {known[name] for name in names if name in known}
 
 
 def _result(found: list[Audited], known: dict[str, str]) -> Iterator[str]:
@@ -148,12 +172,18 @@ def _tried(
         return
     rng = Random(1)
     people = [part.flip(2) for part in (sound.train, sound.test)]  # upside down: other values
-    for number in range(_N_TRIALS):
+    many = [(item, way) for item in RULES for way in _MANY if item in _IN_ITEMS or way in _SETS]
+    for number in range(_N_TRIALS + len(many)):
+        item = way = ""
         parts = [
             torch.stack(rng.sample(list(part), n))
             for part, n in zip(people, (_N_TRAIN, _N_TEST), strict=True)
         ]
-        _change(parts, number, rng, alone)
+        if number < _N_TRIALS:
+            _change(parts, number, rng, alone)
+        else:
+            item, way = many[number - _N_TRIALS]
+            _change_many(parts, item, way, rng)
         sets = [
             IXIDataset.from_tensors(
                 part[:, :1], part[:, 1:], [f"sub-{i:03d}" for i in range(len(part))]
@@ -162,7 +192,9 @@ def _tried(
         ]
         with suppress(Exception):
             names = [str(name) for name in answer(*sets)]
-            yield _seen(parts[0], parts[1], names, known)
+            is_whole = way == "both" or (way in ("T1", "T2") and item == "modalities")
+            whole = item * is_whole if way else None
+            yield _Seen(Sets(*parts), _items(names, known), whole)
 
 
 def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
@@ -225,6 +257,28 @@ def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
             part[where, contrast, 31 + place, 30] = float(value)
 
 
+def _change_many(parts: list[Tensor], item: str, way: str, rng: Random) -> None:
+    """Put a problem into many items, in one of the ways of `_MANY`."""
+    sides, places, contrasts = _MANY[way]
+    if item in ("subject", "mirrored"):
+        copies = parts[0][:_N_TEST][places if len(sides) > 1 else slice(2)]
+        parts[1][: len(copies)] = copies.flip(2) if item == "mirrored" else copies
+    for whole in (parts[side] for side in sides):
+        part = whole[places]
+        if item == "scale":
+            low, high = (-1, 2.5) if len(sides) == 1 else (0, 1)
+            part[:, contrasts] = (part[:, contrasts] + 1) / 2 * (high - low) + low
+        elif item == "finite":
+            part[:, contrasts, 31, 30] = torch.nan
+        elif item == "pairs":
+            part[:, 1] = part[:, 1].roll(rng.randint(1, 2), 0)
+        elif item == "modalities":
+            # The less the greys of an item differ, the less does it weigh in a mean.
+            weak = {"most": part, "few": whole[len(part) :]}.get(way, part[:1])
+            weak.copy_(2 * ((weak + 1) / 2) ** torch.tensor([2, 0.5])[:, None, None] - 1)
+            part.copy_(part.flip(1))
+
+
 # --- The rule of a problem ------------------------------------------------------------------------
 
 
@@ -265,23 +319,33 @@ def _way(item: str, seen: list[_Seen], tried: list[_Seen], is_single: bool) -> l
 def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
     """Return the fewest differences from what is asked for that give what was named."""
     everything = [*seen, *tried]
+    n_tried = len(everything)
     if not any(item in x.named for x in everything):
-        return ["It is never named, whatever the data sets are."]
+        return [f"It is not named in any of the {n_tried} pairs of data sets that were tried."]
+    if all(x.whole == item for x in everything if item in x.named):
+        is_copied = item in ("subject", "mirrored")
+        all_items = "all test items are copies" if is_copied else "all items of both sets have it"
+        return [f"It is named only where {all_items}. Asked for: one is enough."]
     if all(item in x.named for x in everything):
-        return ["It is always named, also where nothing is wrong."]
-    if sum(item in x.named for x in seen) < _LEAST and not any(item in x.named for x in tried):
-        return []  # too little to tell one rule from another
+        return [f"It is named in all of the {n_tried} pairs of data sets that were tried."]
+    # Where hardly ever named but with many items at once, one measure is like another.
+    is_rare = sum(item in x.named for x in seen) < _LEAST and not any(
+        item in x.named and x.whole is None for x in tried
+    )
     rule = RULES[item]
+    asked = rule.measured([factor[""] for factor in rule.factors])
     blamed: list[tuple[Any, list[str]]] = []  # another threshold, one difference more
     for n in range(_MOST_DIFFERENCES + 1):
         fits: list[tuple[Any, list[str]]] = []
         remarked: list[tuple[Any, list[str]]] = []
         for texts, values in rule.ways(n):
+            measured = rule.measured(values)
+            if is_rare and measured != asked:
+                continue
             if _fits(rule, values, seen, item) and (
                 limits := _fits(rule, values, everything, item)
             ):
                 remark = rule.remark(values, *limits)
-                measured = [values[0], *([] if rule.unit is None else [values[rule.unit]])]
                 found = (measured, [*texts, *filter(None, [remark])])
                 (remarked if remark else fits).append(found)
         # The same measure may be compared with another threshold, or of other slices.
@@ -304,7 +368,7 @@ def _fits(
     """
     low, high = -torch.inf, torch.inf
     lowest = highest = 0  # where these are found
-    for place, (sets, named) in enumerate(seen):
+    for place, (sets, named, _) in enumerate(seen):
         score = rule.score(sets, *values)
         score = torch.inf if score != score else score
         if item in named and score > low:

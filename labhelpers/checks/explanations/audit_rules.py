@@ -63,6 +63,10 @@ class Rule(NamedTuple):
             for chosen in product(*values):
                 yield [text for text, _ in chosen if text], [value for _, value in chosen]
 
+    def measured(self, values: list[Any]) -> list[Any]:
+        """Return what is compared with a threshold, in its unit."""
+        return [values[0], *([] if self.unit is None else [values[self.unit]])]
+
     def remark(self, values: list[Any], low: float, high: float) -> str:
         """Return a sentence if all thresholds between two numbers are wrong, else ""."""
         measure = values[0]
@@ -197,7 +201,7 @@ def _extremes(ends: Tensor, dims: tuple[int, ...]) -> Tensor:
     return torch.stack((low, high)).expand_as(ends)
 
 
-_SCALE_GROUPS: dict[str, Callable[[Tensor], Tensor]] = {
+_SCALE_GROUPS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "": lambda ends: ends,
     "The two slices of an item are looked at together, where one with a smaller range does not "
     "show. Asked for: slice by slice.": lambda ends: _extremes(ends, (1,)),
@@ -207,15 +211,23 @@ _SCALE_GROUPS: dict[str, Callable[[Tensor], Tensor]] = {
     "Asked for: slice by slice.": lambda ends: _extremes(ends, (0, 1)),
     "The means over a set of the smallest and of the largest values are compared. Asked for: slice "
     "by slice.": lambda ends: ends.mean(1, keepdim=True).expand_as(ends),
+    "All slices of both sets are looked at together, where one with a smaller range does not show. "
+    "Asked for: slice by slice.": None,
 }
 
 
 def _scale(
     sets: Sets, measure: Any, values: Any, group: Any, contrasts: Any, items: Any, sides: Any
 ) -> float:
+    ends = [values(slices) for slices in sets.slices]
+    if group:
+        ends = [group(part) for part in ends]
+    else:
+        whole = _extremes(torch.cat(ends, 1), (0, 1))
+        ends = [*whole.split([part.shape[1] for part in ends], 1)]
     scores = []
-    for slices in sets.slices:
-        found = -measure.of(*group(values(slices)))
+    for part in ends:
+        found = -measure.of(*part)
         scores.append(float(items(contrasts(found.nan_to_num(_INF, _INF, -_INF)))))
     return sides(scores)
 
@@ -323,8 +335,8 @@ def _modalities(sets: Sets, compared: Any, brightness: Any, items: Any, sides: A
 _ITEMS_OF_CONTRAST = _ITEMS | {
     "The means over a whole set are compared, where one exchanged item does not show. Asked for: "
     "item by item.": lambda x: x.mean(0),
-    "The median over a whole set is compared, where one exchanged item does not show. Asked for: "
-    "item by item.": lambda x: x.median(0).values,
+    "It is named only where about half of the items of a set have it, or more. Asked for: one item "
+    "is enough.": lambda x: x.median(0).values,
 }
 
 
