@@ -17,7 +17,13 @@ NEW = (
     "Make a new tensor: a method whose name ends in `_`, `+=` and an assignment to a part change "
     "the tensor itself, whatever name it goes by."
 )
-SCALED = "The slices are brought to the range from 0 to 1 first, which halves each contrast."
+SCALED = (
+    "Each contrast is halved, as it is if the slices are brought to the range from 0 to 1 first: "
+    "take the values as they are."
+)
+NO_AIR = (
+    "Of the surround: voxels of -1, the value of air, are not counted. They may belong to the mask."
+)
 SHAPE = "For 4 slices the result has the shape (4, 1), asked for (4,)."
 ON = (
     "Of lesion and of surround: sum and number of voxels go on from slice to slice. Begin anew "
@@ -177,7 +183,8 @@ CASES = {
             "lesion - surround", "surround - lesion"
         ),
         [
-            "The slices are brought to the range from 0 to 255 first: take the values as they are.",
+            "Each contrast is multiplied by 127.5, as it is if the slices are brought to the range "
+            "from 0 to 255 first: take the values as they are.",
             "The difference is the other way round: the mean of the lesion comes first.",
         ],
     ),
@@ -276,6 +283,46 @@ CASES = {
         [
             "Your function works for slices of 64 × 64 voxels only. Slices are (N, 1, H, W), and "
             "the check tries other sizes: take H and W from the slices themselves."
+        ],
+    ),
+    "divided by a size, and the other way round": (
+        BODY.replace("lesion - surround", "(surround - lesion) / surround.abs()"),
+        [
+            "The difference is divided by the absolute value of the surround; asked for is the "
+            "difference itself.",
+            "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "divided by the lesion": (
+        BODY.replace("lesion - surround", "(lesion - surround) / lesion"),
+        ["The difference is divided by the lesion; asked for is the difference itself."],
+    ),
+    "eight bits, and without a sign": (
+        BODY.replace(
+            "x = images", "x = ((images + 1) / 2 * 255).to(torch.uint8).double() / 255"
+        ).replace("lesion - surround", "(lesion - surround).abs()"),
+        [
+            "Each voxel is cut down to one of 256 greys, from 0 to 1, as in an image of 8 bits: "
+            "take the values as they are.",
+            "The result has no sign: a lesion that is darker than its surround has a negative "
+            "contrast.",
+        ],
+    ),
+    "without air in a mask that is changed": (
+        "    surround_masks &= images > -0.9\n" + BODY,
+        [
+            "Your function changes `surround_masks`, which it was given, and what follows may be "
+            f"computed from what is left. {NEW}",
+            NO_AIR,
+        ],
+    ),
+    "without air in slices that are halved in place": (
+        "    images *= 0.5\n    surround_masks = surround_masks & (images > -0.45)\n" + BODY,
+        [
+            "Your function changes `images`, which it was given, and what follows may be computed "
+            f"from what is left. {NEW}",
+            SCALED,
+            NO_AIR,
         ],
     ),
     "nan everywhere": (

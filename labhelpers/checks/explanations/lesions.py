@@ -23,7 +23,13 @@ _TOLERANCES = (1e-9, 1e-5)  # exact, or computed in float32
 _MOST_DIFFERENCES = 3
 _ASKED = "mean"
 _NO_SURROUND, _NO_LESION = "The surround is not subtracted.", "The lesion is not used."
+_NOT_COUNTED = " are not counted. "
+_NO_ZERO = "{}: voxels that are exactly 0 are not counted. They may belong to the mask."
+_NO_AIR = "{}: voxels of -1, the value of air, are not counted. They may belong to the mask."
 _GOES_ON = ", and what follows may be computed from what is left"
+
+
+_MOVED = "Each contrast is "
 
 
 def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
@@ -34,12 +40,10 @@ def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
 _VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda x: x,
     "The absolute values of the voxels are averaged: take the values with their signs.": torch.abs,
-    "The slices are brought to the range from 0 to 1 first, which halves each contrast.": (
-        lambda x: (x + 1) / 2
-    ),
-    "The slices are brought to the range from 0 to 255 first: take the values as they are.": (
-        lambda x: (x + 1) * 127.5
-    ),
+    "Each contrast is halved, as it is if the slices are brought to the range from 0 to 1 first: "
+    "take the values as they are.": lambda x: (x + 1) / 2,
+    "Each contrast is multiplied by 127.5, as it is if the slices are brought to the range from 0 "
+    "to 255 first: take the values as they are.": lambda x: (x + 1) * 127.5,
     "Each slice is scaled by its own darkest and brightest voxel first: take the values as they "
     "are.": lambda x: (x - _end(x, torch.amin)) / (_end(x, torch.amax) - _end(x, torch.amin)),
     "Each slice is brought to mean 0 and deviation 1 first: take the values as they are.": (
@@ -47,6 +51,11 @@ _VALUES: dict[str, Callable[[Tensor], Tensor]] = {
     ),
     "Voxels below 0 are set to 0 first: take the values as they are.": lambda x: x.clamp(min=0),
     "The values are squared before they are averaged.": lambda x: x.square(),
+} | {
+    f"Each voxel is {how} one of 256 greys{scale}, as in an image of 8 bits: take the values as "
+    "they are.": (lambda x, whole=whole, factor=factor: whole((x + 1) * 127.5) / factor)
+    for how, whole in (("rounded to", torch.round), ("cut down to", torch.floor))
+    for scale, factor in (("", 127.5), (", from 0 to 255", 1), (", from 0 to 1", 255))
 }
 #: What may have been taken for the surround, from the masks of lesion and surround.
 _SURROUNDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -152,12 +161,8 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     "{}: the sum is divided by the number of voxels of both masks together.": (
         lambda r: r.sums / (r.counts + r.other.sum(1))
     ),
-    "{}: voxels that are exactly 0 are not counted. They may belong to the mask.": (
-        lambda r: r.where(r.x != 0)
-    ),
-    "{}: voxels of -1, the value of air, are not counted. They may belong to the mask.": (
-        lambda r: r.where(r.x > -1)
-    ),
+    _NO_ZERO: lambda r: r.where(r.x != 0),
+    _NO_AIR: lambda r: r.where(r.x > -1),
     "{}: voxels of 1 are not counted. They may belong to the mask.": lambda r: r.where(r.x < 1),
     "{}: sum and number of voxels go on from slice to slice. Begin anew with each slice.": (
         lambda r: r.sums.cumsum(0) / r.counts.cumsum(0)
@@ -207,6 +212,15 @@ _RESULTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "The difference is divided by the surround; asked for is the difference itself.": (
         lambda a, b, _: (a - b) / b
     ),
+    "The difference is divided by the absolute value of the surround; asked for is the difference "
+    "itself.": lambda a, b, _: (a - b) / b.abs(),
+    "The difference is divided by the lesion; asked for is the difference itself.": (
+        lambda a, b, _: (a - b) / a
+    ),
+    "The difference is divided by the absolute value of the lesion; asked for is the difference "
+    "itself.": lambda a, b, _: (a - b) / a.abs(),
+    "The difference is divided by the sum of the absolute values of the two; asked for is the "
+    "difference itself.": lambda a, b, _: (a - b) / (a.abs() + b.abs()),
     "The difference is divided by the sum of the two; asked for is the difference itself.": (
         lambda a, b, _: (a - b) / (a + b)
     ),
@@ -277,8 +291,13 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         left = [replace(batch, arguments=batch.left) for batch in batches]
         if not (is_odd or right):
             # A change before all else is wrong in a copy, too.
-            found = _way(batches) if _are_right(left) else _way(left) or _way(batches)
-            if _are_right(left) and not {*found} <= {*_VALUES, *_SURROUNDS}:
+            found, of_left = _way(batches), [] if _are_right(left) else _way(left)
+            if of_left and not (found and len(found) <= len(of_left)):
+                found = of_left
+            known = {*_VALUES, *_SURROUNDS}
+            if "images" not in changed:
+                known |= {text for text in found if _NOT_COUNTED in text}
+            if _are_right(left) and not {*found} <= known:
                 found = []
         goes_on = _GOES_ON * (not right)
         sentences: list[str] = [
@@ -369,6 +388,8 @@ def _ways(
         both = [torch.stack([mean(r) for mean in _MEANS.values()]) for r in regions]
         means.append((both[0][:, None], both[1][None], regions[1].of_each(torch.std)))
     names = list(_MEANS)
+    if value.startswith(_MOVED):  # 0 stands for air then
+        names[names.index(_NO_ZERO)] = _NO_AIR
     for (text, result), (after, change) in product(_RESULTS.items(), _AFTERWARDS.items()):
         fits = torch.ones(len(names), len(names), dtype=torch.bool)
         for batch, parts in zip(batches, means, strict=True):
