@@ -353,13 +353,15 @@ def test_results_wait_for_the_numbers_while_the_workers_go_on():
 COMMAND = """\
 import sys
 from pathlib import Path
+import click
 from labhelpers.instructor.grading.run import Means, grade
 from labhelpers.instructor.authoring.edits import BuildError
 from labhelpers.instructor.course.nbgrader import CourseError
 print("ready", flush=True)
 try:
     root, sandboxed = Path(sys.argv[1]), bool(sys.argv[2])
-    print(grade("toy", (), root, Means(workers=2, sandboxed=sandboxed)).in_words())
+    means = Means(workers=2, sandboxed=sandboxed, show=click.echo)  # at once, into a pipe, too
+    print(grade("toy", (), root, means).in_words())
 except CourseError as error:
     sys.exit(str(error))
 """
