@@ -311,7 +311,7 @@ def test_a_name_that_is_only_like_another_by_chance_is_not_suggested() -> None:
     answer.__globals__["generate"] = print
     text = " ".join(text for _, text in judge("cgan-generator-loss", answer).notes)
     assert "`generate`" not in text
-    assert "Your function gets `discriminator` and `real_t1` and" in text
+    assert "Your function gets `discriminator`, `real_t1`, " in text
 
 
 SLOW = """

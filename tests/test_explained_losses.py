@@ -700,3 +700,89 @@ def test_the_code_of_helpers_is_read_for_reasons(kind: str) -> None:
     )
     report = judge("cgan-generator-loss", load("cgan-generator-loss", source))
     assert expected in " ".join(text for word, text in report.notes if word == "wrong")
+
+
+def in_code(gan: str, pixel: str, total: str = "lambda_gan * gan + lambda_pixel * pixel") -> str:
+    """Return a loss of the generator with other terms."""
+    return (
+        "def cgan_generator_loss(D, real_t1, real_t2, fake_t2, lambda_gan=1, lambda_pixel=1):\n"
+        "    z, d = D(fake_t2, real_t1), (fake_t2 - real_t2).abs()\n"
+        f"    gan = {gan}\n    pixel = {pixel}\n    return {total}\n"
+    )
+
+
+GAN, PIXEL = "F.softplus(-z).mean()", "d.mean()"
+EXCHANGED = "lambda_pixel * gan + lambda_gan * pixel"
+MADE_UP = "for 3 slices that were made up, it comes to"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            in_code("F.softplus(-z)[-1].mean()", "d[-1].mean()", EXCHANGED),
+            [
+                "λ_gan and λ_pixel are exchanged.",
+                "In both terms, only the last subject of a batch counts, asked for the mean over "
+                "the batch.",
+            ],
+        ),
+        (
+            in_code("F.softplus(-z.relu()).mean()", "F.smooth_l1_loss(fake_t2, real_t2)"),
+            [
+                "In the voxel-wise term, you have the Huber loss (smooth L1), asked for the mean "
+                "absolute difference.",
+                "In the adversarial term, the cross-entropy gets a ReLU of the logits, asked for "
+                "the logits themselves.",
+            ],
+        ),
+        (
+            in_code("F.softplus(-z.tanh()).mean()", "(d ** 2 + 1e-3).sqrt().mean()"),
+            [
+                "In the adversarial term, the cross-entropy gets tanh of the logits, asked for "
+                "the logits themselves.",
+                f"The voxel-wise term is not as asked for: {MADE_UP} 0.6504, asked for 0.6493.",
+            ],
+        ),
+        (
+            in_code(GAN, "d.amax((1, 2, 3)).mean()"),
+            ["In the voxel-wise term, the largest difference of each slice is taken, asked for "
+             "the mean."],
+        ),
+        (
+            in_code(GAN, "1 - F.cosine_similarity(fake_t2.flatten(1), real_t2.flatten(1)).mean()"),
+            [
+                f"The voxel-wise term is not as asked for: {MADE_UP} 1.206, asked for 0.6493. The "
+                "adversarial term is as asked for.",
+            ],
+        ),
+        (
+            in_code("(1 - z.sigmoid()).mean()", PIXEL),
+            ["In the adversarial term, you have the absolute distance of the probability from its "
+             "label, asked for the mean of the cross-entropies of all logits."],
+        ),
+        (
+            in_code("F.binary_cross_entropy(z.clamp(0, 1), torch.ones_like(z))", PIXEL),
+            ["In the adversarial term, the logits, cut off at 0 and 1, are taken for "
+             "probabilities, which the sigmoid of a logit is."],
+        ),
+        (
+            in_code(GAN, "(d ** 2).mean().sqrt()", "int(lambda_gan) * gan + lambda_pixel * pixel"),
+            [
+                "λ_gan is no factor: with 0.5, 1 and 2 in its place, it adds 0, 1.239 and 2.477 "
+                "to the loss; asked for are numbers in the ratio of the weights.",
+                "In the voxel-wise term, you have the root of the mean square, asked for the mean "
+                "absolute difference.",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_where_a_loss_differs_is_told_of_each_term(source: str, expected: list[str]) -> None:
+    notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert [text for word, text in notes if word == "wrong"] == expected
+
+
+def test_what_is_one_number_for_all_images_with_extremes_is_no_constant() -> None:
+    source = in_code(GAN, "d.max()", "lambda_pixel * (gan + pixel)")
+    notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert notes == [["wrong", "The loss does not depend on lambda_gan."]]

@@ -290,6 +290,17 @@ class Answer:
         answer.names = self.names
         return answer
 
+    def exchanged(self) -> Answer:
+        """Return the answer with its two λ in each other's place."""
+        names = dict(zip(self._loss.lambdas, self._loss.lambdas[::-1], strict=True))
+
+        def other(*args: Any, **lambdas: float) -> Any:
+            return self._function(*args, **{names[name]: x for name, x in lambdas.items()})
+
+        answer = Answer(other, self._loss)
+        answer.names = self.names
+        return answer
+
     def without_chance(self) -> tuple[Answer, set[str]]:
         """Return the answer with zeros in place of random tensors, and the names of what is drawn.
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from types import CodeType
 from typing import Any
 
+from labhelpers.checks.explanations.words import enumerated
 from labhelpers.codes import code_within, instructions_of
 
 __all__ = [
@@ -241,4 +242,4 @@ def arguments_in_words(names: Sequence[str]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Return names as a report lists them: `a` and `b`."""
-    return " and ".join(f"`{name}`" for name in names)
+    return enumerated(f"`{name}`" for name in names)

@@ -45,7 +45,7 @@ from labhelpers.checks.explanations.equations import (
     split,
 )
 from labhelpers.checks.explanations.large_logits import large_logits
-from labhelpers.checks.explanations.variants import RIGHT_FOR_ONE, picked, variants
+from labhelpers.checks.explanations.variants import RIGHT_FOR_ONE, picked, unlike, variants
 from labhelpers.checks.explanations.words import capitalised, enumerated
 from labhelpers.checks.fixtures import SmallGenerator
 from labhelpers.checks.records import Explanation, Run
@@ -69,10 +69,7 @@ _LOOSE = {torch.float64: 2e-5, torch.float32: 1e-4}
 _LAMBDAS = ((0.7, 4.3), (1.9, 4.3), (0.7, 1.3), (1.9, 1.3))
 _FRESH_LAMBDAS = (2.6, 0.45)
 _MOST_SENTENCES = 6
-_UNKNOWN = (
-    "Your loss is no weighted sum of cross-entropies, squares and absolute differences of the "
-    "images at hand."
-)
+_UNKNOWN = "Your loss has none of the forms that this check can take apart."
 ELSEWHERE = (
     "On other slices that were tried, your loss is as asked for. Compare its numbers in the case "
     "below."
@@ -228,9 +225,17 @@ def _study(loss: Loss, answer: Answer, dtype: torch.dtype) -> tuple[list[str], l
     equation = equation_of(loss, answer, watch.calls, dtype)
     if equation is None:
         told = picked(loss, answer, dtype) + _term_by_term(loss, answer, watch.calls, dtype)
+        if not told and len(loss.lambdas) == 2:
+            told = variants(loss, answer.exchanged(), dtype, is_whole=True)
+            told = [f"{enumerated(loss.symbols)} are exchanged.", *told] if told else []
         if mixed := list(_mixed(watch)):  # which is why a single subject is judged rightly
             told = mixed + [text for text in told if RIGHT_FOR_ONE not in text]
-        known = told or [*_uses(loss, watch), *_unused(loss, answer, dtype)] or [_UNKNOWN]
+        known = (
+            told
+            or [*_uses(loss, watch), *_unused(loss, answer, dtype)]
+            or unlike(loss, answer, dtype)
+            or [_UNKNOWN]
+        )
         return [*sentences, *_returned(loss, images), *known], []
     ordered, names, differences = _compare(loss, equation, watch.calls)
     differences += _returned(loss, images)
@@ -281,18 +286,44 @@ def _term_by_term(
     for k in range(len(loss.lambdas)):
         part, alone = loss.of_weight(k), answer.with_weight(k)
         if not alone.value(scene, 0, _LAMBDAS[0]):  # the other λ weighs all that there is
+            sentences += _bent_weight(loss, alone, scene, k)
             continue
         if equation := equation_of(part, alone, calls, dtype):
             ordered, names, differences = _compare(part, equation, calls)
             sentences += differences
             sentences += _large(part, alone, ordered, names, calls, _LAMBDAS[0])
         else:
+            sentences += _bent_weight(loss, alone, scene, k)
             unknown.append((part, alone))
+    whole: list[str] = []
     if not sentences and len(unknown) == len(loss.lambdas):
-        unknown = [(loss, answer)]
-    for part, alone in unknown:
-        sentences += variants(part, alone, dtype) + _large(part, alone)
+        whole = variants(loss, answer, dtype) + _large(loss, answer)
+        sentences += whole
+    found = [variants(part, alone, dtype) + _large(part, alone) for part, alone in unknown]
+    if not (sentences or any(found)):
+        return []
+    for (part, alone), texts in zip(unknown, found, strict=True):
+        sentences += texts if not whole else []
+        sentences += [] if texts else unlike(part, alone, dtype)
     return sentences
+
+
+def _bent_weight(loss: Loss, alone: Answer, scene: Scene, k: int) -> list[str]:
+    """Return that a weight is no factor of what it adds to a loss, with an example."""
+    weights = (0.5, 1.0, 2.0)
+
+    def at(weight: float) -> float:
+        return alone.value(scene, 0, [weight if j == k else 0.0 for j in range(len(loss.lambdas))])
+
+    rest = at(0.0)
+    added = [at(weight) - rest for weight in weights]
+    if np.allclose([x / weight for x, weight in zip(added, weights, strict=True)], added[1], 1e-6):
+        return []
+    numbers = enumerated(f"{x:.4g}" for x in added)
+    return [
+        f"{loss.symbols[k]} is no factor: with {enumerated(f'{x:g}' for x in weights)} in its "
+        f"place, it adds {numbers} to the loss; asked for are numbers in the ratio of the weights."
+    ]
 
 
 def _large(
@@ -411,8 +442,37 @@ def equation_of(
                 samples.append(sample(few, _BATCH - 1, lambdas[0], 1))
                 equation = find_weights(terms, samples, tolerance)
                 if equation and holds(equation, sample(few, _BATCH + 1, fresh, 2), 2 * tolerance):
-                    return equation
+                    dim = Scene(loss, 4, _BATCH, 7, dtype)
+                    if _has_a_true_constant(answer, dim, calls, equation, fresh, 2 * tolerance):
+                        return _with_distances(equation)
     return None
+
+
+def _has_a_true_constant(
+    answer: Answer,
+    scene: Scene,
+    calls: Sequence[Call],
+    equation: Sequence[Part],
+    lambdas: Sequence[float],
+    tolerance: float,
+) -> bool:
+    """Return False if a constant is one only where the images reach from -1 to 1."""
+    if all(part.term != CONSTANT for part in equation):
+        return True
+    scene.images = {name: 0.6 * image for name, image in scene.images.items()}
+    return holds(equation, answer.sample(scene, calls, lambdas, True), tolerance)
+
+
+def _with_distances(equation: list[Part]) -> list[Part]:
+    """Return an equation with distances of probabilities from 1 in place of 1 minus these."""
+    constants = [part for part in equation if part.term == CONSTANT]
+    for part in equation:
+        for constant in constants:
+            if part.term.kind == "probability" and part.weight.negated == constant.weight:
+                term = Term("distance of probability", part.term.of, 1.0)
+                distance = Part(term, constant.weight)
+                return [distance if x is part else x for x in equation if x is not constant]
+    return equation
 
 
 def _sample(
@@ -526,8 +586,8 @@ def _unused(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
             unused.append(name)
     for name in scenes[0].images:
         images = [scene.images[name] for scene in scenes]
-        for scene, image in zip(scenes, images, strict=True):
-            scene.images[name] = image * 0.5
+        for seed, scene in enumerate(scenes, 40):
+            scene.images[name] = 0.6 * Scene(loss, 3, _BATCH, seed, dtype).images[name]
         if is_same(same):
             unused.append(name)
         for scene, image in zip(scenes, images, strict=True):

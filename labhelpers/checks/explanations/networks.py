@@ -171,11 +171,16 @@ class _Comparison:
     def find(self) -> list[_Difference]:
         """Return what differs, layers first, then what happens between them."""
         add = self.differences.append
-        for group in self.repeated:
-            name = self.seen.steps[group[0] - 1].name
-            who = f"one layer, `{name}`" if name else "one layer"
-            sentence = f"{{}} are {who}, which runs {len(group)} times. Asked for: once."
-            add(_Difference(sentence, group, remark="the same layer"))
+        for count in dict.fromkeys(map(len, self.repeated)):
+            same = [group for group in self.repeated if len(group) == count]
+            steps = tuple(sorted(number for group in same for number in group))
+            name = self.seen.steps[steps[0] - 1].name
+            who = f"one layer, `{name}`, which runs" if name else "one layer, which runs"
+            if len(same) > 1:
+                who = f"{len(same)} layers, each of which runs"
+            sentence = f"{{}} are {who} {count} times. Asked for: once."
+            remark = "the same layer" if len(same) == 1 else f"runs {count} times"
+            add(_Difference(sentence, steps, remark=remark))
         missing = [wanted for step, wanted in self.pairs if not step and wanted]
         if missing:
             steps = [self.wanted.steps[number - 1] for number in missing]

@@ -25,7 +25,7 @@ from labhelpers.checks.explanations.batches import (
 from labhelpers.checks.explanations.equations import LOGITS, number
 from labhelpers.checks.explanations.words import capitalised, enumerated
 
-__all__ = ["RIGHT_FOR_ONE", "picked", "variants"]
+__all__ = ["RIGHT_FOR_ONE", "picked", "unlike", "variants"]
 
 #: In a sentence on a loss that is wrong for several subjects only.
 RIGHT_FOR_ONE = "right for a single subject"
@@ -64,7 +64,7 @@ class _Change(NamedTuple):
 _ASKED = _Change("")
 
 
-def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+def variants(loss: Loss, answer: Answer, dtype: torch.dtype, is_whole: bool = False) -> list[str]:
     """Return sentences on the terms of a loss that are other than asked for.
 
     Each variant is found on some batches and holds on others, with other λ and another number of
@@ -74,12 +74,13 @@ def variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
         loss: The loss that is asked for.
         answer: The student's.
         dtype: Type of the numbers.
+        is_whole: Whether to tell of terms only if that accounts for all of them.
 
     Returns:
         Sentences; none if nothing is known of any term, or if the answer fails.
     """
     with suppress(AnswerError):
-        return list(_variants(loss, answer, dtype))
+        return list(_variants(loss, answer, dtype, is_whole))
     return []
 
 
@@ -94,6 +95,35 @@ def picked(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
             for text in _picked(loss, answer, dtype, lambdas, terms)
         ]
     return []
+
+
+def unlike(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
+    """Return which terms have other values than asked for, with an example, and which are right."""
+    sentences: list[str] = []
+    right: list[str] = []
+    with suppress(AnswerError):
+        for lambdas, terms in _groups(loss):
+            if not terms:
+                continue
+            scenes = [_scene(loss, dtype, 14, _N, largest) for largest in (_USUAL, _LARGE)]
+            pairs = [
+                (answer.value(scene, p, lambdas), _value(loss, scene, p, lambdas, []))
+                for scene in scenes
+                for p in range(_BATCHES)
+            ]
+            name = capitalised(_called(loss, terms)) if lambdas else "Your loss"
+            are, come = ("are", "they come") if lambdas and len(terms) > 1 else ("is", "it comes")
+            wrong = [pair for pair in pairs if not _same(*pair, dtype)]
+            if not wrong:
+                right.append(f"{name} {are} as asked for.")
+                continue
+            got, asked = wrong[0]
+            digits = next(n for n in range(4, 18) if f"{got:.{n}g}" != f"{asked:.{n}g}")
+            sentences.append(
+                f"{name} {are} not as asked for: for {_N} slices that were made up, {come} to "
+                f"{got:.{digits}g}, asked for {asked:.{digits}g}."
+            )
+    return [" ".join([text, *right]) for text in sentences]
 
 
 def _picked(
@@ -137,7 +167,7 @@ def _picked(
             yield f"Only the {word} of {_called(loss, terms)} counts, asked for {wanted}."
 
 
-def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
+def _variants(loss: Loss, answer: Answer, dtype: torch.dtype, is_whole: bool) -> Iterator[str]:
     chosen: list[_Fit] = []
     told: dict[str, list[int]] = {}
     sentences: list[str] = []
@@ -155,7 +185,9 @@ def _variants(loss: Loss, answer: Answer, dtype: torch.dtype) -> Iterator[str]:
             told.setdefault(piece, []).extend(fit.terms)
     sentences += [f"In {_called(loss, terms)}, {text}." for text, terms in told.items()]
     fresh = _FRESH if loss.lambdas else ()
-    if len(chosen) < len(groups) or _agree(loss, answer, dtype, 13, fresh, chosen):
+    if len(chosen) < len(groups):
+        yield from () if is_whole else sentences
+    elif _agree(loss, answer, dtype, 13, fresh, chosen):
         yield from sentences
 
 
@@ -248,7 +280,11 @@ def _agree(
     """Return True if changes together give the loss on other batches."""
     return all(
         _same(_value(loss, scene, p, lambdas, fits), answer.value(scene, p, lambdas), dtype)
-        for scene in (_scene(loss, dtype, seed, _N + 1, largest) for largest in (_USUAL, _LARGE))
+        for scene in (
+            # Images without -1 and 1 tell what is made of these from a constant.
+            _scene(loss, dtype, seed, _N + 1, _USUAL, contrast=0.6),
+            _scene(loss, dtype, seed, _N + 1, _LARGE),
+        )
         for p in range(_BATCHES)
     )
 
@@ -388,6 +424,29 @@ def _of_logits() -> Iterator[tuple[str, Callable[[Tensor, float], Tensor]]]:
         "cross-entropies",
         lambda z, label: -_towards(z, label).sigmoid().mean().log(),
     )
+    yield (
+        "the logits, cut off at 0 and 1, are taken for probabilities, which the sigmoid of a logit "
+        "is",
+        lambda z, label: F.binary_cross_entropy(z.clamp(0, 1), torch.full_like(z, label)),
+    )
+    functions: dict[str, Callable[[Tensor], Tensor]] = {
+        "a ReLU": F.relu,
+        "a leaky ReLU (0.2)": lambda z: F.leaky_relu(z, 0.2),
+        "tanh": torch.tanh,
+        "the absolute value": torch.abs,
+        "the square": torch.square,
+        "a half": lambda z: z / 2,
+        "the double": lambda z: 2 * z,
+    }
+
+    def of_function(z: Tensor, label: float, function: Callable[[Tensor], Tensor]) -> Tensor:
+        return _cross_entropy(function(z), label)
+
+    for name, function in functions.items():
+        yield (
+            f"the cross-entropy gets {name} of the logits, asked for the logits themselves",
+            partial(of_function, function=function),
+        )
     picks: dict[str, Callable[[Tensor], Tensor]] = {
         "first": lambda x: x[0],
         "last": lambda x: x[-1],
@@ -469,6 +528,10 @@ def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
     )
     yield "the median is taken, asked for the mean", lambda a, b, _: (a - b).abs().median()
     yield "the largest difference is taken, asked for the mean", lambda a, b, _: (a - b).abs().max()
+    yield (
+        "the largest difference of each slice is taken, asked for the mean",
+        lambda a, b, _: (a - b).abs().flatten(1).max(1).values.mean(),
+    )
     for which, k in (("first", 0), ("last", -1)):
         yield (
             f"only the {which} subject of a batch counts, asked for the mean over the batch",
