@@ -368,3 +368,29 @@ def test_what_is_done_on_the_way_to_a_layer_is_in_its_row() -> None:
     report = judge("generator-unet", load("generator-unet", source))
     assert report.table is not None
     assert report.table.rows[5][2] == "5 (upsampling ×2 (nearest), a part of it by index)"
+
+
+def test_layers_that_run_twice_are_told_at_once() -> None:
+    both = "self.layers(torch.cat((image, condition), dim=1))"
+    told = wrong("discriminator", (both, f"{both} - {both.replace('image', 'condition')}"))
+    assert told[0] == "Steps 1 to 10 are 5 layers, each of which runs 2 times. Asked for: once."
+
+
+def test_a_layer_that_is_made_and_left_out_is_told_once() -> None:
+    assert wrong("generator-unet", ("self.final(u4, d1)", "u4")) == [
+        "A layer is missing: `final` (Conv2d 128→1, 3×3). `final` is made and never used.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "filled",
+    [
+        "x[:, c:], x[:, :c] = image, condition",
+        "x[:, c:].copy_(image); x[:, :c].copy_(condition)",
+    ],
+)
+def test_a_tensor_that_is_filled_in_place_is_read_by_its_values(filled: str) -> None:
+    lines = f"n, c, h, w = image.shape; x = image.new_empty(n, 2 * c, h, w); {filled}; return"
+    assert wrong("discriminator", (f"return self.layers({CAT})", f"{lines} self.layers(x)")) == [
+        "Step 1 (`layers.0`) reads `condition`, then `image`. Asked for: `image`, then `condition`."
+    ]

@@ -189,12 +189,24 @@ class FlowTrace(LayerTrace):
             flow = self.failed = self._flow(name, args, kwargs)
         result = super().__torch_function__(func, types, args, kwargs)
         self.failed = None
+        self._note_filling(getattr(func, "__name__", ""), args)
         if name in _LAYERS:
             self.steps[-1].y = result
         if isinstance(result, Tensor) and flow:
             self._alive.append(result)
             self._flows[id(result)] = flow
         return result
+
+    def _note_filling(self, name: str, args: tuple) -> None:
+        """Note that it is unknown what a tensor holds of which a part was changed in place."""
+        target = args[0] if args and isinstance(args[0], Tensor) else None
+        is_part = name == "__setitem__"
+        if target is None or not (is_part or (name.endswith("_") and not name.endswith("__"))):
+            return
+        for filled in (target if is_part else None, target._base):
+            if filled is not None:
+                self._flows[id(filled)] = Flow("?")
+                self._alive.append(filled)
 
     def _step(self, name: str, args: tuple, kwargs: dict[str, Any]) -> Step:
         kind, options = _LAYERS[name]

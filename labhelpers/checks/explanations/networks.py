@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import permutations
 from types import MappingProxyType
 from typing import Any
 
@@ -106,7 +107,8 @@ class _Difference:
     @property
     def kind(self) -> tuple[str, ...]:
         """What is the same for networks that differ in their numbers of channels only."""
-        return self.sentence, str(self.steps), self.where, re.sub(r"\d+|s\b", "", self.yours)
+        sentence = re.sub(r"\d+→\d+", "→", self.sentence)
+        return sentence, str(self.steps), self.where, re.sub(r"\d+|s\b", "", self.yours)
 
 
 @dataclass
@@ -173,19 +175,19 @@ class _Comparison:
         add = self.differences.append
         for count in dict.fromkeys(map(len, self.repeated)):
             same = [group for group in self.repeated if len(group) == count]
-            steps = tuple(sorted(number for group in same for number in group))
-            name = self.seen.steps[steps[0] - 1].name
+            numbers = tuple(sorted(number for group in same for number in group))
+            name = self.seen.steps[numbers[0] - 1].name
             who = f"one layer, `{name}`, which runs" if name else "one layer, which runs"
             if len(same) > 1:
                 who = f"{len(same)} layers, each of which runs"
             sentence = f"{{}} are {who} {count} times. Asked for: once."
             remark = "the same layer" if len(same) == 1 else f"runs {count} times"
-            add(_Difference(sentence, steps, remark=remark))
+            add(_Difference(sentence, numbers, remark=remark))
         missing = [wanted for step, wanted in self.pairs if not step and wanted]
         if missing:
             steps = [self.wanted.steps[number - 1] for number in missing]
             layers = ", ".join(f"`{step.name}` ({_size(step)})" for step in steps)
-            count = "A layer is" if len(missing) == 1 else f"{len(missing)} layers are"
+            many = "A layer is" if len(missing) == 1 else f"{len(missing)} layers are"
             names = {step.name for step in steps}
             namesakes = [
                 f" Your step {number} (`{self.seen.steps[number - 1].name}`) is in the place of "
@@ -194,7 +196,10 @@ class _Comparison:
                 if number and place and self.seen.steps[number - 1].name in names
             ]
             instead = self._instead(missing[0]) if len(missing) == 1 else ""
-            add(_Difference(f"{count} missing: {layers}.{instead}{''.join(namesakes)}"))
+            unused = [name for name in self.seen.unused if name in names]
+            self.seen.unused = [name for name in self.seen.unused if name not in names]
+            namesakes += [f" `{name}` is made and never used." for name in unused]
+            add(_Difference(f"{many} missing: {layers}.{instead}{''.join(namesakes)}"))
         again = {number for group in self.repeated for number in group}
         for number, place in self.pairs:
             if number and not place and number not in again:
@@ -292,6 +297,7 @@ class _Comparison:
         if got:  # that is told of the steps
             got = _recorded(got, [s.fields["gradients"] != "recorded" for s in self.seen.steps])
         added = {step for step, wanted in self.pairs if step and not wanted}
+        got = self._by_value(got, asked, x)
         if got is None or _roots(got) & {"?", *added} or 0 in _roots(asked):
             return True  # unknown, or what follows from another difference
         got = self._as_concatenation(got, x)
@@ -307,6 +313,16 @@ class _Comparison:
         for (root, one), (_, other) in zip(got.paths(), asked.paths(), strict=True):
             between.setdefault(root, {})[number] = (_list(one), _list(other))
         return True
+
+    def _by_value(self, got: Flow | None, asked: Flow, x: Tensor | None) -> Flow | None:
+        """Return a flow that is unknown as the parts asked for, in the order that gives it."""
+        if got != Flow("?") or x is None or not isinstance(asked.root, Joined):
+            return got
+        for parts in permutations(asked.root.parts):
+            flow = Flow(Joined(asked.root.how, parts), asked.operations)
+            if 0 not in _roots(flow) and _close(x, self._value(flow)):
+                return flow
+        return got
 
     def _as_concatenation(self, flow: Flow, x: Tensor | None) -> Flow:
         """Return a flow as a concatenation of its parts, if it gives what that would give."""
