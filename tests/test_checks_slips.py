@@ -231,6 +231,15 @@ def test_a_network_that_reads_a_variable_of_the_notebook(
     assert words in text
 
 
+def test_what_else_is_wrong_is_told_beside_a_variable_of_the_notebook() -> None:
+    source = solutions()["train-generator"].source.replace("lr=lr", "lr=rate")
+    source = source.replace("loss.item() * len(real_t1)", "loss.item()", 1)
+    source = source.replace("n_subjects += len(real_t1)", "n_subjects += 1", 1)
+    text, _ = told("train-generator", f"rate = 0.1\n\n{source}")
+    assert "reads `rate`, a variable of the notebook, in the place of its argument `lr`." in text
+    assert "Your training loss of an epoch is the mean of the means of the batches." in text
+
+
 def test_a_forward_inside_of_the_constructor() -> None:
     head, body = solutions()["generator-unet"].source.split("    def forward")
     inner = "\n".join(f"    {line}" for line in f"    def forward{body}".splitlines())

@@ -14,6 +14,7 @@ import torch
 
 from labhelpers.checks import sandbox
 from labhelpers.checks.cases import ERROR, TRACE, Case, Setting
+from labhelpers.checks.comparison import Comparison
 from labhelpers.checks.exercises import EXERCISES, Exercise, Losses
 from labhelpers.checks.explanations import slips
 from labhelpers.checks.explanations.functions import namespace_of
@@ -26,8 +27,15 @@ from labhelpers.checks.records import (
     Explanation,
     Record,
     Run,
+    explained,
 )
-from labhelpers.checks.verdict import VISIBLE_FILE, best_comparison, read_json, read_runs
+from labhelpers.checks.verdict import (
+    VISIBLE_FILE,
+    best_comparison,
+    read_json,
+    read_runs,
+    told_by_items,
+)
 from labhelpers.fast import plain_layers
 
 __all__ = ["run_cases"]
@@ -111,7 +119,8 @@ def _explanation(
     def rest(other: object) -> Explanation | None:
         tried = run_cases(exercise.id, other, time_limit=time_limit, explains=False)
         with suppress(Exception):  # another answer may fail where the first one did not
-            return None if _share(tried) == 1 else exercise.explain(other, tried["runs"])
+            if _share(tried) < 1:
+                return exercise.explain(other, tried["runs"]) or explained(_told(tried))
         return None
 
     def act() -> None:
@@ -134,8 +143,18 @@ def _explanation(
 
 def _share(record: Record) -> float:
     """Return the share of the points that an answer is worth on the visible cases."""
+    return _best(record).share()
+
+
+def _told(record: Record) -> list[str]:
+    """Return what the items say of an answer that is not explained further."""
+    best = _best(record)
+    return [*told_by_items(best.items, best, ()).values()]
+
+
+def _best(record: Record) -> Comparison:
     numbers = read_json(VISIBLE_FILE)[record["exercise"]]
-    return best_comparison(record["exercise"], read_runs(record), numbers).share()
+    return best_comparison(record["exercise"], read_runs(record), numbers)
 
 
 def _run(

@@ -29,6 +29,7 @@ __all__ = [
     "mistake_texts",
     "read_json",
     "read_runs",
+    "told_by_items",
 ]
 
 #: What `labhelpers expected` writes: the texts of the reports, and for the visible checks the
@@ -92,7 +93,7 @@ def judge(
     explained = {item for item in items if any(match.explains(item) for match in matches)}
     explained |= {*explanation["items"]} if explanation else set()
     if quotes_values and not alone:
-        told_items = _told(items, best, explained)
+        told_items = told_by_items(items, best, explained)
         notes += [("wrong", text) for text in told_items.values()]
         explained |= told_items.keys()
     if quotes_values:
@@ -162,7 +163,7 @@ def _is_untouched(record: Record) -> bool:
     )
 
 
-def _told(
+def told_by_items(
     items: Mapping[str, ItemTexts], best: Comparison, explained: Collection[str]
 ) -> dict[str, str]:
     """Return a sentence for each item that fails, has one, and is not explained by anything."""

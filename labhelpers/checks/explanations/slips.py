@@ -115,9 +115,13 @@ def explain(
             _stub_left(answer, calls)
             or _other_arguments(calls)
             or _device_read(answer, calls, worth, share)
-            or _global_read(answer, calls, worth, share)
-            or _failed_name(answer, calls)
         )
+        mended = None
+        if not found:
+            found, mended = _global_read(answer, calls, worth, share)
+        found = found or _failed_name(answer, calls)
+        if mended and (other := rest(mended)):
+            also = [note for note in other["notes"] if note[0] == "wrong"]
         if not found and (found := _wrong_kind(exercise, calls)):
             kinds = {type(call.returned) for call in calls}
             if _can_be_tensors(exercise, answer):
@@ -544,12 +548,15 @@ def _differ_by_a_slip(one: str, other: str) -> bool:
 
 def _global_read(
     answer: Any, calls: list[_Call], worth: float, share: Callable[[object], float]
-) -> list[str]:
-    """Return which variables of the notebook a function reads in the place of its arguments."""
+) -> tuple[list[str], Any]:
+    """Return which variables of the notebook a function reads in the place of its arguments.
+
+    Beside it the answer that reads its arguments, where something else is wrong with it; or None.
+    """
     function = _called(answer)
     code = code_of(function)
     if not calls or not code:
-        return []
+        return [], None
     arguments, namespace = calls[0].arguments or {}, namespace_of(function)
     ignored = [name for name in unused_arguments(function) if name in arguments]
     read = _globals_read(code, namespace)
@@ -582,8 +589,11 @@ def _global_read(
             f"place of its argument `{argument}`"
             for variable, argument in instead.items()
         )
-        rest = "the answer is right" if best > 1 - 1e-9 else "more of the answer is right"
-        return [f"{_who(answer)} reads {proved}.", f"Read the argument there: {rest} then."]
+        is_right = best > 1 - 1e-9
+        rest = "the answer is right" if is_right else "more of the answer is right"
+        mended = None if is_right else _with_variables(answer, functools.partial(_values, instead))
+        found = [f"{_who(answer)} reads {proved}.", f"Read the argument there: {rest} then."]
+        return found, mended
     classes = {
         name: kind
         for name in read
@@ -594,7 +604,7 @@ def _global_read(
     ]
     data_ignored = [name for name in ignored if _kind(arguments[name]) is not numbers.Real]
     if data_ignored and made:
-        return [f"{_who(answer)} makes a `{made[0]}` of its own and {never}."]
+        return [f"{_who(answer)} makes a `{made[0]}` of its own and {never}."], None
     batches = [name for name in read if _holds_tensors(namespace.get(name))]
     data = {name: kind for name, kind in data.items() if name not in missing}
     data |= dict.fromkeys(batches)
@@ -603,8 +613,8 @@ def _global_read(
         return [
             f"{_who(answer)} reads {many}, and {never}.",
             "Whoever calls it passes other data in: make all that it needs from its arguments.",
-        ]
-    return []
+        ], None
+    return [], None
 
 
 def _data_read(answer: Any) -> list[str]:
