@@ -8,6 +8,8 @@ INLINE = "loss = criterion(generator(real_t1), real_t2)"
 FRAME = 'pd.DataFrame(rows, index=pd.RangeIndex(1, num_epoch + 1, name="epoch"))'
 TRAINED = "loss.item() * len(real_t1)\n            n_subjects += len(real_t1)\n        training"
 
+GRAD = "with torch.no_grad():"
+
 #: Changes of the solution -> what the report says it got, by item.
 SLIPS = {
     "gradients kept, another learning rate": (
@@ -379,6 +381,28 @@ SLIPS = {
             (TRAINED, TRAINED.replace("len(real_t1)", "train_loader.batch_size", 1)),
         ],
         {"training-loss": "the mean over the subjects with each batch counted as a full one"},
+    ),
+    "the number of batches of the other set": (
+        [
+            (TRAINED, TRAINED.replace(" * len(real_t1)", "")),
+            ("total / n_subjects\n\n", "total / len(validation_loader)\n\n"),
+        ],
+        {"training-loss": "the sum over the batches, divided by the number of validation batches"},
+    ),
+    "the count of subjects goes on in the validation part": (
+        [(f"total, n_subjects = 0.0, 0\n        {GRAD}", f"total = 0.0\n        {GRAD}")],
+        {"validation-loss": "the sum over the subjects, divided by the number of subjects of both"},
+    ),
+    "nothing is set to zero for the validation part": (
+        [(f"total, n_subjects = 0.0, 0\n        {GRAD}", GRAD)],
+        {"validation-loss": "the mean over the subjects of both sets"},
+    ),
+    "the sum goes on in the validation part": (
+        [(f"total, n_subjects = 0.0, 0\n        {GRAD}", f"n_subjects = 0\n        {GRAD}")],
+        {
+            "validation-loss": "the sum over the subjects of both sets, divided by the number of "
+            "validation subjects"
+        },
     ),
     "no training": (
         [("for batch in train_loader:", "for batch in []:"), ("total / n_subjects", "1.0")],

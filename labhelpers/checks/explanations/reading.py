@@ -236,6 +236,8 @@ class ReadStory(Story):
     def _losses_without_graph(self) -> list[str]:
         found = []
         for made in self._first_made:
+            if any(other.asked is made.asked and other.has_graph for other in self.made):
+                continue  # this one is only measured
             if made.asked and made.value is not None and not made.has_graph:
                 names = self.players.optimizers[made.asked.trains][1]
                 judge = made.asked.arguments.get("discriminator", "")
@@ -577,11 +579,11 @@ class ReadStory(Story):
                     return whose, self._times(factor, words)
         if isinstance(value, Tensor) and value.numel() > 1:
             return "", self.described(value).removesuffix(CUT)
-        if self.plan.options or right is None:  # other weights than those of the items of a report
-            return "" if right is None else _NONE, f"not {name}, nor any other loss of the step"
-        got = float(value.detach()) if isinstance(value, Tensor) else value
-        digits = next(n for n in (4, 6, 8, 17) if f"{got:.{n}g}" != f"{right:.{n}g}" or n == 17)
-        return _NONE, f"{got:.{digits}g}, and {name} was {float(right):.{digits}g}"
+        if right is None:
+            return "", ""
+        # Its number would be another one than below, where the weights of the losses differ.
+        others = ", nor any other loss of the step" * (len(self.plan.losses) > 1)
+        return _NONE, f"not {name}{others}"
 
 
 def _form(value: Any) -> str:

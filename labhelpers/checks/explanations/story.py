@@ -410,7 +410,7 @@ class Story:
                     return [f"`{asked.function}` is called without {left_out}."]
                 return [f"{place}: an argument before it is missing."]
             if got == f"{wanted}{CUT}":
-                if is_first(asked):
+                if is_first(asked) and torch.is_grad_enabled():
                     wrong.append(
                         f"{wanted[0].upper()}{wanted[1:]} is cut off from the generator (detached, "
                         f"or made without gradients) before it gets to `{asked.function}`."

@@ -542,27 +542,37 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
     log("plain-numbers", _kind_of(cells))
     if table.shape[1] < 2:
         return
-    tolerance = _TOLERANCE[story.course.setting.dtype]
+    tolerance, calls = _TOLERANCE[story.course.setting.dtype], story.course.calls
     learnt, measured, again = (
-        _ways(story.course.calls, parts)
-        for parts in (story.batches(), story.measured(), story.again)
+        _ways(calls, parts) for parts in (story.batches(), story.measured(), story.again)
     )
     mean = next(iter(learnt))
     whole = story.measured_in_epochs()
     if all(whole):
         measured["a mean over all times that they were measured in the epoch"] = _ways(
-            story.course.calls, whole
+            calls, whole
         )[mean]
     learnt["a loss that is measured after the epoch"] = again[mean]
     after_steps = story.measured_after_steps()
     if after_steps:
-        ways = _ways(story.course.calls, after_steps)
+        ways = _ways(calls, after_steps)
         learnt |= {f"{words}, measured again after each step": way for words, way in ways.items()}
     if len(story.epochs) == len(story.rounds):
         both = [part for pair in zip(story.epochs, story.rounds, strict=True) for part in pair]
-        so_far = _ways(story.course.calls, both)["a mean over all epochs so far"]
+        so_far = _ways(calls, both)["a mean over all epochs so far"]
         learnt["a mean over both sets so far"] = so_far[::2]
         measured["a mean over both sets so far"] = so_far[1::2]
+    epochs, rounds = story.batches(), story.measured()
+    if len(epochs) == len(rounds) and all([*epochs, *rounds]):
+        sizes = {
+            "subjects": [[sum(len(calls[i].errors) for i in part) for part in parts]
+                         for parts in (epochs, rounds)],
+            "batches": [[*map(len, parts)] for parts in (epochs, rounds)],
+        }  # fmt: skip
+        turned = {noun: pair[::-1] for noun, pair in sizes.items()}
+        mixed = _mixed(learnt, measured, (TRAINING, VALIDATION), sizes)
+        measured |= _mixed(measured, learnt, (VALIDATION, TRAINING), turned)
+        learnt |= mixed
     parts = {"training-loss": (0, learnt, measured, VALIDATION),
              "validation-loss": (1, measured, learnt, TRAINING)}  # fmt: skip
     first = []
@@ -630,6 +640,38 @@ def _ways(calls: Sequence[Call], parts: Iterable[Sequence[int]]) -> dict[str, li
     return ways | {
         f"{words}, of the root of each subject's squared error": x for words, x in each.items()
     }
+
+
+def _mixed(
+    ways: Mapping[str, list[float]],
+    others: Mapping[str, list[float]],
+    sets: tuple[str, str],
+    counts: Mapping[str, Sequence[Sequence[int]]],
+) -> dict[str, list[float]]:
+    """Return the loss of each epoch, taken with sums and sizes of both sets.
+
+    Args:
+        ways: The loss in several ways, over one set.
+        others: Likewise over the other one.
+        sets: The names of both.
+        counts: The sizes of both in each epoch, by what is counted.
+    """
+    own, other = sets
+    mixed: dict[str, list[float]] = {}
+    for noun, sizes in counts.items():
+        total = f"the sum over the {noun}"
+        epochs = [*zip(ways[total], others[total], *sizes, strict=True)]
+        mixed |= {
+            f"{total}, divided by the number of {other} {noun}": [x / m for x, _, _, m in epochs],
+            f"the mean over the {noun} of both sets": [(x + y) / (n + m) for x, y, n, m in epochs],
+            f"{total}, divided by the number of {noun} of both sets": [
+                x / (n + m) for x, _, n, m in epochs
+            ],
+            f"{total} of both sets, divided by the number of {own} {noun}": [
+                (x + y) / n for x, y, n, _ in epochs
+            ],
+        }
+    return mixed
 
 
 def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]]:
