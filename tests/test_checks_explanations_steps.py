@@ -224,6 +224,18 @@ CGAN = {
          "the discriminator's loss is 0.392, and two where the discriminator's loss is 160. Asked "
          "for: one step whatever the losses are."],
     ),
+    "a loss of other weights is looked at": (
+        [(D_CLEAR, ""),
+         (CLEAR, "    with torch.no_grad():\n        cgan_generator_loss(discriminator, real_t1, "
+          f"real_t2, fake_t2.detach(), 1.0, 1.0)\n{CLEAR}")],
+        [NEVER],
+    ),
+    "no step with a batch of one": (
+        [(D_STEP, f"    if len(real_t1) > 1:\n    {D_STEP}")],
+        ["The discriminator's optimizer makes a step in some cases only: none where the batch "
+         "holds 1 image, and one where the batch holds 3 images. Asked for: a step with a batch "
+         "of any size."],
+    ),
     "cleared only with a state": (
         [(CLEAR, f"    if optimizer_generator.state:\n    {CLEAR}")],
         [f"With an optimizer whose `state` stays empty, such as SGD without momentum: "
@@ -313,7 +325,18 @@ SUM = """def generator_step(generator, optimizer, criterion, real_t1, real_t2):
 """
 
 
-@pytest.mark.parametrize("source", [PARTS, SUM])
+EACH = """def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    losses = []
+    for image, target in zip(generator(real_t1), real_t2):
+        optimizer.zero_grad()
+        losses.append(criterion(image, target))
+        losses[-1].backward(retain_graph=True)
+    optimizer.step()
+    return torch.stack(losses).mean().detach()
+"""
+
+
+@pytest.mark.parametrize("source", [PARTS, SUM, EACH])
 def test_a_batch_that_is_taken_apart_is_told_once(source: str) -> None:
     (told,) = sentences(judge("generator-step", load("generator-step", source)))
     start = "The step takes the batch apart: `criterion` is called 3 times, each time with a part"
@@ -374,6 +397,13 @@ GENERATOR = {
         ["The gradient of the generator is changed between the backward pass and the step: "
          "clipped, scaled or written over."],
     ),
+    "another image is learnt from than looked at": (
+        [("    fake_t2 = generator(real_t1)\n", "    with torch.no_grad():\n        "
+          "first = criterion(generator(real_t1), real_t2)\n    fake_t2 = generator(real_t2)\n"),
+         ("return loss.detach()", "return first")],
+        ["`criterion` gets what the generator makes of `real_t2` in the place of the generated "
+         "T2."],
+    ),
     "a leaf that asks for a gradient": (
         [("criterion(fake_t2", "criterion(fake_t2.detach().requires_grad_()")],
         ["The generated T2 is cut off from the generator (detached, or made without gradients) "
@@ -388,7 +418,7 @@ GENERATOR = {
         ["`backward` is called on the generated T2, not on a loss."],
     ),
     "two mistakes": (
-        [("criterion(fake_t2, real_t2)", "criterion(real_t2, fake_t2)"),
+        [("criterion(fake_t2, real_t2)", "criterion(real_t2.float(), fake_t2.float())"),
          ("    optimizer.zero_grad()\n", "")],
         ["`criterion` gets the generated T2 and `real_t2` in the other order.",
          NEVER_IN_GENERATOR],
@@ -605,6 +635,11 @@ EXCHANGES = {
         [(FIRST, FIRST.replace("real_t1", "real_t2")),
          (SECOND, SECOND.replace("real_t2", "real_t1"))],
         ["The losses of the discriminators get `real_t1` and `real_t2` exchanged."],
+    ),
+    "one of them, made once more": (
+        [(FIRST, FIRST.replace("fake_t1", "generators[1](fake_t2.detach())"))],
+        ["`cyclegan_discriminator_loss` gets what the generator from T2 to T1 makes of the "
+         "generated T2 in the place of the generated T1."],
     ),
     "one of them": (
         [(FIRST, FIRST.replace("fake_t1", "fake_t2"))],

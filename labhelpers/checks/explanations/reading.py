@@ -107,13 +107,18 @@ class ReadStory(Story):
 
     @property
     def _first_made(self) -> list[Made]:
-        """The losses without those that are computed once more after their update."""
+        """The losses that are learnt from: without those computed once more, or to look at."""
         return [
             made
             for place, made in enumerate(self.made)
             if made.asked is None
-            or made.asked.trains not in made.after
-            or not any(other.asked == made.asked for other in self.made[:place])
+            or (
+                not self.is_measured(made)
+                and (
+                    made.asked.trains not in made.after
+                    or not any(other.asked == made.asked for other in self.made[:place])
+                )
+            )
         ]
 
     @property
@@ -236,8 +241,6 @@ class ReadStory(Story):
     def _losses_without_graph(self) -> list[str]:
         found = []
         for made in self._first_made:
-            if any(other.asked is made.asked and other.has_graph for other in self.made):
-                continue  # this one is only measured
             if made.asked and made.value is not None and not made.has_graph:
                 names = self.players.optimizers[made.asked.trains][1]
                 judge = made.asked.arguments.get("discriminator", "")

@@ -14,7 +14,7 @@ from labhelpers.checks import fixtures
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations import losses
 from labhelpers.checks.explanations.own_generator import loss_of_cgan_step, loss_of_cyclegan_step
-from labhelpers.checks.explanations.reading import ReadStory, owned
+from labhelpers.checks.explanations.reading import COUNT, ReadStory, owned
 from labhelpers.checks.explanations.step_table import step_table
 from labhelpers.checks.explanations.story import Loss, Plan, WatchedSGD, is_first
 from labhelpers.checks.explanations.words import capitalised
@@ -148,7 +148,8 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         found = [x for x in story.sentences() if _subject(x) not in told]
         if number == 1:
             found += _left(left(), bool(story.error))
-        if table is None or not story.error:  # what is cleared by hand shows in the second step
+        # What is cleared by hand shows in the second step, and what is divided in the first alone.
+        if table is None or not (story.error or COUNT in " ".join(sentences)):
             which = ", second step" if number == 2 and not sentences else ""
             is_told = found or table or story.error
             table = step_table(story, which, sentences + found) if is_told else None
@@ -258,10 +259,11 @@ def _by_state(plan: Plan, answer: Any, setting: Setting, sentences: list[str]) -
 
 @dataclass(frozen=True)
 class _Stepped:
-    """How often each optimizer made a step, and the losses in that call by name."""
+    """How often each optimizer made a step, and the losses and images in that call."""
 
     counts: dict[str, int]
     losses: dict[str, float]
+    n_images: int
 
 
 def _stepped(story: ReadStory) -> _Stepped:
@@ -270,7 +272,7 @@ def _stepped(story: ReadStory) -> _Stepped:
         if made.asked and made.value is not None:
             losses.setdefault(made.name, float(made.value))
     counts = {trained: len(story.steps_of(trained)) for trained in story.players.optimizers}
-    return _Stepped(counts, losses)
+    return _Stepped(counts, losses, story.n_images)
 
 
 def _conditions(
@@ -318,7 +320,8 @@ def _depends(plan: Plan, trained: str, tried: list[_Stepped]) -> str:
     few, many = min(counts), max(counts)
     if few == many:
         return ""
-    low, high = ([x.losses for x in tried if x.counts[trained] == n] for n in (few, many))
+    groups = [[x for x in tried if x.counts[trained] == n] for n in (few, many)]
+    low, high = ([x.losses for x in group] for group in groups)
     own = [loss.name for loss in plan.losses if loss.trains == trained]
     others = [loss.name for loss in plan.losses if loss.name not in own]
     names = next((x for x in (own, others) if _separates(x, low, high)), own + others)
@@ -326,11 +329,16 @@ def _depends(plan: Plan, trained: str, tried: list[_Stepped]) -> str:
         _in_words({name: losses[0][name] for name in names if name in losses[0]})
         for losses in (low, high)
     ]
+    whatever = "whatever the losses are"
+    sizes = [{x.n_images for x in group} for group in groups]
+    if names == own + others and not sizes[0] & sizes[1]:
+        where = [f"the batch holds {min(x)} image{'s' * (min(x) > 1)}" for x in sizes]
+        whatever = "with a batch of any size"
     how = "a step in some cases only" if not few else "more steps in some cases than in others"
     return (
         f"{capitalised(owned(trained))} optimizer makes {how}: {_NUMBERS.get(few, few)} where "
         f"{where[0]}, and {_NUMBERS.get(many, many)} where {where[1]}. Asked for: "
-        f"{'a' if many == 1 else 'one'} step whatever the losses are."
+        f"{'a' if many == 1 else 'one'} step {whatever}."
     )
 
 

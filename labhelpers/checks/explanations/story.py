@@ -102,6 +102,7 @@ class Made:
         wrong: What is wrong with its arguments.
         after: The optimizers that had made a step before.
         node: Where it stands in the graph.
+        event: What happened when it was computed, None where it is written out.
         own: The loss that is written out, where the answer calls no function for it.
     """
 
@@ -114,6 +115,7 @@ class Made:
     wrong: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     node: Any = None
+    event: Event | None = None
     own: Loss | None = None
 
 
@@ -231,6 +233,15 @@ class Story:
             except Exception as error:
                 self.error = error
             self.look()
+        for made in self.made:
+            if made.event and self.is_measured(made):
+                made.event.is_misfed = False
+
+    def is_measured(self, made: Made) -> bool:
+        """Return True for a loss without a graph beside the same one with it: nobody learns."""
+        return not made.has_graph and any(
+            other.has_graph and other.asked is made.asked for other in self.made
+        )
 
     @contextmanager
     def _recording(self, answer: Any) -> Iterator[None]:
@@ -330,7 +341,8 @@ class Story:
         made.wrong = self._wrong_arguments(asked, given)
         self.made.append(made)
         is_misfed = bool(made.wrong) and asked.trains not in steps
-        self.events.append(Event("loss", asked.name, is_misfed=is_misfed))
+        made.event = Event("loss", asked.name, is_misfed=is_misfed)
+        self.events.append(made.event)
         self._computing = True
         try:
             result = function(*args, **kwargs)
@@ -349,7 +361,7 @@ class Story:
 
     def _forwarded(self, name: str, _: nn.Module, inputs: tuple, output: Tensor) -> None:
         images = [x for x in inputs if isinstance(x, Tensor)]
-        given = ", ".join(self.described(x) for x in images)
+        given = ", ".join(self.described(x).removesuffix(CUT) for x in images)
         if name.startswith("disc") and not self._computing:
             words = tuple(self.described(x).removesuffix(CUT) for x in images)
             self.judgements.append(
@@ -448,10 +460,10 @@ class Story:
         if not isinstance(value, Tensor):
             return f"an object of the type {type(value).__name__}"
         for name, image in self.images.items():
-            if value.shape == image.shape and torch.equal(value.detach(), image):
+            if _is_same(value, image):
                 return f"`{name}`"
         for name, output in reversed(self.outputs):
-            if value.shape == output.shape and torch.equal(value.detach(), output.detach()):
+            if _is_same(value, output):
                 words = _IMAGES.get(name, name)
                 return words if value.grad_fn else f"{words}{CUT}"
         known = [*self.images.items(), *((_IMAGES.get(k, k), v) for k, v in self.outputs)]
@@ -737,8 +749,17 @@ def _caller() -> str:
     return frame.f_code.co_name if frame else ""
 
 
+def _is_same(value: Tensor, other: Tensor) -> bool:
+    """Return True if two tensors hold the same numbers, which may be rounded to float32."""
+    value, other = value.detach(), other.detach()
+    if (value.dtype, other.dtype) == (torch.float32, torch.float64):
+        other = other.float()
+    return value.shape == other.shape and torch.equal(value, other)
+
+
 def _is_part(value: Tensor, whole: Tensor) -> bool:
-    """Return True if some slices of a batch, one after the other, are a tensor."""
+    """Return True if some slices of a batch, one after the other, are a tensor, or one of them."""
+    value = value[None] if value.ndim == whole.ndim - 1 == 3 else value
     n = len(value) if value.ndim == whole.ndim == 4 else 0
     places = range(len(whole) - n + 1) if 0 < n < len(whole) else ()
     return any(torch.equal(value, whole[place : place + n]) for place in places)
