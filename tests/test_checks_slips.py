@@ -3,7 +3,7 @@ import re
 
 import pytest
 import torch
-from checking import judge, load, solutions
+from checking import answers, judge, load, solutions
 
 from labhelpers import checks
 from labhelpers.checks.exercises import EXERCISES
@@ -404,3 +404,16 @@ def fit_intensity_lookup(dataset, n_bins=100):
     )
     (meaning,) = [text for word, text in report.notes if word == "meaning"]
     assert "such as that of a bin without voxels" in meaning
+
+
+def test_what_a_mended_function_throws_away_is_told_once() -> None:
+    (answer,) = (
+        x for x in answers("right")
+        if (x.exercise, x.name) == ("clinic-cgan", "slices, softplus, last, detach")
+    )  # fmt: skip
+    call = "discriminator(fake_t2.detach(), real_t1)"
+    head, tail = answer.source.rsplit(call, 1)
+    source = f"{head}discriminator(fake_t2, real_t1); fake_t2.detach(){tail}"
+    report = judge("clinic-cgan", load("clinic-cgan", source))
+    told = [text for word, text in report.notes if word == "wrong"]
+    assert len(told) == 1 and "keeps it nowhere" in told[0], told

@@ -140,7 +140,7 @@ def explain(
 def with_facts(explanation: Explanation | None, answer: Any) -> Explanation | None:
     """Return an explanation with what the code tells: data of the notebook, arguments not read."""
     told = " ".join(text for _, text in explanation["notes"]) if explanation else ""
-    facts = facts_of(answer, _called(answer), told, _who(answer))
+    facts = [x for x in facts_of(answer, _called(answer), told, _who(answer)) if x not in told]
     data = _data_read(answer)
     if not (facts or data) or (explanation and explanation["alone"]):
         return explanation
