@@ -45,6 +45,21 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             "batches of 16, with its two image axes exchanged.",
         ),
         (
+            'torch.stack([torch.where(s["T2"] > -0.95, s["T2"], 0.0) for s in dataset]).mean(dim=0)'
+            ".flip(2)",
+            "Your image is the mean of the T2-w slices of all subjects, after setting values of "
+            "-0.95 and below to 0, mirrored along its second axis.",
+        ),
+        (
+            'torch.stack([s["T2"] * (s["T2"] > -1) for s in dataset]).mean(dim=0)',
+            "Your image is the mean of the T2-w slices of all subjects, after setting values of -1 "
+            "to 0.",
+        ),
+        (
+            'torch.stack([s["T2"] - s["T1"] for s in dataset]).mean(dim=0)',
+            "Your image is the mean of the differences T2-w - T1-w of the slices of all subjects.",
+        ),
+        (
             'torch.stack([sample["T2"] for sample in dataset]).mean(dim=-1)',
             "Your result is the mean of the T2-w slices over the second image axis. Its shape is "
             "(6, 1, 64) for 6 subjects.",
@@ -319,6 +334,35 @@ def test_a_table_of_no_known_kind_is_told_by_one_bin() -> None:
 )
 def test_a_lookup(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("intensity-lookup", *edits) == text
+
+
+@pytest.mark.parametrize(
+    ("bins", "text"),
+    [
+        (
+            "torch.bucketize(t1, torch.linspace(-1, 1, n_bins).to(t1))",
+            "Your bins: there are n_bins - 1 bins, closed on the right, and the first entry is for "
+            "-1 alone.",
+        ),
+        (
+            "((t1 - t1.min()) / (t1.max() - t1.min()) * (n_bins - 1)).long()",
+            "Your bins: n_bins - 1 bins cut the range from the smallest to the largest T1, which "
+            "has the last entry.",
+        ),
+        (
+            "torch.bucketize(t1, torch.linspace(-1, 1, n_bins + 1).to(t1)).clamp(max=n_bins - 1)",
+            "Your bins: they are closed on the right, and all are shifted by one bin to the right, "
+            "what falls outside goes into the first and the last bin.",
+        ),
+        (
+            "((t1[t2 > -1] + 1) / 2 * n_bins).long().clamp(max=n_bins - 1); t2 = t2[t2 > -1]",
+            "The voxels are sorted by T1-w, but for those with T2 = -1, which are left out.",
+        ),
+    ],
+)
+def test_the_bins_of_a_lookup(bins: str, text: str) -> None:
+    (line,) = re.findall("    bins = .*", solutions()["intensity-lookup"].source)
+    assert wrong("intensity-lookup", (line, f"    bins = {bins}")) == text
 
 
 LOOKUP = """

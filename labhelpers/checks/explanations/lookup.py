@@ -47,6 +47,15 @@ _BINNINGS: dict[str, _Bins] = {
     "there are n_bins - 1 bins, and the last entry is for 1 alone": lambda t, n: (
         (t + 1) / 2 * (n - 1)
     ).floor(),
+    "there are n_bins - 1 bins, closed on the right, and the first entry is for -1 alone": (
+        lambda t, n: ((t + 1) / 2 * (n - 1)).ceil()
+    ),
+    "there are n_bins - 1 bins, all shifted by one to the right": lambda t, n: (
+        ((t + 1) / 2 * (n - 1)).floor() + 1
+    ),
+    "they are closed on the right, and all are shifted by one bin to the right": lambda t, n: (
+        (t + 1) / 2 * n
+    ).ceil(),
     "there are n_bins + 1 bins": lambda t, n: ((t + 1) / 2 * (n + 1)).floor().clamp(max=n),
     "all are shifted by one bin to the right": lambda t, n: (
         ((t + 1) / 2 * n).floor().clamp(max=n - 1) + 1
@@ -65,9 +74,12 @@ _BINNINGS: dict[str, _Bins] = {
     "the bins cut the range from the smallest to the largest T1": lambda t, n: (
         ((t - t.min()) / (t.max() - t.min()) * n).floor().clamp(max=n - 1)
     ),
+    "n_bins - 1 bins cut the range from the smallest to the largest T1, which has the last entry": (
+        lambda t, n: ((t - t.min()) / (t.max() - t.min()) * (n - 1)).floor()
+    ),
     # The same by NumPy's edges: a value on one of them may fall elsewhere.
     "their edges go from the smallest to the largest T1": lambda t, n: torch.from_numpy(
-        np.searchsorted(np.histogram_bin_edges(t, n)[1:-1], t, side="right")
+        np.searchsorted(np.histogram_bin_edges(t[t.isfinite()], n)[1:-1], t, side="right")
     ),
     "decimals are cut off before the range is shifted": lambda t, n: (t * n / 2).trunc() + n // 2,
     "the order of the bins is reversed": lambda t, n: (
@@ -120,6 +132,10 @@ _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
     "sorted by T1-w, and the sum T1-w + T2-w is averaged": lambda t1, t2: (t1, t1 + t2),
     "sorted by T1-w, and the product T1-w · T2-w is averaged": lambda t1, t2: (t1, t1 * t2),
     "sorted by the absolute value of T1-w": lambda t1, t2: (t1.abs(), t2),
+    "sorted by T1-w, but for those with T2 = -1, which are left out": lambda t1, t2: (
+        t1.where(t2 > -1, torch.nan),
+        t2,
+    ),
     "sorted by -T1-w": lambda t1, t2: (-t1, t2),
     "those of two mean images: the subjects are averaged first, place by place": (
         lambda t1, t2: (t1.mean(dim=0, keepdim=True), t2.mean(dim=0, keepdim=True))
@@ -488,6 +504,9 @@ _SUMS: dict[str, Callable[[_Chosen], Tensor]] = {
     "sums of the last subject alone": lambda b: b.binned.sums[b.chosen][-1],
     "sums of the first subject alone": lambda b: b.binned.sums[b.chosen][0],
     "sums over subjects of the mean of each": lambda b: b.means.sum(dim=0),
+    "medians over subjects of the mean of each, 0 for one without a voxel there": (
+        lambda b: b.means.median(dim=0).values
+    ),
     "means in which each new subject has the weight one half": (
         lambda b: functools.reduce(lambda total, mean: (total + mean) / 2, b.means, 0 * b.sums)
     ),
@@ -643,7 +662,9 @@ def _statistic_in_words(way: _Way) -> str:
         return way.statistic
     if way.statistic.startswith("sums over subjects") and way.divisor in _MEANS_OF_SUBJECTS:
         return _MEANS_OF_SUBJECTS[way.divisor]
-    whole = way.statistic.startswith(("values", "means")) and way.divisor.startswith("not")
+    whole = way.statistic.startswith(("values", "means", "medians")) and way.divisor.startswith(
+        "not"
+    )
     divided = way.divisor or "divided by the number of voxels in the bin"
     return f"{way.statistic or 'sums'}{'' if whole else f', {divided}'}"
 

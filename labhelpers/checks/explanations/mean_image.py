@@ -208,6 +208,11 @@ _BEFORE: dict[str, _Step] = {
     "rounding each value to one of 256 greys, as an image of whole numbers does": (
         lambda x: _in_greys(x, torch.round)
     ),
+} | {
+    f"setting values of {limit:g}{' and below' * (limit > -1)} to 0": (
+        lambda x, limit=limit: x.where(x > limit, 0.0)
+    )
+    for limit in (-1, -0.99, -0.95, -0.9, -0.8, -0.5)
 }
 
 
@@ -387,6 +392,9 @@ def _read_image(result: Tensor, dataset: IXIDataset, orientations: Sequence[str]
             scale = total if contrast else 1.0
             if not contrast:
                 contrast = f"{of_t1:.3g} · T1-w + {of_t2:.3g} · T2-w"
+                if abs(of_t2 + of_t1) < 1e-4:
+                    more, less = ("T2-w", "T1-w") if of_t2 > 0 else ("T1-w", "T2-w")
+                    contrast = f"differences {more} - {less} of the"
             return _Image(contrast, own / total, scale, float(weights[-1]), orientation)
     return None
 
