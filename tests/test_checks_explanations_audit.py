@@ -1,5 +1,7 @@
 """What a student reads of an audit that names problems by other rules than those asked for."""
 
+import re
+
 import pytest
 import torch
 from checking import judge, load
@@ -270,6 +272,22 @@ def test_what_is_named_only_where_many_items_have_it(
     told = [note for word, note in notes if word == "wrong"]
     assert len(told) == len(texts)
     assert {text for text in texts for note in told if note.startswith(text)} == {*texts}
+
+
+def test_a_set_compared_with_itself_and_a_threshold_at_the_edge_are_told() -> None:
+    source = ANSWER.replace("< 0.955", "< 0.965").replace(
+        "    for part in sets:\n",
+        "    for a in sets[0]:\n"
+        "        if any(torch.equal(a.flip(1), b) for b in sets[0]):\n"
+        '            problems.add("mirrored copy on both sides")\n'
+        "    for part in sets:\n",
+    )
+    source = source.replace("if torch.equal(a.flip(1), b)", "if False")
+    notes = judge("audit-split", load("audit-split", source)).notes
+    mirrored, pairs = [note for word, note in notes if word == "wrong"]
+    assert "The training set is compared with itself" in mirrored
+    low, high = re.findall(r"0\.96\d+", pairs)[:2]
+    assert float(low) < 0.965 <= float(high)
 
 
 def test_slices_of_both_sets_looked_at_together_are_told() -> None:

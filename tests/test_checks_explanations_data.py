@@ -6,7 +6,7 @@ import re
 from itertools import permutations
 
 import pytest
-from checking import answers, judge, load, solutions
+from checking import HIDDEN, answers, judge, load, solutions
 
 from labhelpers.checks.probes import data
 
@@ -561,6 +561,11 @@ def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> 
             "Your test loader is given a folder, not a data set.",
         ),
         (
+            [("batch_size=5", "batch_size=5, sampler=range(30)"), ("shuffle=False", "")],
+            "Your test loader stops while it is read (IndexError: index 11 is out of bounds for "
+            "dimension 0 with size 11).",
+        ),
+        (
             [("batch_size=5", "batch_size=None")],
             "Your test loader hands over samples one by one, not in batches, as `batch_size=None` "
             "asks for. The test loader makes batches of 1, whatever batch_size is.",
@@ -642,6 +647,13 @@ def test_sizes_of_batches_and_what_is_in_them_are_two_things(
     report = judge("make-dataloaders", load("make-dataloaders", source.replace(old, new)))
     about_tests = [item for item in report.items if item.checks.startswith("The test loader")]
     assert [item.outcome for item in about_tests] == outcomes
+
+
+def test_other_subjects_than_asked_for_make_batches_of_the_right_size_in_any_series() -> None:
+    source = solutions()["make-dataloaders"].source.replace('mode="test"', 'mode="train"')
+    for series in (0, HIDDEN):
+        report = judge("make-dataloaders", load("make-dataloaders", source), series)
+        assert {item.name for item in report.items if item.outcome != "right"} == {"test-order"}
 
 
 def test_data_of_the_notebook_are_named() -> None:

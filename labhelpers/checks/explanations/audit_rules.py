@@ -76,7 +76,10 @@ class Rule(NamedTuple):
         low, high = sorted((measure.sign * low, measure.sign * high))
         if low == -_INF:
             return measure.remark.format(f"below {high:.3g}")
-        where = f"between {low:.3g} and {high:.3g}" if high < _INF else f"above {low:.3g}"
+        digits = next((k for k in range(3, 9) if f"{low:.{k}g}" != f"{high:.{k}g}"), 9)
+        where = (
+            f"between {low:.{digits}g} and {high:.{digits}g}" if high < _INF else f"above {low:.3g}"
+        )
         return measure.remark.format(where)
 
 
@@ -464,6 +467,10 @@ _WITHIN: dict[str, tuple[tuple[int, int], ...]] = {
     "Copies inside the test set are named, too. Asked for: one item in each of the two sets.": (
         (0, 1), (1, 1),
     ),
+    "The training set is compared with itself, not with the test set. Asked for: one item in each "
+    "of the two sets.": ((0, 0),),
+    "The test set is compared with itself, not with the training set. Asked for: one item in each "
+    "of the two sets.": ((1, 1),),
     "Copies inside one set are named, and not those in the other set. Asked for: one item in each "
     "of the two sets.": ((0, 0), (1, 1)),
 }  # fmt: skip

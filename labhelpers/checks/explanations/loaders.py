@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from labhelpers.checks import sandbox
 from labhelpers.checks.cases import Setting, unpacked
 from labhelpers.checks.explanations.fits import (
     ORIENTATIONS,
@@ -64,9 +65,17 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
                     returned = answer(Path(folder), **options)
                 loaders = unpacked(returned, "training loader", "test loader")
                 for part, loader in zip(parts, loaders, strict=True):
-                    if part not in odd and (texts := _odd_batch(loader)):
-                        odd[part] = texts
-                    epochs = [_epoch(loader) for _ in range(3)]
+                    try:
+                        if part not in odd and (texts := _odd_batch(loader)):
+                            odd[part] = texts
+                        epochs = [_epoch(loader) for _ in range(3)]
+                    except Exception as error:
+                        if not sandbox.own_frames(error):
+                            text = f"{type(error).__name__}: {error}"
+                            odd.setdefault(
+                                part, [f"{{which}} stops while it is read ({_braced(text)})."]
+                            )
+                        raise
                     if not all(epoch is not None for epoch in epochs):
                         return _odd(odd)
                     if part not in changed and (words := _images_in_words(epochs[0] or [], files)):
@@ -121,6 +130,10 @@ def _any_size(odd_sizes: list[tuple[DataLoader, object]]) -> Iterator[None]:
         yield
     finally:
         DataLoader.__init__ = make  # type: ignore[method-assign]
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _all_in_words(

@@ -141,7 +141,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
 
     for label, raw in observed.get(_TEST, {}).items():
         if (batches := decoded(raw, numbers)) is not None:
-            log(label, "test-batches", _sizes(batches, _TEST_BATCH, len(test)))
+            log(label, "test-batches", _sizes(batches, _TEST_BATCH, test, train))
             subjects = list(chain(*batches))
             in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
             order = "in the order of the data set" if in_order else "in another order"
@@ -153,7 +153,7 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
         if len(tried) == len(read) == 3:
             epochs = [list(chain(*batches)) for batches in read]
             asked = _batch_sizes(setting).get(label, 0)
-            log(label, "train-batches", _sizes(read[0], asked, len(train)))
+            log(label, "train-batches", _sizes(read[0], asked, train, test))
             log(label, "train-subjects", [_who(epoch, train, test) for epoch in epochs])
             log(label, "train-shuffled", _order(read, train, test))
             log(label, f"{PROOF}train-codes", all(map(_are_real, epochs, raw)))
@@ -168,17 +168,19 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
     return result
 
 
-def _sizes(batches: list[list[int]], asked: int, n_subjects: int) -> list[int]:
+def _sizes(batches: list[list[int]], asked: int, part: list[int], other: list[int]) -> list[int]:
     """Return the sizes of batches, as they would be for so many subjects.
 
     Batches of other subjects, or of more or fewer, have the size that is asked for, too, where the
-    last one is smaller and is kept. Which subjects these are is another item.
+    last one is smaller and is kept, or would be if there were a rest. Which subjects these are is
+    another item.
     """
     sizes = [len(batch) for batch in batches]
     full, rest = divmod(sum(sizes), asked) if asked else (0, 0)
-    if not rest or sizes != [asked] * full + [rest]:
+    is_whole = {*chain(*batches)} in ({*other}, {*part, *other})  # nothing is dropped
+    if not (rest or (full and is_whole)) or sizes != [asked] * full + [rest] * (rest > 0):
         return sizes
-    full, rest = divmod(n_subjects, asked)
+    full, rest = divmod(len(part), asked)
     return [asked] * full + [rest] * (rest > 0)
 
 
