@@ -411,6 +411,50 @@ SLIPS = {
 }
 
 
+MEASURED = "criterion(generator(real_t1), real_t2)"
+OTHER_SLICES = {
+    "T2-w slices to measure": (
+        MEASURED,
+        MEASURED.translate({ord("1"): "2", ord("2"): "1"}),
+        "To measure the validation subjects, the generator is shown their T2-w slices. "
+        "Asked for: their T1-w slices.",
+    ),
+    "brighter slices to measure": (
+        MEASURED,
+        MEASURED.replace("real_t1", "real_t1 + 1"),
+        "To measure the validation subjects, the generator is shown slices that no loader gives "
+        "as they are. Asked for: their T1-w slices, as they are.",
+    ),
+    "brighter slices to learn": (
+        STEP,
+        STEP.replace("real_t1", "real_t1 + 1"),
+        "the generator is shown slices that no loader gives as they are. Asked for: the T1-w "
+        "slices of the training loader, as they are.",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", OTHER_SLICES)
+def test_other_slices_are_told_with_those_that_are_asked_for(slip: str) -> None:
+    old, new, words = OTHER_SLICES[slip]
+    source = solutions()["train-generator"].source
+    assert old in source
+    report = judge("train-generator", load("train-generator", source.replace(old, new)))
+    told = [text for word, text in report.notes if word == "wrong"]
+    assert any(words in text for text in told), told
+
+
+def test_a_loss_over_some_validation_subjects_is_not_called_that_of_all() -> None:
+    old, new = "in validation_loader:", "in [next(iter(validation_loader))]:"
+    source = solutions()["train-generator"].source
+    assert old in source
+    report = judge("train-generator", load("train-generator", source.replace(old, new)))
+    outcomes = {item.name: item.outcome for item in report.items}
+    assert (outcomes["validation"], outcomes["validation-loss"]) == ("wrong", "right")
+    (checks,) = (item.checks for item in report.items if item.name == "validation-loss")
+    assert "the validation subjects that are measured" in checks
+
+
 @pytest.mark.parametrize("slip", SLIPS)
 def test_each_aspect_is_told_by_itself(slip: str) -> None:
     changes, words = SLIPS[slip]

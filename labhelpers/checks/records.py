@@ -209,6 +209,7 @@ class ItemTexts(_ItemTexts, total=False):
         likely: The likely cause if it fails; absent where what was seen says it.
         told: What was seen if it fails, in a sentence for the top of the report, with `{tried}`,
             `{got}` and `{expected}`; for items whose observations are words. May be absent.
+        otherwise: Sentences in the place of `told`, by what was seen. May be absent.
         needs: Items without which this one has no meaning; may be absent.
         each: True if the report tells of all cases, and not only of the first that fails: then
             what is observed is a list that begins with a sentence for the reader. May be absent.
@@ -216,6 +217,7 @@ class ItemTexts(_ItemTexts, total=False):
 
     likely: str
     told: str
+    otherwise: dict[str, str]
     needs: list[str]
     each: bool
 

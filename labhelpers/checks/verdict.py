@@ -173,7 +173,8 @@ def told_by_items(
         if label is not None and "told" in texts and name not in explained:
             got = describe(best.observed(name, label))
             expected = describe(best.expected[name][label])
-            sentence = texts["told"].format(tried=label, got=got, expected=expected)
+            pattern = texts.get("otherwise", {}).get(got, texts["told"])
+            sentence = pattern.format(tried=label, got=got, expected=expected)
             if got.startswith(f"{expected}, "):  # all that was asked for, and something more
                 sentence = f"{sentence.split(' Asked for: ')[0]} Asked for: {expected} as it is."
             sentences[name] = sentence
