@@ -173,7 +173,7 @@ def test_a_network_of_its_own_is_told() -> None:
         "    generator = GeneratorUNet().double()\n    optimizer.zero_grad()",
     )
     text, _ = told("generator-step", source)
-    assert "makes a `GeneratorUNet` of its own and never reads its argument `generator`" in text
+    assert "makes a `GeneratorUNet` of its own and never reads what is passed in as `generator`" in text
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,59 @@ def test_an_argument_that_is_never_read_is_told_beside_the_rest() -> None:
     assert "wrong" in [item.outcome for item in report.items]
 
 
+@pytest.mark.parametrize(
+    ("exercise", "first", "words"),
+    [
+        (
+            "generator-step",
+            "criterion = nn.L1Loss(reduction='sum')",
+            "The `criterion` that is passed in is never called, since line {} gives the name "
+            "another value.",
+        ),
+        (
+            "generator-step",
+            "real_t1 = torch.zeros(2, 1, 64, 64, dtype=torch.float64)",
+            "Your function never reads what is passed in as `real_t1`, since line {} gives the "
+            "name another value.",
+        ),
+        (
+            "train-generator",
+            "lr = 0.1",
+            "Your function never reads what is passed in as `lr`, since line {} gives the name "
+            "another value.",
+        ),
+        (
+            "train-generator",
+            "generator = GeneratorUNet()",
+            "makes a `GeneratorUNet` of its own and never reads what is passed in as `generator`, "
+            "since line {} gives the name another value.",
+        ),
+        (
+            "cgan-generator-loss",
+            "lambda_pixel, rest = 2.0, 1.0",
+            "Your function never reads what is passed in as `lambda_pixel`, since line {} gives "
+            "the name another value.",
+        ),
+    ],
+)
+def test_an_argument_that_gets_another_value_is_told(exercise: str, first: str, words: str) -> None:
+    mark = "### BEGIN SOLUTION"
+    source = solutions()[exercise].source.replace(mark, first)
+    if "GeneratorUNet" in first:
+        layer = "self.layer = nn.Conv2d(1, 1, 1).double()"
+        source = f"""class GeneratorUNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        {layer}
+    def forward(self, x):
+        return self.layer(x.double())
+
+{source}"""
+    line = source[: source.index(f"    {first}")].count("\n") + 1
+    text, _ = told(exercise, source)
+    assert words.format(line) in text
+
+
 def test_errors_of_pytorch_are_no_missing_answers() -> None:
     _, report = told(
         "mean-image",
@@ -308,7 +361,7 @@ def test_a_network_of_its_own_is_told_whatever_became_of_its_exercise(exercise_o
         stub += '        raise NotImplementedError("not written yet")\n'
         exec(compile(stub, "<another cell>", "exec"), answer.__globals__)
     text = " ".join(text for _, text in judge("generator-step", answer).notes)
-    assert "never reads its argument `generator`" in text
+    assert "never reads what is passed in as `generator`" in text
     assert "Run that cell first" not in text and "still raises the error" not in text
 
 

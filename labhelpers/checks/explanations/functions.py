@@ -16,7 +16,7 @@ from labhelpers.checks.explanations.words import enumerated
 from labhelpers.codes import code_within, instructions_of
 
 __all__ = [
-    "arguments_in_words",
+    "another_value",
     "bound",
     "code_of",
     "definition",
@@ -25,8 +25,10 @@ __all__ = [
     "listed",
     "names_read",
     "namespace_of",
+    "never_reads",
     "returns_of",
     "unused_arguments",
+    "values_given",
 ]
 
 # Methods of a tensor that leave it as it is, and that nothing else has which works in place.
@@ -152,7 +154,7 @@ def facts_of(answer: Any, called: Any, told: str = "", who: str = "Your function
     functions = [(called, who), *((one, f"`{one.__name__}`") for one in helpers)]
     for function, name in functions:
         if unused := [x for x in unused_arguments(function) if f"`{x}`" not in told]:
-            facts.append(f"{name} never reads its {arguments_in_words(unused)}.")
+            facts.append(f"{name} {never_reads(function, unused)}.")
     return facts
 
 
@@ -215,7 +217,7 @@ def _returning_loops(tree: ast.AST | None) -> list[tuple[int, int]]:
 
 
 def unused_arguments(answer: Any) -> list[str]:
-    """Return the arguments that a function never reads, or replaces before it reads them."""
+    """Return the arguments that a function never reads, or surely replaces before it does."""
     code = code_of(answer)
     if code is None or inspect.isclass(answer):
         return []
@@ -228,16 +230,47 @@ def unused_arguments(answer: Any) -> list[str]:
                 first.setdefault(operand, what)
     parameters = inspect.signature(answer).parameters.values()
     plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [
-        x.name
-        for x in parameters
-        if x.kind in plain and first.get(x.name) != "LOAD" and x.name != "self"
-    ]
+    unread = [x.name for x in parameters if x.kind in plain and first.get(x.name) != "LOAD"]
+    given = values_given(answer)
+    return [name for name in unread if name != "self" and (name not in first or name in given)]
 
 
-def arguments_in_words(names: Sequence[str]) -> str:
-    """Return arguments by their names, in the plural where there are several."""
-    return f"argument{'s' if len(names) > 1 else ''} {listed(names)}"
+def values_given(function: Any) -> dict[str, int]:
+    """Return the names that each call of a function gives a value, with the first line of it."""
+    lines: dict[str, int] = {}
+    left = [*getattr(definition(function), "body", [])]
+    no_name = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+    perhaps = (ast.If, ast.IfExp, ast.BoolOp, ast.Try, ast.Match, ast.While)
+    while left:
+        node = left.pop(0)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            lines.setdefault(node.name, node.lineno)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            lines.setdefault(node.id, node.lineno)
+        elif not isinstance(node, (*no_name, *perhaps)):
+            left = [*ast.iter_child_nodes(node), *left]
+    return lines
+
+
+def another_value(lines: Sequence[int]) -> str:
+    """Return where names of arguments get other values, as words after "since"."""
+    if len(lines) == 1:
+        return f"line {lines[0]} gives the name another value"
+    return f"lines {enumerated(map(str, sorted(lines)))} give these names other values"
+
+
+def never_reads(function: Any, names: Sequence[str]) -> str:
+    """Return that a function never reads some of its arguments, as words after its name."""
+    given = values_given(function)
+    unread = [name for name in names if name not in given]
+    replaced = [name for name in names if name in given]
+    words = []
+    if unread:
+        words.append(f"its argument{'s' if len(unread) > 1 else ''} {listed(unread)}")
+    if replaced:
+        where = another_value([*{given[name] for name in replaced}])
+        words.append(f"what is passed in as {listed(replaced)}, since {where}")
+    return f"never reads {', nor '.join(words)}"
 
 
 def listed(names: Iterable[str]) -> str:

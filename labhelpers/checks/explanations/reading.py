@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from labhelpers.checks.explanations.functions import another_value
 from labhelpers.checks.explanations.story import (
     BEFORE,
     CLOSE,
@@ -235,8 +236,16 @@ class ReadStory(Story):
             if self._is_missing(loss) and not is_own:
                 of = f", for {loss.name}" if loss.function in [x.function for x in computed if x] \
                     else ""  # fmt: skip
-                found.append(f"`{loss.function}` is never called{of}.")
+                found.append(self._never_called(loss.function, of))
         return found
+
+    def _never_called(self, function: str, of: str) -> str:
+        if line := self.given.get(function):
+            whose = "the notebook has" if function in self.plan.fixtures else "is passed in"
+            return (
+                f"The `{function}` that {whose} is never called{of}, since {another_value([line])}."
+            )
+        return f"`{function}` is never called{of}."
 
     def _losses_without_graph(self) -> list[str]:
         found = []

@@ -30,13 +30,13 @@ from labhelpers.checks import sandbox
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.exercises import EXERCISES, Exercise
 from labhelpers.checks.explanations.functions import (
-    arguments_in_words,
     bound,
     code_of,
     definition,
     facts_of,
     listed,
     namespace_of,
+    never_reads,
     returns_of,
     unused_arguments,
 )
@@ -493,7 +493,7 @@ def _failed_name(answer: Any, calls: list[_Call]) -> list[str]:
             known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
             ignored = unused_arguments(_called(answer))
             if ignored and name in {exercise.name for exercise in EXERCISES.values()}:
-                never = f"never reads its {arguments_in_words(ignored)}"
+                never = never_reads(_called(answer), ignored)
                 return [f"{_who(answer)} makes a `{name}` of its own ({where}) and {never}."]
             about = _about(name, {*frame.f_locals}, known, call.arguments or {})
             return [f"There is nothing of the name `{name}` ({where}).", about]
@@ -582,7 +582,7 @@ def _global_read(
             reached = share(_with_variables(answer, functools.partial(_values, places)))
             if reached > (best + _GAIN if argument in ignored else 1 - 1e-9):
                 best, instead = reached, instead | {variable: argument}
-    never = f"never reads its {arguments_in_words(ignored)}"
+    never = never_reads(function, ignored)
     if instead:
         proved = " and ".join(
             f"`{variable}`{'' if variable in missing else ', a variable of the notebook,'} in the "

@@ -18,7 +18,12 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from labhelpers.checks import fixtures
 from labhelpers.checks.explanations import own_losses
-from labhelpers.checks.explanations.functions import code_of, names_read, namespace_of
+from labhelpers.checks.explanations.functions import (
+    code_of,
+    names_read,
+    namespace_of,
+    values_given,
+)
 from labhelpers.checks.explanations.words import capitalised
 from labhelpers.checks.probes.steps import Players
 
@@ -223,7 +228,7 @@ class Story:
         self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
         self.judgements, self.reached, self._spent, self.roots = [], {}, [], []
         self.makes_anew = False
-        self.names = names_read(answer)
+        self.names, self.given = names_read(answer), values_given(answer)
         self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
         for name, held in self._held.items():
             self._held[name] = [{BEFORE: 1.0}] if any(held) and self._gradient(name) else []
