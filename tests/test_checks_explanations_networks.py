@@ -394,3 +394,77 @@ def test_a_tensor_that_is_filled_in_place_is_read_by_its_values(filled: str) -> 
     assert wrong("discriminator", (f"return self.layers({CAT})", f"{lines} self.layers(x)")) == [
         "Step 1 (`layers.0`) reads `condition`, then `image`. Asked for: `image`, then `condition`."
     ]
+
+
+#: A generator that keeps its skips between calls, and what is true of it.
+KEPT_SKIPS = [
+    ("self.final = ", "self.skips = []\n        self.final = "),
+    ("        d5 = ", "        self.skips += [d1, d2, d3, d4]\n        d5 = "),
+    ("self.up2(u1, d4)", "self.up2(u1, self.skips[3])"),
+]
+KEEPS = (
+    "What the network returns depends on earlier calls: it keeps tensors of a call in {} and uses "
+    "them in the next one."
+)
+
+
+@pytest.mark.parametrize(
+    ("exercise", "edits", "sentences"),
+    [
+        ("generator-unet", KEPT_SKIPS, [KEEPS.format("`self.skips`")]),
+        (
+            "generator-unet",
+            [*KEPT_SKIPS, ("self.down1(x)", "self.down1(x).relu()")],
+            [
+                KEEPS.format("`self.skips`"),
+                "After step 1 (`down1`): instance normalisation, leaky ReLU 0.2, ReLU. Asked for: "
+                "instance normalisation, leaky ReLU 0.2.",
+            ],
+        ),
+        (
+            "discriminator",
+            [
+                ("super().__init__()", "super().__init__()\n        self.known = None"),
+                ("return ", "self.known = self.known or [condition]\n        return "),
+                (CAT, CAT.replace("condition", "self.known[0]")),
+            ],
+            [KEEPS.format("`self.known`")],
+        ),
+        (
+            "discriminator",
+            [
+                ("    def __init__", "    seen = {}\n\n    def __init__"),
+                (CAT, CAT.replace("condition", "self.seen.setdefault(1, condition)")),
+            ],
+            [KEEPS.format("`self.seen`")],
+        ),
+        (  # a constant
+            "discriminator",
+            [
+                ("    def __init__", "    sign = torch.full((1,), -1.0)\n\n    def __init__"),
+                (f"self.layers({CAT})", f"self.sign * self.layers({CAT})"),
+            ],
+            ["After step 5 (`layers.4`): multiplication. Asked for: nothing."],
+        ),
+        (  # to look at, and never read again
+            "discriminator",
+            [(f"return self.layers({CAT})", f"self.last = {CAT}\n        return "
+              "-self.layers(self.last)")],
+            ["After step 5 (`layers.4`): neg. Asked for: nothing."],
+        ),
+    ],
+)  # fmt: skip
+def test_a_network_that_keeps_tensors_between_calls(
+    exercise: str, edits: list[tuple[str, str]], sentences: list[str]
+) -> None:
+    assert wrong(exercise, *edits) == sentences
+
+
+def test_an_error_of_a_backward_pass_is_not_said_to_be_one_of_the_kind_of_answer() -> None:
+    source = solutions()["generator-unet"].source
+    for old, new in KEPT_SKIPS:
+        source = source.replace(old, new)
+    report = judge("generator-unet", load("generator-unet", source))
+    (stopped,) = [text for word, text in report.notes if word == "stopped"]
+    assert "RuntimeError" in stopped
+    assert "kind" not in stopped

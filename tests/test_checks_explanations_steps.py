@@ -426,7 +426,7 @@ GENERATOR = {
     "a network of its own": (
         [("    fake_t2 = ", "    generator = nn.Conv2d(1, 1, 1).double()\n    fake_t2 = ")],
         ["`criterion` gets another tensor of shape (3, 1, 64, 64) in the place of the generated "
-         "T2.", "Your function never reads what is passed in as `generator`, since line 16 gives "
+         "T2.", "Your function never reads what is passed in as `generator`, since line 17 gives "
          "the name another value."],
     ),
     "a second backward pass": (

@@ -173,7 +173,8 @@ def test_a_network_of_its_own_is_told() -> None:
         "    generator = GeneratorUNet().double()\n    optimizer.zero_grad()",
     )
     text, _ = told("generator-step", source)
-    assert "makes a `GeneratorUNet` of its own and never reads what is passed in as `generator`" in text
+    words = "makes a `GeneratorUNet` of its own and never reads what is passed in as `generator`"
+    assert words in text
 
 
 @pytest.mark.parametrize(

@@ -276,7 +276,12 @@ def _error_text(error: ErrorRecord, quotes_values: bool) -> str:
         return text
     if error["line"] or error["kind"] == "too long" or error["type"] == "NameError":
         return f"{text}\n{error['line']}".strip()
-    return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"
+    if error["type"] in ("TypeError", "AttributeError"):
+        return f"The answer, or what it returns, is not of the kind that is asked for.\n({text})"
+    return (
+        "An error came up outside of your lines, where the check uses your answer or what it "
+        f"returned.\n({text})"
+    )
 
 
 def _meaning(error: ErrorRecord) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +17,11 @@ from labhelpers.checks.explanations.flow import Flow, FlowTrace, Joined, Step
 from labhelpers.checks.fingerprint import fill
 from labhelpers.checks.probes import networks as probes
 
-__all__ = ["Seen", "watch"]
+__all__ = ["Memory", "Seen", "watch"]
 
 _SETTING = Setting()
+_ABSENT = object()
+_OF_TORCH = vars(nn.Module()).keys()
 _CONTAINERS = {"list": "nn.ModuleList", "tuple": "nn.ModuleList", "dict": "nn.ModuleDict"}
 
 
@@ -44,6 +49,87 @@ class Seen:
     unused: Sequence[str] = ()
     entered: tuple[str, Flow] | None = None
     homes: str = ""
+
+
+class Memory:
+    """What a network keeps of a call, beside its weights, that changes what the next one returns.
+
+    Args:
+        network: A network that has not been called yet. It is called here.
+        channels: The channels of each input.
+
+    Attributes:
+        names: The names of the attributes that hold it.
+    """
+
+    def __init__(self, network: nn.Module, channels: Sequence[int]) -> None:
+        self._network = network
+        found = {
+            (owner, name): value
+            for (owner, name), value in _attributes(network).items()
+            if not isinstance(owner, type) or _holds_tensors(value)
+        }
+        self._at_first = {  # what a class holds may come from another network
+            (owner, name): _emptied(value) if isinstance(owner, type) else value
+            for (owner, name), value in found.items()
+        }
+        self.names: list[str] = []
+        with torch.random.fork_rng([]), torch.no_grad(), suppress(Exception):
+            self._find(*(probes.inputs(1, channels, Setting(k, torch.float32)) for k in (0, 1)))
+        if not self.names:
+            self._at_first = found
+        self.empty()
+
+    def empty(self, *_: Any) -> None:
+        """Forget what was kept."""
+        for (owner, name), value in self._at_first.items():
+            if value is not _ABSENT:
+                setattr(owner, name, copy(value))
+            elif name in vars(owner):
+                delattr(owner, name)
+
+    def _find(self, one: list[Tensor], other: list[Tensor]) -> None:
+        """Call the network with one input and then with another, with and without what it kept."""
+        self.empty()
+        self._returned(one)
+        kept = {key: x for key, x in _attributes(self._network).items() if _holds_tensors(x)}
+        self._at_first = {key: self._at_first.get(key, _ABSENT) for key in kept}
+        self.empty()
+        alone = self._returned(other) if kept else None
+        for owner, name in kept:
+            self.empty()
+            if alone is None or not torch.equal(self._returned(other), alone):
+                return  # it depends on something else
+            self.empty()
+            setattr(owner, name, kept[owner, name])
+            if not torch.allclose(self._returned(other), alone, rtol=1e-3, atol=1e-5):
+                self.names.append(name)
+
+    def _returned(self, given: list[Tensor]) -> Tensor:
+        torch.manual_seed(0)
+        return self._network(*given)
+
+
+def _attributes(network: nn.Module) -> dict[tuple[Any, str], Any]:
+    """Return the attributes of all modules, and of their classes, by who has them."""
+    return {
+        (owner, name): copy(value) if isinstance(value, (list, dict, deque)) else value
+        for module in network.modules()
+        for owner in (module, *type(module).__mro__)
+        if owner not in nn.Module.__mro__
+        for name, value in vars(owner).items()
+        if name not in _OF_TORCH
+    }
+
+
+def _emptied(value: Any) -> Any:
+    return None if isinstance(value, Tensor) else type(value)()
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, (list, tuple, dict, deque)):
+        return any(map(_holds_tensors, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, Tensor)
 
 
 def watch(

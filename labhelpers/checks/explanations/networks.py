@@ -23,7 +23,7 @@ from labhelpers.checks.explanations.asked_networks import (
     unet,
 )
 from labhelpers.checks.explanations.flow import UNRECORDED, Flow, Joined, Step
-from labhelpers.checks.explanations.network_runs import Seen, watch
+from labhelpers.checks.explanations.network_runs import Memory, Seen, watch
 from labhelpers.checks.explanations.words import capitalised, enumerated
 from labhelpers.checks.probes import networks as probes
 from labhelpers.checks.records import Explanation, Run, TableRecord
@@ -39,6 +39,7 @@ _OPERATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "upsampling ×2 (nearest)": lambda x: F.interpolate(x, scale_factor=2),
 }
+_KEEPS = ("it keeps tensors",)
 _ITEMS = [
     *("registered", "gradients", "parameters", "repeatable", "shape", "range", "values"),
     *("evaluation", "input-gradient"),
@@ -667,11 +668,22 @@ def _explanation(
     table: TableRecord | None = None
     for words, answer, options, channels, wanted in cases:
         try:
-            network = answer(**options)
+            network, other = answer(**options), answer(**options)
         except Exception:  # Python's own message tells why
             continue
         if not isinstance(network, nn.Module):
             return None
+        memory = Memory(other, [*channels.values()])
+        if memory.names:
+            network = other
+            network.register_forward_pre_hook(memory.empty)
+        if memory.names and _KEEPS not in known:
+            known.add(_KEEPS)
+            names = enumerated(f"`self.{name}`" for name in memory.names)
+            sentences.append(
+                "What the network returns depends on earlier calls: it keeps tensors of a call in "
+                f"{names} and uses them in the next one."
+            )
         comparison, differences = _compared(network, channels, wanted)
         new = [d for d in differences if d.kind not in known]
         known |= {d.kind for d in differences}
