@@ -328,7 +328,8 @@ def test_a_table_of_no_known_kind_is_told_by_one_bin() -> None:
         (
             [("    t1 = torch.cat", "    n_bins = 100\n    t1 = torch.cat")],
             "The table has 100 entries whatever n_bins is. "
-            "Your function never reads its argument `n_bins`.",
+            "Your function never reads what is passed in as `n_bins`, since line 13 gives the name "
+            "another value.",
         ),
     ],
 )
