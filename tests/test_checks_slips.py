@@ -241,6 +241,29 @@ def test_what_else_is_wrong_is_told_beside_a_variable_of_the_notebook() -> None:
     assert "Your training loss of an epoch is the mean of the means of the batches." in text
 
 
+def test_what_else_is_wrong_is_told_where_reading_the_argument_brings_no_points() -> None:
+    source = """from labhelpers.data import IXIDataset
+from labhelpers.download import fetch_ixi
+
+train_set = IXIDataset(fetch_ixi(), mode="train")
+
+
+def fit_intensity_lookup(dataset, n_bins=100):
+    sums = torch.zeros(n_bins, dtype=torch.double)
+    n_voxels = 0
+    for index in range(len(train_set)):
+        t1, t2 = (train_set[index][key].flatten() for key in ("T1", "T2"))
+        bins = ((t1 + 1) / 2 * n_bins).long().clamp(max=n_bins - 1)
+        sums.index_add_(0, bins, t2.double())
+        n_voxels += len(t1)
+    return (sums / n_voxels).float()
+"""
+    text, report = told("intensity-lookup", source)
+    assert "reads `train_set`, a variable of the notebook, and never reads its argument" in text
+    others = [text for word, text in report.notes if word == "wrong"][1:]
+    assert any("the number of all voxels" in other for other in others), others
+
+
 def test_a_forward_inside_of_the_constructor() -> None:
     head, body = solutions()["generator-unet"].source.split("    def forward")
     inner = "\n".join(f"    {line}" for line in f"    def forward{body}".splitlines())

@@ -610,10 +610,13 @@ def _global_read(
     data |= dict.fromkeys(batches)
     if data_ignored and data:
         many = f"{listed(data)}, {'variables' if len(data) > 1 else 'a variable'} of the notebook"
+        stands = {variable: argument for variable, argument in pairs if argument in data_ignored}
+        is_sure = len(stands) == len(data) == len(data_ignored) == 1 and {*stands} == {*data}
+        mended = _with_variables(answer, functools.partial(_values, stands)) if is_sure else None
         return [
             f"{_who(answer)} reads {many}, and {never}.",
             "Whoever calls it passes other data in: make all that it needs from its arguments.",
-        ], None
+        ], mended
     return [], None
 
 
