@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-__all__ = ["head_outline", "head_overlap", "middle_grey", "scaled"]
+__all__ = ["BRIGHT", "head_outline", "head_overlap", "middle_grey", "scaled"]
 
-_HEAD = 0.05  # of the range of a slice: what is brighter is no air
+BRIGHT = 0.05  # of the range of a slice: what is brighter is no air
 _MIDDLE = slice(20, 44)  # voxels along x and y: brain without skull, 24 x 24 of 64 x 64
 
 
@@ -30,7 +30,7 @@ def head_outline(image: Tensor) -> Tensor:
     Args:
         image: A slice, `(1, 64, 64)` or `(64, 64)`, on any scale.
     """
-    bright = (scaled(image) > _HEAD).byte()
+    bright = (scaled(image) > BRIGHT).byte()
     inside = torch.ones_like(bright)
     for axis in (-1, -2):
         inside &= bright.cummax(axis).values  # behind one that is bright

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from labhelpers.anatomy import _HEAD, head_overlap, middle_grey, scaled
+from labhelpers.anatomy import BRIGHT, head_overlap, middle_grey, scaled
 from labhelpers.checks.fingerprint import hashed
 from labhelpers.phantom import simulate_pair
 
@@ -512,7 +512,7 @@ def overlaps_of(items: Tensor) -> Tensor:
 
 def _outlines(items: Tensor) -> Tensor:
     """Return what `head_outline` gives of each slice `(N, 2, 64, 64)`, all at once."""
-    bright = (scaled_slices(items) > _HEAD).float()
+    bright = (scaled_slices(items) > BRIGHT).float()
     until = torch.ones(items.shape[-2:]).triu()
     # How many bright voxels lie before each voxel and behind it, along both axes.
     counts = [counts for way in (until, until.T) for counts in (bright @ way, way @ bright)]
