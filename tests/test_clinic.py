@@ -414,7 +414,8 @@ def test_a_wrong_mend_is_told_by_what_the_function_does(
         (
             "there_t2, there_t1 =",
             "to_t1 = to_t2 = torch.nn.Conv2d(1, 1, 1)\n        there_t2, there_t1 =",
-            "Case G: `loss_of_cycle` never reads its arguments `to_t2` and `to_t1`.",
+            "Case G: `loss_of_cycle` never reads what is passed in as `to_t2` and `to_t1`, since "
+            "line 43 gives these names other values.",
         ),
     ],
 )

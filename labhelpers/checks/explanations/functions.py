@@ -253,10 +253,12 @@ def values_given(function: Any) -> dict[str, int]:
 
 
 def another_value(lines: Sequence[int]) -> str:
-    """Return where names of arguments get other values, as words after "since"."""
-    if len(lines) == 1:
-        return f"line {lines[0]} gives the name another value"
-    return f"lines {enumerated(map(str, sorted(lines)))} give these names other values"
+    """Return in which lines names get other values, one line for each, as words after "since"."""
+    what = "the name another value" if len(lines) == 1 else "these names other values"
+    where = sorted({*lines})
+    if len(where) == 1:
+        return f"line {where[0]} gives {what}"
+    return f"lines {enumerated(map(str, where))} give {what}"
 
 
 def never_reads(function: Any, names: Sequence[str]) -> str:
@@ -268,7 +270,7 @@ def never_reads(function: Any, names: Sequence[str]) -> str:
     if unread:
         words.append(f"its argument{'s' if len(unread) > 1 else ''} {listed(unread)}")
     if replaced:
-        where = another_value([*{given[name] for name in replaced}])
+        where = another_value([given[name] for name in replaced])
         words.append(f"what is passed in as {listed(replaced)}, since {where}")
     return f"never reads {', nor '.join(words)}"
 
