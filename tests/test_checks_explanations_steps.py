@@ -352,6 +352,44 @@ def test_numbers_stand_beside_those_of_a_loss_written_out() -> None:
     assert numbers["got"] == pytest.approx(2 * numbers["expected"], rel=1e-3)
 
 
+D_LOSSES = "".join(
+    f"    loss_t{k} = cyclegan_discriminator_loss(discriminator_t{k}, real_t{k}, fake_t{k})\n"
+    for k in (1, 2)
+)
+
+
+def test_no_number_of_a_loss_that_is_not_called_is_quoted() -> None:
+    own = "".join(
+        f"    loss_t{k} = (nn.functional.softplus(-discriminator_t{k}(real_t{k})).mean() + "
+        f"nn.functional.softplus(discriminator_t{k}(fake_t{k}.detach())).mean())\n"
+        for k in (1, 2)
+    )
+    right = tried("cyclegan-step", (D_LOSSES, own.replace("())\n", "()) / 2\n")))
+    assert right.status == "right"
+    returned = "loss_generators.detach(), loss_discriminators.detach()"
+    exchanged = ", ".join(reversed(returned.split(", ")))
+    report = tried("cyclegan-step", (D_LOSSES, own), (returned, exchanged))
+    first, second = (
+        {word: float(text) for word, text in item.details if word != "tried"}
+        for item in report.items[:2]
+    )
+    assert first["expected"] == pytest.approx(second["got"], rel=1e-3)
+    assert first["got"] == pytest.approx(2 * second["expected"], rel=1e-3)
+
+
+def test_each_loss_of_other_inputs_is_marked() -> None:
+    other = D_LOSSES.replace("fake_t1)", "fake_t)").replace("fake_t2)", "fake_t1)")
+    report = tried(
+        "cyclegan-step",
+        (D_LOSSES, other.replace("fake_t)", "fake_t2)")),
+        ("real_t2, lambda_gan, lambda_cycle\n", "real_t2, lambda_cycle, lambda_gan\n"),
+    )
+    marked = [row[0] for row in report.table.rows if row[2] == "<-- other inputs"]
+    assert marked == ["compute the generators' loss"] + [
+        f"compute the loss of the discriminator of T{k}" for k in (1, 2)
+    ]
+
+
 def test_an_order_that_is_allowed_is_not_marked() -> None:
     late = [(STEP, ""), (D_STEP, D_STEP + STEP)]
     early = [
@@ -755,3 +793,28 @@ def test_a_note_on_the_second_part_needs_a_reason() -> None:
     report = tried("cgan-step", (STEP, STEP + STEP))
     assert sentences(report) == ["The generator's optimizer steps twice."]
     assert not [text for word, text in report.notes if word == "next"]
+
+
+@pytest.mark.parametrize("code", [
+    [("real_t1, real_t2, fake_t2, lambda", "real_t1, fake_t2, real_t2, lambda")],
+    [("real_t1, real_t2, fake_t2, lambda", "real_t1, real_t2, real_t1, lambda")],
+    [("real_t1, real_t2, fake_t2, lambda", "real_t1, fake_t2, real_t2, lambda"),
+     (STEP, STEP + "    generator(real_t1)\n")],
+])  # fmt: skip
+def test_nothing_is_said_to_follow_where_nothing_fails(code: list[tuple[str, str]]) -> None:
+    report = tried("cgan-step", *code)
+    (item,) = (item for item in report.items if item.name == "discriminator-weights")
+    assert item.outcome == "right"
+    assert not [text for word, text in report.notes if word == "next"]
+
+
+def test_what_both_losses_get_wrong_is_told_of_both() -> None:
+    report = tried(
+        "cgan-step",
+        ("real_t1, real_t2, fake_t2, lambda", "real_t1, fake_t2, real_t2, lambda"),
+        (D_LOSS, D_LOSS.replace("fake_t2", "real_t1")),
+    )
+    assert sentences(report) == [
+        "`cgan_generator_loss` gets `real_t2` and the generated T2 in the other order.",
+        "`cgan_discriminator_loss` gets `real_t1` in the place of the generated T2.",
+    ]

@@ -148,8 +148,8 @@ THERE, BACK = "T1-w → T2-w → T1-w", "T2-w → T1-w → T2-w"
             "cgan-discriminator-loss",
             "discriminator cut off in the real part",
             [
-                "In the term of the true slices, no gradient flows back to the discriminator: it "
-                "is cut off.",
+                "In the term of the true slices, no gradient flows back to the discriminator: what "
+                "D answers is cut off by `detach`.",
                 "Cut off fake_t2 alone, before D judges it: the discriminator must get a gradient "
                 f"from every term, the generator from none. {WITH_TENSORS}",
             ],
@@ -786,3 +786,75 @@ def test_what_is_one_number_for_all_images_with_extremes_is_no_constant() -> Non
     source = in_code(GAN, "d.max()", "lambda_pixel * (gan + pixel)")
     notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
     assert notes == [["wrong", "The loss does not depend on lambda_gan."]]
+
+
+@pytest.mark.parametrize(("pixel", "expected"), [
+    ("d.square().mean((1, 2, 3)).sqrt().mean()", "the root of the mean square of each slice"),
+    ("d.square().mean((1, 2, 3)).sqrt().sum()",
+     "the root of the mean square of each slice, added up over the batch"),
+    ("d.flatten(1).norm(dim=1).mean()", "the root of the sum of squares of each slice"),
+    ("d.flatten(1).norm(dim=1).sum()",
+     "the root of the sum of squares of each slice, added up over the batch"),
+    ("d.norm(dim=-1).mean()", "the root of the sum of squares of each row"),
+    ("d.norm(dim=-2).mean()", "the root of the sum of squares of each column"),
+    ("d.square().mean().sqrt()", "the root of the mean square"),
+    ("d.norm()", "the root of the mean square"),
+])  # fmt: skip
+def test_roots_of_squares_are_named(pixel: str, expected: str) -> None:
+    source = in_code("0.5 * " + GAN, pixel)
+    report = judge("cgan-generator-loss", load("cgan-generator-loss", source))
+    told = [text for word, text in report.notes if word == "wrong"]
+    you_have = f"In the voxel-wise term, you have {expected}, asked for the mean absolute "
+    assert told[0] == "In the adversarial term, there is a factor ½ too many."
+    assert told[1].startswith(you_have)
+
+
+CUT_OFF = {
+    "no_grad": (
+        ("    y = D(fake_t2.detach(), real_t1)\n",
+         "    with torch.no_grad():\n        y = D(fake_t2, real_t1)\n"),
+        "In the term of the generated slices, no gradient flows back to the discriminator: D is "
+        "called while gradients are switched off, by `no_grad`.",
+    ),
+    "inference_mode": (
+        ("    y = D(fake_t2.detach(), real_t1)\n",
+         "    with torch.inference_mode():\n        y = D(fake_t2, real_t1)\n    y = y.clone()\n"),
+        "In the term of the generated slices, no gradient flows back to the discriminator: D is "
+        "called while gradients are switched off, by `inference_mode`.",
+    ),
+    "detach": (
+        ("D(real_t2, real_t1)", "D(real_t2, real_t1).detach()"),
+        "In the term of the true slices, no gradient flows back to the discriminator: what D "
+        "answers is cut off by `detach`.",
+    ),
+    "data": (
+        ("F.softplus(-z)", "F.softplus(-z.data)"),
+        "In the term of the true slices, no gradient flows back to the discriminator: what D "
+        "answers is cut off by `data`.",
+    ),
+    "item": (
+        ("F.softplus(y).mean()", "F.softplus(y).mean().item()"),
+        "In the term of the generated slices, no gradient flows back to the discriminator: what "
+        "D answers is cut off by `item`.",
+    ),
+    "float": (
+        ("F.softplus(y).mean()", "float(F.softplus(y).mean())"),
+        "In the term of the generated slices, no gradient flows back to the discriminator: what "
+        "D answers is cut off by `float`.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CUT_OFF)
+def test_what_cuts_off_a_judgement_is_named(kind: str) -> None:
+    (old, new), expected = CUT_OFF[kind]
+    source = (
+        "def cgan_discriminator_loss(D, real_t1, real_t2, fake_t2):\n"
+        "    z = D(real_t2, real_t1)\n    y = D(fake_t2.detach(), real_t1)\n"
+        "    a, b = F.softplus(-z).mean(), F.softplus(y).mean()\n"
+        "    return (a + b) / 2\n"
+    )
+    assert old in source
+    answer = load("cgan-discriminator-loss", source.replace(old, new))
+    report = judge("cgan-discriminator-loss", answer)
+    assert next(text for word, text in report.notes if word == "wrong") == expected

@@ -117,7 +117,14 @@ class TableRecord(TypedDict):
     note: str
 
 
-class Explanation(TypedDict):
+class _Explanation(TypedDict):
+    notes: list[list[str]]
+    items: list[str]
+    alone: bool
+    table: TableRecord | None
+
+
+class Explanation(_Explanation, total=False):
     """What is wrong with an answer, read off what it did; not a guess.
 
     Keys:
@@ -125,12 +132,10 @@ class Explanation(TypedDict):
         items: The items of the report that fail for this reason.
         alone: Whether nothing else is worth reading before this is mended.
         table: What the answer did beside what was asked for, None if words are enough.
+        uncalled: Functions of earlier cells that the answer does without; absent if none.
     """
 
-    notes: list[list[str]]
-    items: list[str]
-    alone: bool
-    table: TableRecord | None
+    uncalled: list[str]
 
 
 def explained(
@@ -257,19 +262,24 @@ def read_record(value: object) -> Record:
 def _read_explanation(value: object) -> Explanation | None:
     if value is None:
         return None
-    fields = _fields(value, Explanation, "an explanation")
+    uncalled = value.get("uncalled", _ABSENT) if isinstance(value, dict) else _ABSENT
+    rest = {k: v for k, v in value.items() if k != "uncalled"} if isinstance(value, dict) else value
+    fields = _fields(rest, _Explanation, "an explanation")
     if type(fields["alone"]) is not bool:
         raise ValueError("Whether an explanation stands alone is true or false.")
     notes = [_texts(note, "a note") for note in _list(fields["notes"], _MOST_NAMES, "the notes")]
     if any(len(note) != 2 for note in notes):
         raise ValueError("A note is a pair of a word and a text.")
     items, table = _texts(fields["items"], "the items explained"), fields["table"]
-    return Explanation(
+    explanation = Explanation(
         notes=notes,
         items=items,
         alone=fields["alone"],
         table=None if table is None else _read_table(table),
     )
+    if uncalled is not _ABSENT:
+        explanation["uncalled"] = _texts(uncalled, "the functions that are not called")
+    return explanation
 
 
 def _read_table(value: object) -> TableRecord:

@@ -74,9 +74,11 @@ def judge(
         return Report(exercise, name, "not attempted", 0.0, points, notes=todo, hidden=hidden)
 
     runs = read_runs(record)
-    best = best_comparison(exercise, runs, numbers)
+    explanation = record["explanation"]
+    uncalled = explanation.get("uncalled", []) if explanation else []
+    best = best_comparison(exercise, runs, numbers, uncalled)
     right = best.is_right()
-    explanation = None if right or not quotes_values else record["explanation"]
+    explanation = None if right or not quotes_values else explanation
     alone = explanation is not None and explanation["alone"]
     matches = [] if right or alone else known_mistakes(items, numbers, runs)
     mistakes = tuple(match.mistake for match in matches)
@@ -117,8 +119,21 @@ def judge(
     return Report(exercise, name, status, score, points, shown, notes, table, mistakes, hidden)
 
 
-def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Comparison:
-    """Return the run of an answer that is worth most, beside the accepted way that it follows."""
+def best_comparison(
+    exercise: str, runs: list[Run], numbers: Numbers, uncalled: Collection[str] = ()
+) -> Comparison:
+    """Return the run of an answer that is worth most, beside the accepted way that it follows.
+
+    Args:
+        exercise: Id of the exercise.
+        runs: What the answer did.
+        numbers: What right answers give.
+        uncalled: Functions that it is known to do without: of ways that are worth the same, the
+            one that writes these out, and no others, is taken.
+    """
+    kind = EXERCISES[exercise]
+    does_without = {way for name, way in zip(kind.losses, kind.written_out, strict=False)
+                    if name in uncalled}  # fmt: skip
     items = read_json(TEXTS_FILE)["exercises"][exercise]["items"]
     comparisons = [
         (way, Comparison(items, run, expected, numbers["traces"]))
@@ -128,8 +143,9 @@ def best_comparison(exercise: str, runs: list[Run], numbers: Numbers) -> Compari
 
     def rank(way: str, one: Comparison) -> tuple[bool, float, int]:
         # What comes out the same without fixtures stands beside the numbers of losses written out.
-        written = {*way.split(" + ")} & {*EXERCISES[exercise].written_out}
-        return one.shows_work(), one.share(), len(written) if one.fails_as(runs[0]) else 0
+        written = {*way.split(" + ")} & {*kind.written_out}
+        fit = len(written) if one.fails_as(runs[0]) else 0
+        return one.shows_work(), one.share(), -len(written ^ does_without) if uncalled else fit
 
     return max(comparisons, key=lambda pair: rank(*pair))[1]
 

@@ -27,6 +27,7 @@ from labhelpers.checks.explanations.batches import (
     Watch,
     tensors_of,
 )
+from labhelpers.checks.explanations.cuts import what_cuts
 from labhelpers.checks.explanations.equations import (
     CONSTANT,
     LOGITS,
@@ -827,8 +828,10 @@ def _flows(
     for name in loss.spares:
         if bool(gradients[name].any()):
             yield f"The loss sends a gradient to {name}: {targets[name]} is not cut off."
+    cuts = what_cuts(answer, scene, lambdas) if loss.spares else {}
     if not any(bool(gradients[name].any()) for name in loss.trains):
-        yield f"No gradient flows from the loss to {enumerated(loss.trains)}."
+        why = f": {next(iter(cuts.values()))}" if len({*cuts.values()}) == 1 else ""
+        yield f"No gradient flows from the loss to {enumerated(loss.trains)}{why}."
         yield _to_be_cut_off(loss, answer)
         return
     shares: dict[int, dict[tuple[str, str], float]] = {}
@@ -850,7 +853,8 @@ def _flows(
             to = enumerated(dict.fromkeys(name for name, _ in by_way)) if whole else name
             way = "" if whole else f" by way of {source}"
             if share == 0:
-                piece = f"no gradient flows back to {to}{way}: it is cut off"
+                why = cuts.get(source, "it is cut off")
+                piece = f"no gradient flows back to {to}{way}: {why}"
             elif share != 1:
                 piece = f"the gradient{way} is {number(share)} times that of the value"
             else:

@@ -1,4 +1,4 @@
-"""Show the events of a step beside a right order of them, the first difference marked."""
+"""Show the events of a step beside a right order of them, what differs marked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _MOST_ROWS = 40
 
 
 def step_table(story: ReadStory, which: str, sentences: list[str]) -> TableRecord | None:
-    """Return what happened beside what was asked for, the first difference marked."""
+    """Return what happened beside what was asked for.
+
+    The first difference is marked, and each loss that was computed from other inputs.
+    """
     plan, own = story.plan, _roles(story)
     right = [f"clear the gradients of the {trained}" for trained in _moved_right(story)]
     n = story.n_images if any(COUNT in sentence for sentence in sentences) else 0
@@ -39,10 +42,10 @@ def step_table(story: ReadStory, which: str, sentences: list[str]) -> TableRecor
             is_done = kind == "insert" and asked_for in right  # the gradient was right without
             is_misfed = event is not None and event.is_misfed
             is_other = kind != "equal" and not is_needless and not is_done
-            remark = "<-- other inputs" if is_misfed else "<-- first difference"
-            is_first = not marked and (is_misfed or is_other)
-            marked |= is_first
-            rows.append([left or "", asked_for or "", remark if is_first else ""])
+            remark = "<-- first difference" if is_other and not marked else ""
+            remark = "<-- other inputs" if is_misfed else remark
+            marked |= bool(remark)
+            rows.append([left or "", asked_for or "", remark])
     if story.error:
         rows.append(["stopped by an error", "", ""])
     elif not marked:

@@ -177,6 +177,12 @@ def _explain(plan: Plan, answer: Any, runs: list[Run]) -> Explanation | None:
         if not any(others.match(sentence) for sentence in sentences):
             notes += [["next", text] for text in story.follows()]
         explanation["notes"] += notes
+        called = {made.asked.function for made in story.made if made.asked}
+        own = {made.own.function for made in story.made if made.own}
+        if not story.error:
+            uncalled = [name for name in plan.fixtures if name not in called
+                        and (name in own or story.own_losses)]  # fmt: skip
+            explanation |= {"uncalled": uncalled} if uncalled else {}
     return explanation
 
 

@@ -109,6 +109,7 @@ class Made:
         node: Where it stands in the graph.
         event: What happened when it was computed, None where it is written out.
         own: The loss that is written out, where the answer calls no function for it.
+        is_anew: Whether it was given an image of a generator that had moved before.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Made:
     node: Any = None
     event: Event | None = None
     own: Loss | None = None
+    is_anew: bool = False
 
 
 #: How often each loss has been differentiated into a gradient, by the name of the loss.
@@ -199,7 +201,7 @@ class Story:
         self.images: dict[str, Tensor] = {}
         self.outputs: list[tuple[str, Tensor]] = []
         self.bad_call = ""
-        self.makes_anew = False  # whether an image is made by a generator that has moved
+        self.anew: list[Tensor] = []  # images made by a generator that has moved
         self.wrong_roots: list[str] = []
         self.judgements: list[own_losses.Judgement] = []
         self.reached: dict[str, list[str]] = {}  # by losses that are written out
@@ -227,7 +229,7 @@ class Story:
         """Make one more step, and forget what was told of the one before."""
         self.events, self.made, self.outputs, self.wrong_roots = [], [], [], []
         self.judgements, self.reached, self._spent, self.roots = [], {}, [], []
-        self.makes_anew = False
+        self.anew = []
         self.names, self.given = names_read(answer), values_given(answer)
         self.images = dict(zip(("real_t1", "real_t2"), batch, strict=True))
         for name, held in self._held.items():
@@ -344,6 +346,8 @@ class Story:
         made = Made(asked.name, asked, after=steps, with_gradients=torch.is_grad_enabled())
         made.given = {key: self.described(x).removesuffix(CUT) for key, x in given.items()}
         made.wrong = self._wrong_arguments(asked, given)
+        images = [x for x in given.values() if isinstance(x, Tensor)]
+        made.is_anew = any(_is_same(image, x) for image in images for x in self.anew)
         self.made.append(made)
         is_misfed = bool(made.wrong) and asked.trains not in steps
         made.event = Event("loss", asked.name, is_misfed=is_misfed)
@@ -380,7 +384,8 @@ class Story:
             )
         trains = self.plan.losses[0].trains
         is_after = any((event.kind, event.who) == ("step", trains) for event in self.events)
-        self.makes_anew |= is_after and name in self.players.optimizers[trains][1]
+        if is_after and name in self.players.optimizers[trains][1]:
+            self.anew += [] if any(_is_same(output, x) for _, x in self.outputs) else [output]
         does = "answers" if name.startswith("disc") else f"makes of {given}"
         self.outputs.append((f"what the {name} {does}", output))
 
@@ -443,9 +448,13 @@ class Story:
         return wrong
 
     def _made_otherwise(self) -> bool:
-        """Return True if the first loss was given other generators or images than asked for."""
+        """Return True if the generated images that the first loss gets or makes are others."""
         return any(
-            m.given.get(name, wanted) != wanted
+            (got := m.given.get(name, wanted)) != wanted
+            and (
+                any(x.startswith("generator") for x in m.asked.arguments)
+                or (wanted.startswith("the generated") and not got.startswith("`real"))
+            )
             for m in self.made
             if m.asked and is_first(m.asked)
             for name, wanted in m.asked.arguments.items()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache, partial
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -521,6 +522,27 @@ def _of_voxels(names: Sequence[str]) -> Iterator[tuple[str, _Voxels]]:
         text = f"you have F.{{}}={size:g}, asked for the absolute difference"
         yield text.format("smooth_l1_loss with beta"), partial(bent, size=size, height=1 / size)
         yield text.format("huber_loss with delta"), partial(bent, size=size)
+
+    def root(
+        one: Tensor,
+        other: Tensor,
+        _: Mapping[str, Tensor],
+        axes: tuple[int, ...],
+        mean: bool,
+        total: bool,
+    ) -> Tensor:
+        squares = (one - other).square()
+        roots = (squares.mean(axes) if mean else squares.sum(axes)).sqrt()
+        return roots.sum() if total else roots.mean()
+
+    for what, axes in (("slice", (1, 2, 3)), ("row", (-1,)), ("column", (-2,))):
+        kinds = (False, True) if what == "slice" else (False,)
+        for mean, total in product(kinds, repeat=2):
+            of = "mean square" if mean else "sum of squares"
+            text = f"you have the root of the {of} of each {what}"
+            text += ", added up over the batch" * total
+            text += ", asked for the mean absolute difference"
+            yield text, partial(root, axes=axes, mean=mean, total=total)
     yield (
         "the images are averaged over the batch before their difference is taken, asked for the "
         "mean of all differences",
