@@ -315,3 +315,46 @@ def test_of_one_name_alone_both_readings_of_pairs_are_told_apart() -> None:
     assert told[0].startswith("Your function never returns more than one name")
     assert told[1].startswith('"pairs exchanged": Both data sets are looked at together')
     assert len(told) == 2
+
+
+_COPIES = """    for a in sets[0]:
+        for b in sets[1]:
+            if torch.equal(a, b):
+                problems.add("subject on both sides")
+            if torch.equal(a.flip(1), b):
+                problems.add("mirrored copy on both sides")
+"""
+_TWO_KINDS = "Of the two kinds of copies only the one that is found first is named."
+_ONE_TURNED = "Items of which the T1-w slice is mirrored"
+
+
+@pytest.mark.parametrize(
+    ("copies", "text"),
+    [
+        (
+            "    for a, b in ((a, b) for a in sets[0] for b in sets[1]):\n"
+            "        if torch.equal(a, b) or torch.equal(a.flip(1), b):\n"
+            "            mirrored = not torch.equal(a, b)\n"
+            '            problems.add(("subject", "mirrored copy")[mirrored] + " on both sides")\n'
+            "            break\n",
+            _TWO_KINDS,
+        ),
+        (_COPIES.replace("in sets[0]", "in sets[0][:-1]"), "The last item of the training set is"),
+        (_COPIES.replace("a.flip(1), b", "a[0].flip(0), b[0]) and torch.equal(a[1], b[1]"),
+         f"{_ONE_TURNED} and the T2-w slice as it is are named, and no mirrored ones."),
+        (_COPIES.replace("a.flip(1), b", "a[0], b[0]) and torch.equal(a[1].flip(0), b[1]"),
+         "Items of which the T1-w slice is as it is and the T2-w slice mirrored are named, and no "
+         "mirrored ones."),
+        (_COPIES.replace("a.flip(1), b", "a[0].flip(0), b[0]) and torch.equal(a[1].flip(1), b[1]"),
+         f"{_ONE_TURNED} and the T2-w slice upside down are named, and no mirrored ones."),
+        (_COPIES.replace("a, b)", "a[0], b[0]) and torch.equal(a[1].flip(0), b[1])"),
+         "Items of which the T1-w slice is as it is and the T2-w slice mirrored are named, and no "
+         "others."),
+    ],
+)  # fmt: skip
+def test_copies_that_are_not_found(copies: str, text: str) -> None:
+    assert _COPIES in ANSWER
+    notes = judge("audit-split", load("audit-split", ANSWER.replace(_COPIES, copies))).notes
+    told = [note.partition(": ")[2] for word, note in notes if word == "wrong"]
+    assert told
+    assert all(note.startswith(text) for note in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import product
+from itertools import permutations, product
 from random import Random
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.audit_rules import RULES, Rule
-from labhelpers.checks.explanations.audit_sets import Sets
+from labhelpers.checks.explanations.audit_sets import Axes, Sets
 from labhelpers.checks.explanations.words import enumerated
 from labhelpers.checks.probes.audit import Audited, audited
 from labhelpers.checks.probes.planted import PROBLEMS
@@ -45,6 +45,17 @@ _MANY = {
     "few": ((0,), slice(2), _ALL),
 }
 _SETS = ("both", "training", "test")
+_TURNS: tuple[Axes, ...] = ((), (1,), (2,))
+#: Copies in pairs of data sets: training item, test item, how the copied slices are turned.
+_COPIES: list[list[tuple[int, int, tuple[Axes, Axes]]]] = [
+    *([(i, j, (turn, turn))] for i, j, turn in product((0, -1), (0, -1), _TURNS[:2])),
+    *([(0, 1, turns)] for turns in permutations(_TURNS, 2)),
+    *(  # two kinds: one comes first by its training item, by its test item, by both
+        [(*first, (one, one)), (*second, (other, other))]
+        for first, second in (((0, 1), (1, 0)), ((0, 0), (-1, -1)), ((2, 0), (2, 3)))
+        for one, other in permutations(_TURNS[:2])
+    ),
+]
 _IN_ITEMS = ("modalities", "scale", "finite")  # problems that single items have
 _LABELS = {name: item for item, name in PROBLEMS.items()}
 
@@ -173,7 +184,7 @@ def _tried(
     rng = Random(1)
     people = [part.flip(2) for part in (sound.train, sound.test)]  # upside down: other values
     many = [(item, way) for item in RULES for way in _MANY if item in _IN_ITEMS or way in _SETS]
-    for number in range(_N_TRIALS + len(many)):
+    for number in range(_N_TRIALS + len(many) + len(_COPIES)):
         item = way = ""
         parts = [
             torch.stack(rng.sample(list(part), n))
@@ -181,9 +192,15 @@ def _tried(
         ]
         if number < _N_TRIALS:
             _change(parts, number, rng, alone)
-        else:
+        elif number < _N_TRIALS + len(many):
             item, way = many[number - _N_TRIALS]
             _change_many(parts, item, way, rng)
+        else:
+            for one, other, turns in _COPIES[number - _N_TRIALS - len(many)]:
+                pairs = zip(parts[0][one], turns, strict=True)
+                parts[1][other] = torch.stack(
+                    [image.flip([k - 1 for k in t]) for image, t in pairs]
+                )
         sets = [
             IXIDataset.from_tensors(
                 part[:, :1], part[:, 1:], [f"sub-{i:03d}" for i in range(len(part))]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations, product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations, permutations, product
 from operator import mul
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from labhelpers.checks.explanations.audit_sets import Sets, Slices
+from labhelpers.checks.explanations.audit_sets import Axes, Sets, Slices
 
 __all__ = ["RULES", "Rule"]
 
@@ -478,29 +478,73 @@ _LEFT_RIGHT = (
     "Asked for: left and right exchanged, which lie along x, the first of the two image axes: axis "
     "1 of a slice (1, 64, 64)."
 )
-_MIRRORED_ALONG: dict[str, tuple[tuple[int, ...], ...]] = {
-    "": ((1,),),
-    f"Items that are upside down are named, and no mirrored ones. {_LEFT_RIGHT}": ((2,),),
-    f"Items that are turned by half a turn are named, and no mirrored ones. {_LEFT_RIGHT}": (
-        (1, 2),
-    ),
-    f"Items that are not mirrored are named, and no mirrored ones. {_LEFT_RIGHT}": ((),),
-    f"Items that are upside down are named, too. {_LEFT_RIGHT}": ((1,), (2,)),
-    f"Items that are turned by half a turn are named, too. {_LEFT_RIGHT}": ((1,), (1, 2)),
-    f"Items that are upside down, or turned by half a turn, are named, too. {_LEFT_RIGHT}": (
-        (1,), (2,), (1, 2),
-    ),
-    "Copies that are not mirrored are named, too. Asked for: left and right exchanged.": ((1,), ()),
-}  # fmt: skip
-_SAME_ALONG: dict[str, tuple[tuple[int, ...], ...]] = {
-    "": ((),),
-    "Mirrored copies are named, too; they have a name of their own.": ((), (1,)),
-    "Mirrored copies are named, and no others.": ((1,),),
-    "Items that are upside down are named, too. Asked for: both slices as they are.": ((), (2,)),
+_AS_IS: Axes = ()
+_MIRRORED: Axes = (1,)
+_OVER: Axes = (2,)
+_HALF_TURN: Axes = (1, 2)
+_UNLIKE = {
+    f"Items of which the T1-w slice is {of_t1} and the T2-w slice {of_t2} are named": (t1, t2)
+    for (of_t1, t1), (of_t2, t2) in permutations(
+        {"as it is": _AS_IS, "mirrored": _MIRRORED, "upside down": _OVER}.items(), 2
+    )
+}
+_MIRRORED_ALONG: dict[str, tuple[tuple[Axes, Axes], ...]] = {
+    text: tuple((axes, axes) for axes in along)
+    for text, along in {
+        "": (_MIRRORED,),
+        f"Items that are upside down are named, and no mirrored ones. {_LEFT_RIGHT}": (_OVER,),
+        f"Items that are turned by half a turn are named, and no mirrored ones. {_LEFT_RIGHT}": (
+            _HALF_TURN,
+        ),
+        f"Items that are not mirrored are named, and no mirrored ones. {_LEFT_RIGHT}": (_AS_IS,),
+        f"Items that are upside down are named, too. {_LEFT_RIGHT}": (_MIRRORED, _OVER),
+        f"Items that are turned by half a turn are named, too. {_LEFT_RIGHT}": (
+            _MIRRORED,
+            _HALF_TURN,
+        ),
+        f"Items that are upside down, or turned by half a turn, are named, too. {_LEFT_RIGHT}": (
+            _MIRRORED,
+            _OVER,
+            _HALF_TURN,
+        ),
+        "Copies that are not mirrored are named, too. Asked for: left and right exchanged.": (
+            _MIRRORED,
+            _AS_IS,
+        ),
+    }.items()
+} | {
+    f"{text}, and no mirrored ones. Asked for: left and right exchanged in both slices, along axis "
+    "1 of a slice (1, 64, 64).": (axes,)
+    for text, axes in _UNLIKE.items()
+}
+_SAME_ALONG: dict[str, tuple[tuple[Axes, Axes], ...]] = {
+    text: tuple((axes, axes) for axes in along)
+    for text, along in {
+        "": (_AS_IS,),
+        "Mirrored copies are named, too; they have a name of their own.": (_AS_IS, _MIRRORED),
+        "Mirrored copies are named, and no others.": (_MIRRORED,),
+        "Items that are upside down are named, too. Asked for: both slices as they are.": (
+            _AS_IS,
+            _OVER,
+        ),
+    }.items()
+} | {
+    f"{text}, and no others. Asked for: both slices as they are.": (axes,)
+    for text, axes in _UNLIKE.items()
 }
 _CROSSED: dict[str, bool] = {
     "": False,
     "The T1-w slices are compared with T2-w slices. Asked for: T1-w with T1-w.": True,
+}
+
+
+_BOTH_KINDS = "is named. Asked for: both, where both are there."
+#: The order in which pairs of items are compared, where the search ends with the first copy.
+_ENDS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "": None,
+    f"Of the two kinds of copies only the one that is found first {_BOTH_KINDS}": lambda d: d,
+    "Of the two kinds of copies only the one that is found first, test item by test item, "
+    f"{_BOTH_KINDS}": lambda d: d.T,
 }
 
 
@@ -512,9 +556,19 @@ def _copies(
     within: Any,
     along: Any,
     crossed: Any,
+    ends: Any,
     hidden: Any,
 ) -> float:
+    def first(kinds: Sequence[Any]) -> float:
+        found = [slices(sets.distances(0, 1, axes, crossed, how.of)) for axes in kinds]
+        alike = torch.stack([ends(which(distances)) for distances in found]).amin(0) < 1e-4
+        return float(alike.flatten().int().argmax()) if alike.any() else _INF
+
     least = _INF
+    if ends:
+        others = [(axes, axes) for axes in (_AS_IS, _MIRRORED) if (axes, axes) not in along]
+        if others and first(others) < first(along):
+            return least
     if any(sets.slices[side].has_nan.any() for side in hidden):
         return least
     for one, other in within:
@@ -541,8 +595,8 @@ _HIDDEN_BY: dict[str, tuple[int, ...]] = {
 
 #: When each problem is named, by item of the report.
 RULES = {
-    "subject": Rule((*_COPY, _SAME_ALONG, _CROSSED, _HIDDEN_BY), _copies),
-    "mirrored": Rule((*_COPY, _MIRRORED_ALONG, _CROSSED, _HIDDEN_BY), _copies),
+    "subject": Rule((*_COPY, _SAME_ALONG, _CROSSED, _ENDS, _HIDDEN_BY), _copies),
+    "mirrored": Rule((*_COPY, _MIRRORED_ALONG, _CROSSED, _ENDS, _HIDDEN_BY), _copies),
     "pairs": Rule((_OVERLAPS, _SIDES_OF_PAIRS), _pairs, _MARGINS),
     "modalities": Rule(
         (_COMPARED, _BRIGHTNESS, _ITEMS_OF_CONTRAST, _SIDES), _modalities, _ONE_GREY, unit=1

@@ -12,8 +12,9 @@ from torch.nn.functional import normalize
 
 from labhelpers.checks.probes.planted import overlaps_of, scaled_slices
 
-__all__ = ["Sets", "Slices"]
+__all__ = ["Axes", "Sets", "Slices"]
 
+Axes = tuple[int, ...]
 #: How far rows are apart, from the differences of their values.
 _APART: dict[str, Callable[[Tensor], Tensor]] = {
     "largest difference": lambda d: d.abs().amax(2),
@@ -40,14 +41,14 @@ class Sets:
         return Slices(torch.cat(self.parts))
 
     def distances(
-        self, one: int, other: int, axes: tuple[int, ...], crossed: bool, how: str
+        self, one: int, other: int, axes: tuple[Axes, Axes], crossed: bool, how: str
     ) -> Tensor:
         """Return how far the items of two sets are apart.
 
         Args:
             one: Number of the set whose items are mirrored.
             other: Number of the other one.
-            axes: Image axes along which both slices are mirrored.
+            axes: Image axes along which the T1-w slice is mirrored, and the T2-w slice.
             crossed: Whether each slice is compared with the other contrast.
             how: By their `largest difference`, `mean difference`, `difference of means` or
                 `correlation` (the distance of the slices when each is centred, of length 1).
@@ -58,7 +59,8 @@ class Sets:
         key = (one, other, axes, crossed, how)
         if key not in self._distances:
             (first, bad), (second, other_bad) = self._clean[one], self._clean[other]
-            first = first.flip([axis + 1 for axis in axes]).flatten(2)
+            turned = [x.flip(along) for x, along in zip(first, axes, strict=True)]
+            first = torch.stack(turned).flatten(2)
             if crossed:
                 second, other_bad = second.flip(0), other_bad.flip(0)
             clean = [first, second.flatten(2)]

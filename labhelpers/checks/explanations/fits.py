@@ -31,9 +31,9 @@ __all__ = [
 VOXELS = (64, 64)
 ORIENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda image: image,
-    "with its two image axes exchanged": lambda image: image.T,
-    "mirrored along its first axis": lambda image: image.flip(0),
-    "mirrored along its second axis": lambda image: image.flip(1),
+    "with the two image axes exchanged": lambda image: image.T,
+    "mirrored along the first image axis": lambda image: image.flip(0),
+    "mirrored along the second image axis": lambda image: image.flip(1),
     "turned by half a turn": lambda image: image.flip(0, 1),
 }
 

@@ -150,13 +150,16 @@ def _odd(odd: dict[str, list[str]]) -> Explanation | None:
         return None
     (part, (first, *more)), *others = odd.items()
     which = "both loaders" if others and others[0][1][0] == first else f"your {part} loader"
+    made_by = which if others and others[0][1] == odd[part] else f"your {part} loader"
     wrong = [capitalised(first.format(which=which))]
     wrong += [
         capitalised(text.format(which=f"your {p} loader"))
         for p, (text, *_) in others
         if text != first
     ]
-    notes = [["wrong", text] for text in wrong] + [["next", text] for text in more]
+    notes = [["wrong", text] for text in wrong] + [
+        ["next", text.format(which=made_by)] for text in more
+    ]
     return Explanation(notes=notes, items=[], alone=True, table=None)
 
 
@@ -264,8 +267,8 @@ def _odd_batch(loader: Any) -> list[str]:
             name = getattr(collate, "__name__", type(collate).__name__)
             name = "a lambda" if name == "<lambda>" else f"`{name}`"
             sentences.append(
-                f"It is made by your `collate_fn`, {name}{where}. Without one, a DataLoader puts "
-                "dictionaries together to a dictionary."
+                f"The batches of {{which}} are made by your `collate_fn`, {name}{where}. Without "
+                "one, a DataLoader puts dictionaries together to a dictionary."
             )
         elif dataset != "IXIDataset":
             sentences.append(
@@ -311,25 +314,27 @@ def _images_in_words(epoch: list[tuple[Tensor, Tensor]], files: dict[str, Tensor
 
     The sentence has `{part}` for the part of the data.
     """
+    found: dict[str, list[str | None]] = {}
     for place, name in enumerate(("t1", "t2") if epoch else ()):
         # All of the first batch, and one of each of the others.
         images = [pair[place] for pair in epoch[:_N_IMAGES]]
         images = [*images[0][:_N_IMAGES], *(batch[0] for batch in images[1:])]
         ways = [_way(name, image.double().reshape(-1, *VOXELS)[0], files) for image in images]
+        if any(way != "" for way in ways):
+            found[f'batch["{name.upper()}"]'] = ways
+    names, sentences = [*found], []
+    if len({*map(tuple, found.values())}) == 1:  # the same with both slices of each item
+        found = {" and ".join(names): found[names[0]]}
+    for which, ways in found.items():
         odd = [way for way in ways if way != ""]
-        if not odd:
-            continue
-        which = f'slices of batch["{name.upper()}"] of the {{part}} loader'
-        asked = "Asked for: the slices as they are in the files."
-        some = "The" if len(odd) == len(ways) else f"{len(odd)} of {len(ways)}"
-        if None in odd:
-            return (
-                f"{some} {which} are not in the folder `root`, also not mirrored, turned or on "
-                f"another scale. {asked}"
-            )
-        words = Counter(odd).most_common(1)[0][0]
-        return f"{some} {which} are {words}. {asked}"
-    return ""
+        words = None if None in odd else Counter(odd).most_common(1)[0][0]
+        told = [way for way in odd if way == words]
+        some = "The" if len(told) == len(ways) else f"{len(told)} of {len(ways)}"
+        if words is None:
+            words = "not in the folder `root`, also not mirrored, turned or on another scale"
+        sentences.append(f"{some} slices of {which} of the {{part}} loader are {words}.")
+    asked = " Asked for: the slices as they are in the files."
+    return " ".join(sentences) + asked * bool(sentences)
 
 
 def _way(name: str, image: Tensor, files: dict[str, Tensor]) -> str | None:
