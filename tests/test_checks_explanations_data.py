@@ -42,13 +42,13 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             'torch.stack([part.mean(dim=0) for part in torch.stack([s["T2"] for s in dataset])'
             ".split(16)]).mean(dim=0).transpose(1, 2)",
             "Your image is the mean of the T2-w slices of all subjects, as a mean of the means of "
-            "batches of 16, with its two image axes exchanged.",
+            "batches of 16, with the two image axes exchanged.",
         ),
         (
             'torch.stack([torch.where(s["T2"] > -0.95, s["T2"], 0.0) for s in dataset]).mean(dim=0)'
             ".flip(2)",
             "Your image is the mean of the T2-w slices of all subjects, after setting values of "
-            "-0.95 and below to 0, mirrored along its second axis.",
+            "-0.95 and below to 0, mirrored along the second image axis.",
         ),
         (
             'torch.stack([s["T2"] * (s["T2"] > -1) for s in dataset]).mean(dim=0)',
@@ -435,6 +435,28 @@ def fit_intensity_lookup(dataset, n_bins=100):
             },
             ["The voxels with the smallest T1 of each subject, its background, are left out."],
         ),
+        (
+            {"    bins =": "    t1, t2 = t1[t1 > -0.9], t2[t1 > -0.9]\n    bins ="},
+            ["The voxels with T1 below -0.9 are left out."],
+        ),
+        (
+            {"    bins =": "    t1, t2 = t1[t1 >= -0.875], t2[t1 >= -0.875]\n    bins ="},
+            ["The voxels with T1 below -0.875 are left out."],
+        ),
+        (
+            {"    bins =": "    t1, t2 = t1[t1 < 0.83], t2[t1 < 0.83]\n    bins ="},
+            ["The voxels with T1 above 0.83 are left out."],
+        ),
+        (
+            {
+                "    bins =": "    t1, t2 = t1[t1 > -0.9], t2[t1 > -0.9]\n    bins =",
+                "clamp(min=1)": "add(1)",
+            },
+            [
+                "The voxels with T1 below -0.9 are left out.",
+                "The entries are sums, divided by one more than the number of voxels in the bin.",
+            ],
+        ),
     ],
 )
 def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> None:
@@ -476,8 +498,8 @@ def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> 
                     "    train_set.t1 = train_set.t1.flip(2)\n    train_loader",
                 ),
             ],
-            'The slices of batch["T1"] of the training loader are mirrored along its first axis. '
-            "The test loader shuffles anew in every epoch.",
+            'The slices of batch["T1"] of the training loader are mirrored along the first image '
+            "axis. The test loader shuffles anew in every epoch.",
         ),
         (
             [
@@ -548,6 +570,29 @@ def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> 
             "function. The test loader makes batches of 1 for batch_size=8 and of 8 by default.",
         ),
         (
+            [
+                (
+                    "    train_loader =",
+                    "    for images in (train_set.t1, train_set.t2):\n"
+                    "        images.copy_(images.flip(2))\n    train_loader =",
+                )
+            ],
+            'The slices of batch["T1"] and batch["T2"] of the training loader are mirrored along '
+            "the first image axis.",
+        ),
+        (
+            [
+                (
+                    "    train_loader =",
+                    "    train_set.t1.copy_(train_set.t1.flip(2))\n"
+                    "    train_set.t2.copy_(train_set.t2 / 2)\n    train_loader =",
+                )
+            ],
+            'The slices of batch["T1"] of the training loader are mirrored along the first image '
+            'axis. The slices of batch["T2"] of the training loader are 0.5 times the values in '
+            "the files.",
+        ),
+        (
             [("batch_size=5", "batch_size=0")],
             "The test loader is given batches of 0, whatever batch_size is, which stops your "
             "function.",
@@ -575,6 +620,27 @@ def test_what_is_wrong_with_a_table(edits: dict[str, str], texts: list[str]) -> 
 )
 def test_loaders(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("make-dataloaders", *edits) == text
+
+
+def test_slices_that_are_changed_in_several_ways_are_counted_way_by_way() -> None:
+    change = (
+        "    train_set.t1[::3] = train_set.t1[::3].flip(2)\n"
+        "    train_set.t1[1::3] = train_set.t1[1::3].flip(3)\n    train_loader ="
+    )
+    text = wrong(
+        "make-dataloaders", ("    train_loader =", change), ("shuffle=True", "shuffle=False")
+    )
+    counts = re.findall(r"(\d+) of 13 slices [^,]* mirrored along the (\w+) image axis", text)
+    assert [(int(n), which) for n, which in counts] == [(5, "second")]
+
+
+def test_batches_that_are_put_together_otherwise_are_told_by_name() -> None:
+    source = solutions()["make-dataloaders"].source.replace(
+        "shuffle=False", "shuffle=True, collate_fn=tuple"
+    )
+    notes = judge("make-dataloaders", load("make-dataloaders", source)).notes
+    (told,) = [text for word, text in notes if "collate_fn" in text]
+    assert told.startswith("The batches of your test loader are made by your `collate_fn`")
 
 
 @pytest.mark.parametrize(

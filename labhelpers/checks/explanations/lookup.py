@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from contextlib import suppress
+from itertools import chain, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from labhelpers.checks.cases import Setting
 from labhelpers.checks.explanations.fits import (
     FIRST_SUBJECTS,
     SOME_SUBJECTS,
+    VOXELS,
     changes,
     is_close,
     result_of,
@@ -146,6 +150,8 @@ _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
 }
 
 
+_Limits = tuple[float, float]
+_NO_LIMITS: _Limits = (-torch.inf, torch.inf)
 _BOTH = "the bins are closed on both sides, so that a value on an edge counts twice"
 
 
@@ -160,12 +166,14 @@ class _Way(NamedTuple):
     statistic: str = ""
     divisor: str = ""
     after: str = ""
+    limits: _Limits = _NO_LIMITS  # of T1, outside of which voxels are left out
 
     @property
     def n_changes(self) -> int:
         """Number of choices that are other than asked for."""
         return (
             sum(map(bool, (self.values, self.people, self.binning or self.left_out)))
+            + (self.limits != _NO_LIMITS)
             + bool(self.statistic or self.divisor)
             + bool(self.after)
         )
@@ -214,7 +222,9 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
             )
             for case in cases
         ]
-    ways = [_Way()] if all(_fits(_Way(), case) for case in cases) else _confirmed(cases)
+    ways = [_Way()]
+    if not all(_fits(_Way(), case) for case in cases):
+        ways = _confirmed(cases, [*_limits(answer, setting)])
     readings = [_table_in_words(way, cases) for way in ways]
     if readings:
         sentences += min(readings, key=lambda sentences: sum(map(len, sentences)))
@@ -258,6 +268,8 @@ def _interpolated(table: Tensor, filled: Tensor) -> Tensor:
 
 _MOST_TOLD = 5  # values of a bin
 _MOST_TRIED = 60  # ways with the same number of changes
+_N_BINS = 512  # for limits of T1, each with as many voxels
+_SHIFT = 1e-7  # of a limit, by which it is left out or not
 _LEAST_FILLED = 4  # bins, of which a table tells something
 
 
@@ -266,11 +278,46 @@ def _filled(case: _Case) -> Tensor:
     return _Binned(_Way(), case).of("").counts.nonzero()[:, 0]
 
 
-def _confirmed(cases: Sequence[_Case]) -> list[_Way]:
-    """Return the ways with the fewest changes in which all tables can have been made."""
+def _limits(answer: Any, setting: Setting) -> Iterator[_Limits]:
+    """Yield limits of T1 outside of which an answer may leave out voxels, those of few digits."""
+    n = VOXELS[0] * VOXELS[1]
+    t1 = ((torch.arange(n) + 0.5) * 2 / n - 1).to(setting.dtype).reshape(1, 1, *VOXELS)
+    dataset = IXIDataset.from_tensors(t1, torch.full_like(t1, 0.5), ["sub-000"])
+    table = torch.zeros(0)
+    with suppress(Exception):
+        table = result_of(answer, dataset, n_bins=_N_BINS).reshape(-1)
+    filled = table[table.isfinite() & (table != 0)]
+    if not len(filled):
+        return
+    # All bins hold as many voxels, of the same T2.
+    whole = torch.isclose(table, filled.median()).nonzero()[:, 0].tolist()
+    ends = (whole[0], len(table) - 1 - whole[-1])
+    digits = 2 if all(ends) else 3
+    found = []
+    for end, sign in zip(ends, (1, -1), strict=True):
+        edges = [2 * k / len(table) - 1 for k in (end - 1, end + 1)]
+        numbers = {
+            round(k / 10**places, places)
+            for places in range(1, digits + 1)
+            for k in range(math.ceil(edges[0] * 10**places), int(edges[1] * 10**places // 1) + 1)
+        }
+        # What is a limit itself may be left out or not.
+        near = [sign * (k + shift) for k in sorted(numbers) for shift in (-_SHIFT, _SHIFT)]
+        found.append(near if end else [-sign * torch.inf])
+    if any(ends):
+        yield from product(*found)
+
+
+def _confirmed(cases: Sequence[_Case], limits: Sequence[_Limits] = ()) -> list[_Way]:
+    """Return the ways with the fewest changes in which all tables can have been made.
+
+    Args:
+        cases: The tables.
+        limits: Limits of T1 outside of which voxels may have been left out.
+    """
     cases = sorted(cases, key=lambda case: _fits(_Way(), case))  # a right table tells little
     found: dict[int, list[_Way]] = {}
-    for way in _ways(cases[0]):
+    for way in _ways(cases[0], limits):
         found.setdefault(way.n_changes, []).append(way)
     for n_changes in sorted(found):
         ways = found[n_changes][:_MOST_TRIED]
@@ -281,13 +328,13 @@ def _confirmed(cases: Sequence[_Case]) -> list[_Way]:
     return []
 
 
-def _ways(case: _Case) -> Iterator[_Way]:
+def _ways(case: _Case, limits: Sequence[_Limits]) -> Iterator[_Way]:
     """Yield the ways in which a table can have been made."""
     n = len(case.dataset)
     people: dict[tuple[int, ...], list[str]] = {}  # those that are the same in this data set
     for words, choose in _PEOPLE.items():
         people.setdefault(tuple(range(n)[choose(n)]), []).append(words)
-    for way in _choices():
+    for way in chain(_choices(), (_Way(limits=pair) for pair in limits)):
         binned = _Binned(way, case)
         if not len(binned.bins):
             continue
@@ -321,6 +368,7 @@ class _Binned:
     def __init__(self, way: _Way, case: _Case) -> None:
         key, value = _voxels(case.dataset, way.values)
         kept = _LEFT_OUT[way.left_out](key)
+        kept &= (key > way.limits[0]) & (key < way.limits[1])
         rule = _BINNINGS["" if way.binning == _BOTH else way.binning]
         bins = rule(key.flatten(), case.n_bins).long().reshape(key.shape)
         bins, inside = _OUTSIDE[way.outside](bins, case.n_bins)
@@ -643,6 +691,10 @@ def _way_in_words(way: _Way) -> Iterator[str]:
         yield f"The voxels are {way.values}. Asked for: sorted by T1-w, T2-w averaged."
     if way.people:
         yield f"The table is made of {way.people}. Asked for: all subjects."
+    if way.limits != _NO_LIMITS:
+        ends = zip(("below", "above"), way.limits, strict=True)
+        where = " or ".join(f"{word} {end:.3g}" for word, end in ends if math.isfinite(end))
+        yield f"The voxels with T1 {where} are left out. Asked for: all voxels."
     if way.left_out.endswith("."):
         yield f"{way.left_out} Asked for: all voxels."
     elif way.binning or way.left_out:
