@@ -24,6 +24,10 @@ SCALED = (
 NO_AIR = (
     "Of the surround: voxels of -1, the value of air, are not counted. They may belong to the mask."
 )
+UNEQUAL = (
+    "Your function is right where the lesions of all slices have the same number of voxels, and "
+    "their surrounds too. In the check the numbers differ, and it stops."
+)
 SHAPE = "For 4 slices the result has the shape (4, 1), asked for (4,)."
 ON = (
     "Of lesion and of surround: sum and number of voxels go on from slice to slice. Begin anew "
@@ -291,6 +295,47 @@ CASES = {
             "The difference is divided by the absolute value of the surround; asked for is the "
             "difference itself.",
             "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "all voxels in one row": (
+        "    n = len(images)\n    lesion = images[lesion_masks].reshape(n, -1)\n"
+        "    surround = images[surround_masks].view(n, -1)\n"
+        "    return lesion.mean(dim=1) - surround.mean(dim=1)\n",
+        [
+            f"{UNEQUAL} A Boolean index, such as `images[lesion_masks]`, puts the voxels of all "
+            "slices in one row, which does not tell where the next slice begins."
+        ],
+    ),
+    "stacked": (
+        "    pairs = zip(images, lesion_masks, surround_masks)\n"
+        "    both = [(x[lesion], x[surround]) for x, lesion, surround in pairs]\n"
+        "    lesion, surround = (torch.stack(values) for values in zip(*both))\n"
+        "    return lesion.mean(dim=1) - surround.mean(dim=1)\n",
+        [UNEQUAL],
+    ),
+    "divided by a deviation, in slices that are changed": (
+        "    images[~(lesion_masks | surround_masks)] = 0\n    found = []\n"
+        "    for x, lesion, surround in zip(images, lesion_masks, surround_masks):\n"
+        "        around = x[surround]\n"
+        "        contrast = x[lesion].mean() - around.mean()\n"
+        "        found.append(contrast / (around.std(unbiased=False) + 1e-8))\n"
+        "    return torch.stack(found)\n",
+        [
+            "Your function changes `images`, which it was given, and what follows may be computed "
+            f"from what is left. {NEW}",
+            "The difference is divided by the standard deviation of the surround (divided by n); "
+            "asked for is the difference itself.",
+        ],
+    ),
+    "one slice alone stops": (
+        BODY.replace("x = images", "x = images + 0 * len(images.squeeze()[:, :, 0])"),
+        ["Your function stops with one slice alone (N = 1), and not with several."],
+    ),
+    "divided by the deviation of the slice": (
+        BODY.replace("lesion - surround", "(lesion - surround) / x.flatten(1).std(1)"),
+        [
+            "The difference is divided by the standard deviation of the slice; asked for is the "
+            "difference itself."
         ],
     ),
     "divided by the lesion": (

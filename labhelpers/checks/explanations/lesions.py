@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -92,6 +93,11 @@ class _Region:
             for side, dim in zip(sides, (1, 2), strict=True)
         )
         return (rows & columns).flatten(1)
+
+    @property
+    def whole(self) -> _Region:
+        """The whole slices as a region."""
+        return replace(self, mask=torch.ones_like(self.mask))
 
     @property
     def sums(self) -> Tensor:
@@ -202,8 +208,9 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     )
     for extra in (1, -1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 }
-#: What may have been made of the means of lesion and surround, and the surround's deviation.
-_RESULTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+#: What may have been made of the means of lesion and surround, and of deviations: of the surround
+#: and of the slice, each divided by n - 1 and by n.
+_RESULTS: dict[str, Callable[[Tensor, Tensor, Sequence[Tensor]], Tensor]] = {
     "": lambda a, b, _: a - b,
     _NO_SURROUND: lambda a, b, _: a.expand_as(a - b),
     _NO_LESION: lambda a, b, _: b.expand_as(a - b),
@@ -224,8 +231,10 @@ _RESULTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "The difference is divided by the sum of the two; asked for is the difference itself.": (
         lambda a, b, _: (a - b) / (a + b)
     ),
-    "The difference is divided by the standard deviation of the surround; asked for is the "
-    "difference itself.": lambda a, b, deviation: (a - b) / deviation,
+} | {
+    f"The difference is divided by the standard deviation of the {what}{how}; asked for is the "
+    "difference itself.": lambda a, b, deviations, k=k: (a - b) / deviations[k]
+    for k, (what, how) in enumerate(product(("surround", "slice"), ("", " (divided by n)")))
 }
 #: What may have been made of the contrasts then.
 _AFTERWARDS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -279,7 +288,7 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         # Turned round: the first lesion of a batch is the smallest one else.
         batches = [_measured(answer, n, 140 + 10 * n, turned=n == 5) for n in (*_BATCHES, 1)]
     except Exception as error:
-        return explained(_needs_size(answer, error))
+        return explained(_why_stopped(answer, error))
     names = ("images", "lesion_masks", "surround_masks")
     changed = [name for name in names if any(name in batch.changed for batch in batches)]
     is_odd = any(batch.values.numel() != len(batch.arguments[0]) for batch in batches)
@@ -319,10 +328,28 @@ def _are_right(batches: Sequence[_Batch]) -> bool:
 
 
 def _measured(
-    answer: Any, n: int, seed: int, turned: bool = False, size: tuple[int, int] = _SIZE
+    answer: Any,
+    n: int,
+    seed: int,
+    turned: bool = False,
+    size: tuple[int, int] = _SIZE,
+    alike: bool = False,
 ) -> _Batch:
-    """Return what an answer makes of a batch, the order of its slices turned round if asked."""
+    """Return what an answer makes of a batch.
+
+    Args:
+        answer: It.
+        n: Number of slices.
+        seed: Of the slices and their masks.
+        turned: Whether the order of the slices is turned round.
+        size: Of the slices.
+        alike: Whether the masks of all slices have the same shape, at different places.
+    """
     arguments = painted(n, size, seed, torch.float64)
+    if alike:
+        images, *masks = arguments
+        moved = (torch.stack([x[-1].roll(k, -1) for k in range(n)]) for x in masks)
+        arguments = (images, *moved)  # type: ignore[assignment]
     if turned:
         arguments = tuple(x.flip(0) for x in arguments)  # type: ignore[assignment]
     given = [x.clone() for x in arguments]
@@ -339,8 +366,27 @@ def _measured(
     return _Batch(arguments, (given[0], given[1], given[2]), values, tuple(result.shape), changed)
 
 
-def _needs_size(answer: Any, error: Exception) -> Iterator[str]:
-    """Yield a sentence if an answer stops because of the size of the slices."""
+def _why_stopped(answer: Any, error: Exception) -> Iterator[str]:
+    """Yield a sentence if an answer stops because of the sizes of the slices or of the masks."""
+    if not _stops(answer, *_BATCHES):
+        if _stops(answer, 1):
+            yield "Your function stops with one slice alone (N = 1), and not with several."
+        return
+    try:
+        alike = [_measured(answer, n, 180, alike=True) for n in _BATCHES]
+    except Exception:
+        alike = []
+    if alike and _are_right(alike):
+        row = (
+            " A Boolean index, such as `images[lesion_masks]`, puts the voxels of all slices in "
+            "one row, which does not tell where the next slice begins."
+        )
+        yield (
+            "Your function is right where the lesions of all slices have the same number of "
+            "voxels, and their surrounds too. In the check the numbers differ, and it stops."
+            f"{row * ('is invalid for input of size' in str(error))}"
+        )
+        return
     try:
         batch = _measured(answer, 4, 180, size=_LAB_SIZE)
     except Exception:
@@ -350,6 +396,16 @@ def _needs_size(answer: Any, error: Exception) -> Iterator[str]:
             "Your function works for slices of 64 × 64 voxels only. Slices are (N, 1, H, W), and "
             "the check tries other sizes: take H and W from the slices themselves."
         )
+
+
+def _stops(answer: Any, *sizes: int) -> bool:
+    """Return True if an answer stops with a batch of one of these sizes."""
+    try:
+        for n in sizes:
+            _measured(answer, n, 180)
+    except Exception:
+        return True
+    return False
 
 
 def _regions(
@@ -386,7 +442,12 @@ def _ways(
     for batch in batches:
         regions = _regions(batch.arguments, _VALUES[value], _SURROUNDS[surround])
         both = [torch.stack([mean(r) for mean in _MEANS.values()]) for r in regions]
-        means.append((both[0][:, None], both[1][None], regions[1].of_each(torch.std)))
+        deviations = [
+            region.of_each(partial(torch.std, correction=less))
+            for region in (regions[1], regions[1].whole)
+            for less in (1, 0)
+        ]
+        means.append((both[0][:, None], both[1][None], deviations))
     names = list(_MEANS)
     if value.startswith(_MOVED):  # 0 stands for air then
         names[names.index(_NO_ZERO)] = _NO_AIR
