@@ -52,9 +52,11 @@ _ALONE = tuple((item,) for item in PROBLEMS)
 _TOGETHER = (
     ("subject", "mirrored"), ("subject", "scale"), ("subject", "finite"), ("mirrored", "scale"),
     ("mirrored", "finite"), ("mirrored", "modalities"), ("pairs", "modalities"), ("pairs", "scale"),
-    ("pairs", "finite"), ("modalities", "scale"), ("modalities", "scale"), ("modalities", "finite"),
+    ("pairs", "finite"), ("modalities", "scale"), ("scale", "modalities"), ("modalities", "finite"),
     ("scale", "finite"), ("pairs", "modalities"), ("mirrored", "scale"),
 )  # fmt: skip
+#: Those that are in the same item, and in the same slice if they can be: none excuses from another.
+_BESIDE = (("scale", "modalities"), ("modalities", "finite"), ("scale", "finite"))
 
 #: Where copies are: their places in the training set and in the test set.
 _COPIES = ((3, 3), (9, 0), (0, 5), (7, 2), (1, 4))
@@ -83,6 +85,7 @@ class Plant(NamedTuple):
         told: What was done, in words after "with".
         kinds: What holds of the two sets then, as clauses after "wherever".
         places: Where it is, as clauses after "wherever it is".
+        is_beside: Whether it is in the item of the one before.
     """
 
     item: str
@@ -90,6 +93,7 @@ class Plant(NamedTuple):
     told: str
     kinds: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    is_beside: bool = False
 
 
 class Pair(NamedTuple):
@@ -116,7 +120,9 @@ class Pair(NamedTuple):
         others = [plant.told for plant in self.plants if plant.item != item]
         if own and item not in self.planted:
             others = []  # a trap is reason enough
-        return f"with {' and '.join(own + others)}" if own + others else "to which nothing was done"
+        beside = ", in the same item" * any(plant.is_beside for plant in self.plants)
+        told = f"with {' and '.join(own + others)}{beside}"
+        return told if own + others else "to which nothing was done"
 
 
 @lru_cache(maxsize=4)
@@ -139,13 +145,11 @@ def _put(
     plan: Iterable[str], flips: dict[str, int], turns: Counter[str], sets: _Sets
 ) -> list[Plant]:
     """Put the problems of a plan into two sets."""
-    plants = []
+    plants: list[Plant] = []
     # Pairs first: it moves all items of a set.
     for item in sorted(plan, key=lambda item: item != "pairs"):
-        flip = flips[item]
-        if plan == ("scale", "finite"):  # in the same slice: neither excuses from the other
-            sets.taken, flip = (set(), set()), flips["finite"]
-        plants.append(sets.plant(item, turns[item], flip))
+        is_beside = plan in _BESIDE and bool(plants)
+        plants.append(sets.plant(item, turns[item], flips[item], is_beside))
     return plants
 
 
@@ -173,19 +177,23 @@ class _Sets:
     Attributes:
         parts: Training and test set, `(N, 2, 64, 64)` each.
         taken: Items of each set that something was done to.
+        last: The slice of the last change that was made in one: set, place, contrast.
     """
+
+    last: tuple[int, int, int]
 
     def __init__(self, parts: list[Tensor], rng: Random) -> None:
         self.parts, self.rng = parts, rng
         self.taken: tuple[set[int], set[int]] = (set(), set())
 
-    def plant(self, item: str, turn: int, flip: int) -> Plant:
+    def plant(self, item: str, turn: int, flip: int, is_beside: bool = False) -> Plant:
         """Put a problem into the sets.
 
         Args:
             item: Which problem.
             turn: How often it was put in before: it comes in several kinds.
             flip: 1 to exchange the two sets and the two contrasts, where it is in one slice.
+            is_beside: Whether it is to be where the last change of a slice was.
         """
         if item in ("subject", "mirrored"):
             return self._copied(item, turn)
@@ -194,8 +202,12 @@ class _Sets:
             return self._pairs_exchanged(sides, is_hidden=turn < len(_SETS_OF_PAIRS))
         if turn == 0 and item != "finite":
             return self._whole_set(item, flip)
+        if is_beside:
+            return self._in_one_item(item, turn, *self.last)._replace(is_beside=True)
         side, place, contrast = _PLACES[(turn - (item != "finite")) % len(_PLACES)]
-        return self._in_one_item(item, turn, side ^ flip, place, contrast ^ flip)
+        side, contrast = side ^ flip, contrast ^ flip
+        self.last = side, self.free(side, place), contrast
+        return self._in_one_item(item, turn, *self.last)
 
     def free(self, side: int, place: int) -> int:
         """Return a place of a set where nothing was done, the next one to the one that is asked."""
@@ -256,7 +268,6 @@ class _Sets:
         )  # fmt: skip
 
     def _in_one_item(self, item: str, turn: int, side: int, place: int, contrast: int) -> Plant:
-        place = self.free(side, place)
         where, which = f"the {_SIDES[side]} set", f"a T{contrast + 1}-w slice"
         slices = self.parts[side][place]
         places = [f"in {where}"]
