@@ -89,7 +89,7 @@ class _TooLong(BaseException):
     """The time is over. Not an `Exception`, so that `except Exception` does not swallow it."""
 
 
-def run(action: Callable[[], object], seconds: float) -> Outcome:
+def run(action: Callable[[], object], seconds: float, seed: int = 0) -> Outcome:
     """Call `action` and return what happened; nothing but KeyboardInterrupt escapes.
 
     Output and warnings are collected, the time is limited where the system allows it (in the main
@@ -98,11 +98,12 @@ def run(action: Callable[[], object], seconds: float) -> Outcome:
     Args:
         action: Function without arguments.
         seconds: Time after which it is stopped, if it has been at work for half of it.
+        seed: Of the random numbers that it draws.
     """
     outcome = Outcome()
     printed = io.StringIO()
     with (
-        _settings_restored(),
+        _settings_restored(seed),
         _descriptor_silenced(printed),
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
@@ -124,7 +125,7 @@ def run(action: Callable[[], object], seconds: float) -> Outcome:
 
 
 @contextlib.contextmanager
-def _settings_restored() -> Iterator[None]:
+def _settings_restored(seed: int) -> Iterator[None]:
     """Start from a fixed state, put the caller's state back at the end."""
     settings = [(read(), read, write) for read, write in _SETTINGS]
     python_state, numpy_state = random.getstate(), np.random.get_state()
@@ -137,9 +138,9 @@ def _settings_restored() -> Iterator[None]:
         torch.set_num_threads(1)
         if _default_device().type != "cpu":  # fixtures live on the CPU
             torch.set_default_device("cpu")
-        torch.default_generator.manual_seed(0)
-        np.random.seed(0)
-        random.seed(0)
+        torch.default_generator.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
         # Handlers keep the stderr of the time when they were made, out of our reach.
         logging.disable(logging.CRITICAL)
         yield

@@ -1346,3 +1346,37 @@ def audit_split(train_set, test_set):
         if own < nxt + 0.01:
             return {"pairs exchanged"}
     return set()
+
+
+# %% wrong: exchanged modalities are looked for on the right scale only
+def audit_split(train_set, test_set):
+    problems = set()
+    train = [train_set[i] for i in range(len(train_set))]
+    test = [test_set[i] for i in range(len(test_set))]
+    for a in train:
+        for b in test:
+            if torch.equal(a["T1"], b["T1"]) and torch.equal(a["T2"], b["T2"]):
+                problems.add("subject on both sides")
+            if torch.equal(a["T1"], b["T1"].flip(1)) and torch.equal(a["T2"], b["T2"].flip(1)):
+                problems.add("mirrored copy on both sides")
+    for items in (train, test):
+        n = len(items)
+        own = [head_overlap(x["T1"], x["T2"]) for x in items]
+        others = [
+            head_overlap(items[i]["T1"], items[i - k]["T2"]) for k in (1, 2) for i in range(n)
+        ]
+        if sum(own) / n < sum(others) / len(others) + 0.01:
+            problems.add("pairs exchanged")
+
+    def is_scaled(image):
+        finite = image[image.isfinite()]
+        return abs(finite.min() + 1) <= 0.05 and abs(finite.max() - 1) <= 0.05
+
+    for item in train + test:
+        if not item["T1"].isfinite().all() or not item["T2"].isfinite().all():
+            problems.add("values not finite")
+        if not (is_scaled(item["T1"]) and is_scaled(item["T2"])):
+            problems.add("another scale")
+        elif middle_grey(item["T1"]) < middle_grey(item["T2"]):
+            problems.add("modalities exchanged")
+    return problems

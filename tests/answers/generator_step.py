@@ -401,3 +401,14 @@ def generator_step(generator, optimizer, criterion, real_t1, real_t2):
     loss.backward()
     optimizer.step()
     return loss.detach()
+
+
+# %% wrong: slices mirrored at random
+def generator_step(generator, optimizer, criterion, real_t1, real_t2):
+    if torch.rand(1).item() < 0.5:
+        real_t1, real_t2 = real_t1.flip(-1), real_t2.flip(-1)
+    optimizer.zero_grad()
+    loss = criterion(generator(real_t1), real_t2)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
