@@ -858,3 +858,119 @@ def test_what_cuts_off_a_judgement_is_named(kind: str) -> None:
     answer = load("cgan-discriminator-loss", source.replace(old, new))
     report = judge("cgan-discriminator-loss", answer)
     assert next(text for word, text in report.notes if word == "wrong") == expected
+
+
+RELATIVISTIC = "of the difference of two logits as in a relativistic GAN, asked for"
+REAL, FAKE = "D(real_t2, real_t1)", "D(fake_t2, real_t1)"
+
+
+def test_a_difference_of_logits_is_told_as_one_term() -> None:
+    source = in_code("F.softplus(D(real_t2, real_t1) - z).mean()", "d[..., 2:-2, 2:-2].mean()")
+    notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert [text for _, text in notes] == [
+        f"In the adversarial term, you have BCE({FAKE} - {REAL}, 1), {RELATIVISTIC} "
+        f"BCE({FAKE}, 1).",
+        "In the voxel-wise term, a border of 2 voxels is left out, asked for all voxels.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("formula", "yours"),
+    [
+        ("F.softplus(y - z)", f"1 · BCE({REAL} - {FAKE}, 1)"),
+        ("F.softplus(z - y)", f"1 · BCE({FAKE} - {REAL}, 1)"),
+        (
+            "(F.softplus(y - z) + F.softplus(z - y)) / 2",
+            f"½ · BCE({REAL} - {FAKE}, 1)\n+ ½ · BCE({REAL} - {FAKE}, 0)",
+        ),
+    ],
+)
+def test_the_shortest_equation_of_a_difference_of_logits_is_shown(formula: str, yours: str) -> None:
+    body = "    z, y = discriminator(real_t2, real_t1), discriminator(fake_t2, real_t1)\n"
+    answer = load("cgan-discriminator-loss", f"{D_LOSS}{body}    return ({formula}).mean()\n")
+    notes = notes_of("cgan-discriminator-loss", answer)
+    assert [text for word, text in notes if word == "yours"] == [yours]
+
+
+JOINED = (
+    "    z = discriminator(torch.cat([real_t2, fake_t2]), torch.cat([real_t1, real_t1]))\n"
+    "    labels = torch.zeros_like(z)\n"
+)
+
+
+def test_labels_that_differ_from_slice_to_slice_are_told() -> None:
+    loss = "    return F.binary_cross_entropy_with_logits(z, labels)\n"
+    assert told_of(f"{JOINED}    labels[::2] = 1\n{loss}") == [
+        f"Labels differ from slice to slice: in a batch of 3 slices, in order, {REAL} has the "
+        f"labels 1, 0 and 1, asked for 1; {FAKE} has the labels 0, 1 and 0, asked for 0."
+    ]
+
+
+def test_weights_that_differ_from_slice_to_slice_are_told() -> None:
+    loss = (
+        "    labels[:len(real_t1)] = 1\n"
+        "    parts = F.binary_cross_entropy_with_logits(z, labels, reduction='none')\n"
+        "    return {}\n"
+    )
+    begin = (
+        "The slices of a batch do not weigh what is asked for: look at how their mean is taken. "
+        "In a batch of 3 slices, in order, in the mean of the term of the true slices, they weigh "
+    )
+    running = (
+        "torch.stack(parts.unbind()[:len(real_t1)]).cumsum(0)[-1].mean() / 2 / len(real_t1) "
+        "+ (parts[-1] + parts[-len(real_t1):-1].mean()).mean() / 4"
+    )
+    assert told_of(JOINED + loss.format(running)) == [
+        begin.replace("true", "generated") + "¼, ¼ and ½; asked for ⅓ each."
+    ]
+    first = "parts[:2].mean() / 2 + parts[len(real_t1):].mean() / 2"
+    assert told_of(JOINED + loss.format(first)) == [begin + "½, ½ and 0; asked for ⅓ each."]
+
+
+def test_nothing_is_said_of_the_mean_where_a_single_subject_is_right_for_another_reason() -> None:
+    loss = discriminator_loss_of(
+        lambda z, label: F.softplus(-z if label else z).square().mean().sqrt()
+    )
+    first = notes_of("cgan-discriminator-loss", loss)[0][1]
+    assert first == "The loss is right for a single subject, and not for a batch of several."
+
+
+LABEL = "F.binary_cross_entropy_with_logits(z, lambda_gan * torch.ones_like(z))"
+
+
+def test_a_term_is_named_beside_a_rest_of_another_term() -> None:
+    source = in_code(LABEL, "d.median()", "gan + lambda_pixel * pixel")
+    notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert [text for _, text in notes] == [
+        f"Not asked for: (1 - λ_gan) · BCE({FAKE}, 0).",
+        f"With the term asked for, that is BCE({FAKE}, λ_gan): λ_gan is its label, and no weight.",
+        "In the voxel-wise term, the median is taken, asked for the mean.",
+    ]
+
+
+def test_the_value_of_a_term_is_quoted_without_a_rest_of_another_term() -> None:
+    unknown = "1 - F.cosine_similarity(fake_t2.flatten(1), real_t2.flatten(1)).mean()"
+    source = in_code(LABEL, unknown, "gan + lambda_pixel * pixel")
+    notes = notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    assert notes[-1][1] == (
+        f"The voxel-wise term is not as asked for: {MADE_UP} 1.206, asked for 0.6493."
+    )
+
+
+def test_no_value_of_a_term_is_quoted_where_terms_cannot_be_told_apart() -> None:
+    unknown = "1 - F.cosine_similarity(fake_t2.flatten(1), real_t2.flatten(1)).mean()"
+    source = in_code("F.softplus(-z ** 3).mean()", unknown, "(1 + lambda_gan * gan) * (1 + pixel)")
+    told = [
+        text for _, text in notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    ]
+    assert told == ["The loss does not depend on lambda_pixel."]
+    total = "(1 + lambda_gan * gan) * (1 + lambda_pixel * pixel)"
+    source = in_code("F.softplus(-z ** 3).mean()", unknown, total)
+    told = [
+        text for _, text in notes_of("cgan-generator-loss", load("cgan-generator-loss", source))
+    ]
+    assert len(told) == 1
+    assert told[0].startswith(
+        "Your loss is not as asked for: for 3 slices that were made up, with λ_gan = 1.7 and "
+        "λ_pixel = 0.6, it comes to "
+    )

@@ -279,14 +279,24 @@ class Answer:
         self._function, self._loss = function, loss
         self.names = names_read(function)
 
-    def with_weight(self, k: int) -> Answer:
-        """Return the answer for which all λ but one are 0, whatever they are."""
+    def with_weight(self, k: int, without_rest: bool = False) -> Answer:
+        """Return the answer for which all λ but one are 0, whatever they are.
+
+        Args:
+            k: Position of this λ.
+            without_rest: Whether to take away what is left of the loss where all λ are 0.
+        """
         others = [name for j, name in enumerate(self._loss.lambdas) if j != k]
 
         def alone(*args: Any, **lambdas: float) -> Any:
             return self._function(*args, **(lambdas | dict.fromkeys(others, 0.0)))
 
-        answer = Answer(alone, self._loss)
+        def added(*args: Any, **lambdas: float) -> Any:
+            one, rest = alone(*args, **lambdas), alone(*args, **dict.fromkeys(lambdas, 0.0))
+            is_one = not isinstance(one, (tuple, list))
+            return one - rest if is_one else (one[0] - rest[0], *one[1:])
+
+        answer = Answer(added if without_rest else alone, self._loss)
         answer.names = self.names
         return answer
 

@@ -396,6 +396,20 @@ def find_terms(blocks: Sequence[Block], sample: Sample, tolerance: float) -> lis
         sample: The loss on more batches than there are independent terms.
         tolerance: Largest error, relative to the smallest of the parts.
     """
+    found = _terms(blocks, sample, tolerance)
+    pairs = [term.of for term in found or () if term.kind == "bce" and len(term.of) > 1]
+    for pair in pairs:  # BCE(a - b, 1) is BCE(b - a, 1) + mean b - mean a: the shortest counts
+        rest = [block for block in blocks if block.basis[0].of != pair]
+        turned, both = Term("bce", pair[::-1], 1.0), [Term("bce", pair, x) for x in (1.0, 0.0)]
+        for terms in ([turned], both):
+            other = _terms([Block(terms, terms), *rest], sample, tolerance)
+            if other and found and len(other) < len(found):
+                found = other
+    return found
+
+
+def _terms(blocks: Sequence[Block], sample: Sample, tolerance: float) -> list[Term] | None:
+    """Return the terms that a loss adds up, with the dictionary as it is; see `find_terms`."""
     basis = [(CONSTANT, -1), *((t, i) for i, block in enumerate(blocks) for t in block.basis)]
     x, y = sample.columns([term for term, _ in basis]), sample.values
     scale = np.linalg.norm(x, axis=0) + 1e-300

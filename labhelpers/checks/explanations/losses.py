@@ -282,31 +282,53 @@ def _term_by_term(
 ) -> list[str]:
     """Return what is wrong in the terms of each λ, where the loss as a whole has no equation."""
     sentences: list[str] = []
-    unknown: list[tuple[Loss, Answer]] = []
+    unknown: dict[int, tuple[Loss, Answer]] = {}
+    is_known = False
     scene = Scene(loss, 1, _BATCH, 0, dtype)
     for k in range(len(loss.lambdas)):
         part, alone = loss.of_weight(k), answer.with_weight(k)
         if not alone.value(scene, 0, _LAMBDAS[0]):  # the other λ weighs all that there is
             sentences += _bent_weight(loss, alone, scene, k)
             continue
-        if equation := equation_of(part, alone, calls, dtype):
-            ordered, names, differences = _compare(part, equation, calls)
-            sentences += differences
-            sentences += _large(part, alone, ordered, names, calls, _LAMBDAS[0])
-        else:
+        if (found := _of_equation(part, alone, calls, dtype)) is None:
             sentences += _bent_weight(loss, alone, scene, k)
-            unknown.append((part, alone))
+            unknown[k] = part, alone
+        else:
+            sentences += found
+            is_known = True
+    with suppress(AnswerError):
+        # What is left where all λ are 0 belongs to the equation that was found.
+        if is_known and answer.value(scene, 0, [0.0] * len(loss.lambdas)):
+            for k, (part, _) in list(unknown.items()):
+                added = answer.with_weight(k, without_rest=True)
+                if (found := _of_equation(part, added, calls, dtype)) is None:
+                    unknown[k] = part, added
+                else:
+                    sentences += found
+                    del unknown[k]
     whole: list[str] = []
     if not sentences and len(unknown) == len(loss.lambdas):
         whole = variants(loss, answer, dtype) + _large(loss, answer)
         sentences += whole
-    found = [variants(part, alone, dtype) + _large(part, alone) for part, alone in unknown]
-    if not (sentences or any(found)):
+    rest = list(unknown.values())
+    told = [variants(part, alone, dtype) + _large(part, alone) for part, alone in rest]
+    if not (sentences or any(told)):
         return []
-    for (part, alone), texts in zip(unknown, found, strict=True):
+    for (part, alone), texts in zip(rest, told, strict=True):
         sentences += texts if not whole else []
         sentences += [] if texts else unlike(part, alone, dtype)
     return sentences
+
+
+def _of_equation(
+    loss: Loss, answer: Answer, calls: Sequence[Call], dtype: torch.dtype
+) -> list[str] | None:
+    """Return what is wrong with the equation of a part of a loss, None if it has none."""
+    equation = equation_of(loss, answer, calls, dtype)
+    if equation is None:
+        return None
+    ordered, names, differences = _compare(loss, equation, calls)
+    return differences + _large(loss, answer, ordered, names, calls, _LAMBDAS[0])
 
 
 def _bent_weight(loss: Loss, alone: Answer, scene: Scene, k: int) -> list[str]:
@@ -679,11 +701,24 @@ def _compare(
     sentences = _sentences(loss, told) + ([f"Not asked for: {enumerated(texts)}."] if rest else [])
     if any(part.term.kind in LOGITS and len(part.term.of) > 1 for part in rest):
         sentences.append("Two logits are subtracted from each other, as in a relativistic GAN.")
+    used = [parts[k] for k in best if k is not None]
+    sentences += [text for part in rest for other in used for text in _as_label(loss, other, part)]
     matched = [
         (parts[k], name) for k, (_, name) in zip(best, loss.asked, strict=True) if k is not None
     ]
     ordered = [*(part for part, _ in matched), *rest]
     return ordered, [*(name for _, name in matched), *texts], sentences
+
+
+def _as_label(loss: Loss, one: Part, other: Part) -> Iterator[str]:
+    """Yield that two cross-entropies with weights λ and 1 - λ are one with the label λ."""
+    lambdas = ([1.0 * (j == k) for j in range(len(loss.lambdas))] for k in range(len(loss.lambdas)))
+    for symbol, unit in zip(loss.symbols, lambdas, strict=True):
+        weights = ((1.0, tuple(unit)),), ((1.0, (0.0,) * len(unit)), (-1.0, tuple(unit)))
+        terms = one.term._replace(label=1.0), one.term._replace(label=0.0)
+        if one.term.kind == "bce" and (one, other) == tuple(map(Part, terms, map(Weight, weights))):
+            call = f"BCE({one.term.of[0]}, {symbol})"
+            yield f"With the term asked for, that is {call}: {symbol} is its label, and no weight."
 
 
 def _names_in(part: Part, calls: Mapping[str, Call]) -> set[str]:
@@ -716,9 +751,15 @@ def _pieces(loss: Loss, asked: Part, yours: Part, calls: dict[str, Call]) -> lis
     is_logit = asked.term.kind in LOGITS
     if is_logit != (yours.term.kind in LOGITS) or yours.term.kind == "product":
         return None
-    if len(yours.term.of) != len(asked.term.of):  # the difference of two logits
-        return None
     pieces = []
+    if is_logit and len(yours.term.of) > 1:
+        if asked.term.of[0] not in yours.term.of:
+            return None
+        pieces.append(
+            f"you have {yours.term.text()}, of the difference of two logits as in a relativistic "
+            f"GAN, asked for {asked.term.text()}"
+        )
+        return pieces + list(_weight_pieces(loss, asked, yours))
     if not is_logit:
         if set(yours.term.of) != set(asked.term.of):
             common = [name for name in asked.term.of if name in yours.term.of]

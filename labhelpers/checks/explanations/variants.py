@@ -103,7 +103,12 @@ def unlike(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
     sentences: list[str] = []
     right: list[str] = []
     with suppress(AnswerError):
-        for lambdas, terms in _groups(loss):
+        groups = _groups(loss)
+        if loss.lambdas and not _is_separable(loss, answer, dtype):
+            groups = [(_FRESH, tuple(range(len(loss.asked))))]
+            if any(not terms for _, terms in _groups(loss)):
+                return []  # a part of a loss, to which more belongs than its own term
+        for lambdas, terms in groups:
             if not terms:
                 continue
             scenes = [_scene(loss, dtype, 14, _N, largest) for largest in (_USUAL, _LARGE)]
@@ -112,19 +117,32 @@ def unlike(loss: Loss, answer: Answer, dtype: torch.dtype) -> list[str]:
                 for scene in scenes
                 for p in range(_BATCHES)
             ]
-            name = capitalised(_called(loss, terms)) if lambdas else "Your loss"
-            are, come = ("are", "they come") if lambdas and len(terms) > 1 else ("is", "it comes")
+            of_terms = bool(lambdas) and lambdas != _FRESH
+            name = capitalised(_called(loss, terms)) if of_terms else "Your loss"
+            are, come = ("are", "they come") if of_terms and len(terms) > 1 else ("is", "it comes")
             wrong = [pair for pair in pairs if not _same(*pair, dtype)]
             if not wrong:
                 right.append(f"{name} {are} as asked for.")
                 continue
             got, asked = wrong[0]
+            where = ""
+            if lambdas == _FRESH:
+                weights = zip(loss.symbols, lambdas, strict=True)
+                where = f"with {enumerated(f'{symbol} = {x:g}' for symbol, x in weights)}, "
             digits = next(n for n in range(4, 18) if f"{got:.{n}g}" != f"{asked:.{n}g}")
             sentences.append(
-                f"{name} {are} not as asked for: for {_N} slices that were made up, {come} to "
-                f"{got:.{digits}g}, asked for {asked:.{digits}g}."
+                f"{name} {are} not as asked for: for {_N} slices that were made up, {where}{come} "
+                f"to {got:.{digits}g}, asked for {asked:.{digits}g}."
             )
     return [" ".join([text, *right]) for text in sentences]
+
+
+def _is_separable(loss: Loss, answer: Answer, dtype: torch.dtype) -> bool:
+    """Return True for a loss to which each λ adds a term times itself, and nothing else is."""
+    scene = _scene(loss, dtype, 14, _N, _USUAL)
+    one, other = (answer.value(scene, 0, lambdas) for lambdas in ((1.0, 0.0), (0.0, 1.0)))
+    sums = {pair: pair[0] * one + pair[1] * other for pair in ((0.0, 0.0), (0.5, 2.0), _FRESH)}
+    return all(_same(answer.value(scene, 0, pair), x, dtype) for pair, x in sums.items())
 
 
 def _picked(
@@ -607,7 +625,13 @@ def _where_right(
     lambdas: tuple[float, ...],
     terms: tuple[int, ...],
 ) -> Iterator[str]:
-    """Yield a sentence if terms are right on some inputs, which tells where to look."""
+    """Yield sentences on the slices that are judged otherwise, or on which inputs terms are right.
+
+    Either tells where to look.
+    """
+    if found := list(_slice_by_slice(loss, answer, dtype, lambdas, terms)):
+        yield from found
+        return
     fit = _Fit(_ASKED, terms)
 
     def right(n: int, largest: float, contrast: float = 1.0) -> bool:
@@ -623,14 +647,95 @@ def _where_right(
     begin = "The loss" if not lambdas else capitalised(name)
     verb = "are" if len(terms) > 1 and lambdas else "is"
     if right(1, _LARGE):
-        yield (
-            f"{begin} {verb} {RIGHT_FOR_ONE}, and not for a batch of several: look at how their "
-            "mean is taken."
-        )
+        yield f"{begin} {verb} {RIGHT_FOR_ONE}, and not for a batch of several."
     elif right(_N, _SMALL):
         yield f"{begin} {verb} right for small logits, and not for large ones."
     elif right(_N, _SMALL, contrast=0.3):
         yield (
             f"{begin} {verb} right where all voxels are close to 0, and not where they come near "
             "-1 or 1."
+        )
+
+
+def _slice_by_slice(
+    loss: Loss,
+    answer: Answer,
+    dtype: torch.dtype,
+    lambdas: tuple[float, ...],
+    terms: tuple[int, ...],
+) -> Iterator[str]:
+    """Yield which slices of a batch have another label than asked for, or another weight.
+
+    The value of a batch is taken for a sum of what each slice gives with the label that is asked
+    for, and with the other one. Slices of other scenes must bear that out.
+    """
+
+    def of_slice(z: Tensor, label: float, i: int) -> Tensor:
+        return _cross_entropy(z[i : i + 1], label)
+
+    def other_label(z: Tensor, label: float, i: int) -> Tensor:
+        return of_slice(z, 1 - label, i)
+
+    def difference(one: Tensor, other: Tensor, _: Mapping[str, Tensor], i: int) -> Tensor:
+        return _absolute(one[i], other[i], _)
+
+    columns: list[tuple[int, int, bool, _Change]] = []
+    for k in terms:
+        for i in range(_N):
+            if loss.asked[k].part.term.kind in LOGITS:
+                columns.append((k, i, True, _Change("", logits=partial(of_slice, i=i))))
+                columns.append((k, i, False, _Change("", logits=partial(other_label, i=i))))
+            else:
+                columns.append((k, i, True, _Change("", voxels=partial(difference, i=i))))
+    shares = torch.zeros(len(loss.asked), _N, 2, dtype=torch.float64)
+
+    def rows(seeds: range, largest: float) -> tuple[Tensor, Tensor]:
+        places = [
+            (_scene(loss, dtype, seed, _N, largest), p) for seed in seeds for p in range(_BATCHES)
+        ]
+        x = [
+            [
+                loss.asked[k].part.weight.value(lambdas, _N)
+                * _term(loss, scene, p, loss.asked[k], change)
+                / _N
+                for k, _, _, change in columns
+            ]
+            for scene, p in places
+        ]
+        y = [answer.value(scene, p, lambdas) for scene, p in places]
+        return torch.tensor(x, dtype=torch.float64), torch.tensor(y, dtype=torch.float64)
+
+    x, y = rows(range(20, 21 + len(columns) // _BATCHES + 1), 2.0)
+    if not bool(y.isfinite().all()):
+        return
+    found = torch.linalg.lstsq(x, y[:, None], driver="gelsd").solution[:, 0]
+    error = 100 * _SAME[dtype]
+    found = torch.where((found - found.round()).abs() < error, found.round(), found)
+    proof, value = rows(range(40, 42), _USUAL)
+    if not torch.allclose(proof @ found, value, rtol=error / 10) or bool((found < 0).any()):
+        return
+    for (k, i, is_asked, _), share in zip(columns, found.tolist(), strict=True):
+        shares[k, i, 0 if is_asked else 1] = share
+    labels, weights = [], []
+    differ = False
+    for k in terms:
+        part, name = loss.asked[k]
+        total = shares[k].sum(1)
+        if bool(((total - 1).abs() > error).any()):
+            numbers = enumerated(number(share / _N) for share in total.tolist())
+            weights.append(f"of {name}, they weigh {numbers}")
+        if bool((shares[k, :, 1] > 0).any()):
+            wanted = float(part.term.label or 0)
+            given = (shares[k] @ torch.tensor([wanted, 1 - wanted]).double() / total).tolist()
+            texts = enumerated("none" if math.isnan(x) else number(x) for x in given)
+            labels.append(f"{part.term.of[0]} has the labels {texts}, asked for {wanted:g}")
+            differ |= len({round(x, 4) for x in given if not math.isnan(x)}) > 1
+    if labels:
+        begin = "Labels differ from slice to slice" if differ else "Labels are not as asked for"
+        yield f"{begin}: in a batch of {_N} slices, in order, {'; '.join(labels)}."
+    if weights:
+        yield (
+            "The slices of a batch do not weigh what is asked for: look at how their mean is "
+            f"taken. In a batch of {_N} slices, in order, in the mean {'; '.join(weights)}; asked "
+            f"for {number(1 / _N)} each."
         )
