@@ -8,6 +8,7 @@ from itertools import permutations
 import pytest
 from checking import HIDDEN, answers, judge, load, solutions
 
+from labhelpers.checks.cases import Setting
 from labhelpers.checks.probes import data
 
 LOOP = 'torch.stack([sample["T2"] for sample in dataset]).mean(dim=0)'
@@ -696,6 +697,16 @@ def test_images_are_right_whatever_their_order_and_number() -> None:
         report = judge("make-dataloaders", load("make-dataloaders", source.replace(old, new)))
         (images,) = (item for item in report.items if item.checks.startswith("A batch holds"))
         assert images.outcome == "right"
+
+
+def test_no_order_is_told_of_slices_that_belong_to_no_subject() -> None:
+    one, other, *_ = data.numbers_of_codes(Setting())
+    for pair, words in (
+        ([one, -1], "slices that are not in the files"),
+        ([one, other], "T1 and T2 of different subjects"),
+    ):
+        read = data.read_dataloaders({"test-codes": {"batch_size=8": [[pair]]}}, Setting())
+        assert read["test-order"] == {"batch_size=8": words}
 
 
 @pytest.mark.parametrize(

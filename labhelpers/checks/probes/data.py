@@ -144,8 +144,9 @@ def read_dataloaders(observed: Observed, setting: Setting) -> Observed:
             log(label, "test-batches", _sizes(batches, _TEST_BATCH, test, train))
             subjects = list(chain(*batches))
             in_order = subjects in (train[: len(subjects)], test[: len(subjects)])
-            order = "in the order of the data set" if in_order else "in another order"
-            log(label, "test-order", f"{_who(subjects, train, test)}, {order}")
+            order = ", in the order of the data set" if in_order else ", in another order"
+            is_known = not {STRANGE, MIXED} & {*subjects}  # others have no order
+            log(label, "test-order", _who(subjects, train, test) + order * is_known)
             log(label, f"{PROOF}test-codes", _are_real(subjects, raw))
     for label, raw in observed.get(_TRAIN, {}).items():
         tried = [decoded(epoch, numbers) for epoch in raw] if isinstance(raw, list) else []
