@@ -139,10 +139,51 @@ def wrong(exercise: str, *edits: tuple[str, str]) -> str:
             "Your image is another one in each call with the same data set: something in it is "
             "drawn at random.",
         ),
+        (
+            'sum(s["T2"] for s in dataset) // len(dataset)',
+            "Your image is the mean of the T2-w slices of all subjects, rounded down to whole "
+            "numbers, as by `//`.",
+        ),
+        (
+            'torch.stack([x for s in dataset for x in (s["T2"], s["T2"].flip(1))]).mean(dim=0)',
+            "Your image is the mean of the T2-w slices of all subjects, averaged with its copy "
+            "mirrored along the first image axis.",
+        ),
+        (
+            'torch.stack([s["T2"] for s in dataset], dim=-1).reshape(-1, 1, 64, 64).mean(dim=0)',
+            "Your image is the mean of the T2-w slices, which were stacked along the last axis and "
+            "brought into the shape (N, 1, 64, 64) by `reshape` or `view`. That mixes voxels of "
+            "different places; `movedim` and `permute` move axes.",
+        ),
     ],
 )
 def test_a_mean_image(code: str, text: str) -> None:
     assert wrong("mean-image", (LOOP, code)) == text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "_kept.setdefault(0, dataset.t2.mean(dim=0))\n_kept = {}",
+        "_kept.setdefault(len(dataset), dataset.t1.mean(dim=0))\n_kept = {}",
+        "_kept.setdefault(0, dataset.t1[1:].mean(dim=0))\n_kept = {}",
+    ],
+)
+def test_an_image_that_is_kept_from_an_earlier_call_is_told(code: str) -> None:
+    text = wrong("mean-image", (LOOP, code))
+    assert text.startswith(
+        "Your image is the same for two data sets with other slices: your function returns what it "
+        "has kept of an earlier call."
+    )
+
+
+def test_slices_that_are_kept_from_earlier_calls_may_be_what_changes_an_image() -> None:
+    code = "torch.stack(_kept.extend(s['T2'] for s in dataset) or _kept).mean(dim=0)\n_kept = []"
+    assert wrong("mean-image", (LOOP, code)).startswith(
+        "Your image is another one in each call with the same data set: something in it is "
+        "drawn at random, or kept from call to call, as in a global variable or in the default "
+        "value of a parameter."
+    )
 
 
 def test_an_image_of_no_known_kind_is_told_by_one_voxel() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +25,7 @@ __all__ = [
     "changes",
     "fitted",
     "is_close",
+    "repeated",
     "result_of",
     "setting_of",
     "stretched",
@@ -64,6 +67,46 @@ def setting_of(runs: list[Run]) -> Setting:
 def result_of(answer: Any, dataset: IXIDataset, **options: Any) -> Tensor:
     """Return what an answer makes of a copy of a data set."""
     return as_tensor(answer(deepcopy(dataset), **options)).double()
+
+
+def repeated(
+    answer: Any,
+    name: str,
+    pair: Sequence[IXIDataset],
+    is_kept: Callable[[Tensor], bool],
+    **options: Any,
+) -> str:
+    """Return in words if one data set gives several results, or two data sets the same, else "".
+
+    Args:
+        answer: Function of a data set, which has been called before.
+        name: What it returns, in a word.
+        pair: Two data sets of the same size.
+        is_kept: Whether a result comes from an earlier call.
+        options: Further arguments of the answer.
+    """
+    drawn: list[Tensor] = []
+    for seed in (0, 1, 0):  # the caller puts random states back
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        drawn.append(result_of(answer, pair[0], **options))
+    first, second, third = drawn
+    if not (is_close(second, first) and is_close(third, first)):
+        why = "something in it is drawn at random"
+        if not is_close(third, first):  # or has a generator of its own
+            why += (
+                ", or kept from call to call, as in a global variable or in the default value of a "
+                "parameter"
+            )
+        return f"Your {name} is another one in each call with the same data set: {why}."
+    # The same number everywhere may come of anything.
+    if len(first.unique()) > 1 and is_close(result_of(answer, pair[1], **options), first):
+        why = "your function returns what it has kept of an earlier call"
+        if not is_kept(first):
+            why += ", or does not use the data set that is passed in"
+        return f"Your {name} is the same for two data sets with other slices: {why}."
+    return ""
 
 
 def changes(answer: Any, dataset: IXIDataset) -> Iterator[str]:

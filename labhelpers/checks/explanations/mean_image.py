@@ -23,6 +23,7 @@ from labhelpers.checks.explanations.fits import (
     changes,
     fitted,
     is_close,
+    repeated,
     result_of,
     setting_of,
     stretched,
@@ -122,12 +123,18 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
     if None in tried:
         return None
     datasets, results = map(list, zip(*filter(None, tried), strict=True))
-    if not is_close(results[0], result_of(answer, datasets[0])):
-        again = (
-            "Your image is another one in each call with the same data set: something in it is "
-            "drawn at random. Asked for: the mean of all subjects, each once."
-        )
-        return explained([again], ["values"])
+    n = len(datasets[0])
+    earlier = [make_dataset(7, setting.seed(20), setting.dtype), datasets[0]]  # first of their size
+    add_extremes(earlier[0])
+    unlike = repeated(
+        answer,
+        "image",
+        [datasets[0], make_dataset(n, setting.seed(31 + n), setting.dtype)],
+        lambda image: any(_read_image(image, one, [*ORIENTATIONS]) for one in earlier),
+    )
+    if unlike:
+        asked = "Asked for: the mean of all subjects of the data set that is passed in, each once."
+        return explained([f"{unlike} {asked}"], ["values"])
     changed = [*changes(answer, datasets[0])]
     items = ["values", "shape", "untouched"]
     shape = tuple(results[0].shape)
@@ -144,6 +151,7 @@ def mean_image(answer: Any, runs: list[Run]) -> Explanation | None:
         known = "" if words == _NOTHING and shape == (1, *VOXELS) else words
         steps = _steps_in_words(results, datasets)
         words = steps or known or _axes_in_words(results[:2], datasets[:2])
+        words = words or _mixed_in_words(results, datasets)
         if not words:
             return explained([*changed, _one_voxel_in_words(results, datasets)], items)
     if shape != (1, *VOXELS):
@@ -222,6 +230,10 @@ def _blurred(image: Tensor, width: int, counts_outside: bool) -> Tensor:
     ).reshape(-1)
 
 
+def _with_copy(image: Tensor, turn: _Step) -> Tensor:
+    return (image + turn(image.reshape(VOXELS)).reshape(-1)) / 2
+
+
 #: What is done to the image, `(voxels,)`, after it.
 _AFTER: dict[str, _Step] = (
     {
@@ -255,6 +267,11 @@ _AFTER: dict[str, _Step] = (
         for width in (3, 5, 7)
         for outside in (False, True)
     }
+    | {
+        f"averaged with its copy {words}": functools.partial(_with_copy, turn=turn)
+        for words, turn in ORIENTATIONS.items()
+        if words
+    }
 )
 _PEOPLE: dict[str, Callable[[int], slice]] = (
     {"all subjects": lambda n: slice(None)} | SOME_SUBJECTS | FIRST_SUBJECTS
@@ -285,8 +302,7 @@ def _steps_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -
     """Return in words by which steps images were made, "" if that is not known."""
     found = [steps for steps in _steps(datasets[0], results[0]) if steps != _ASKED]
     for steps in sorted(found, key=lambda steps: (steps.n_changes, len(" ".join(steps)))):
-        made = [_made(steps, dataset) for dataset in datasets]
-        if all(is_close(one.reshape(-1), x) for one, x in zip(results, made, strict=True)):
+        if all(_is_made(steps, *pair) for pair in zip(datasets, results, strict=True)):
             before = f", after {steps.before}" if steps.before else ""
             of = f"Your image is the {steps.statistic} of the {steps.contrast} slices"
             words = f"{of} of {steps.people}{before}"
@@ -294,12 +310,23 @@ def _steps_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -
     return ""
 
 
-def _made(steps: _Steps, dataset: IXIDataset) -> Tensor:
-    """Return the image `(voxels,)` that steps make of a data set."""
+def _is_made(steps: _Steps, dataset: IXIDataset, result: Tensor) -> bool:
+    """Return True if steps make an image of a data set."""
     slices = _slices(dataset)[steps.contrast]
     slices = _BEFORE[steps.before](slices[_PEOPLE[steps.people](len(slices))])
-    image = _AFTER[steps.after](_STATISTICS[steps.statistic](slices))
-    return ORIENTATIONS[steps.orientation](image.reshape(VOXELS)).reshape(-1)
+    turned = ORIENTATIONS[steps.orientation](result.reshape(VOXELS)).reshape(-1)
+    return _becomes(_STATISTICS[steps.statistic](slices), steps.after, turned)
+
+
+def _becomes(image: Tensor, after: str, wanted: Tensor) -> bool:
+    """Return True if the last step makes an image of another, both `(voxels,)`."""
+    change = _AFTER[after]
+    if is_close(change(image), wanted):
+        return True
+    # Where a step jumps, an error of float32 decides.
+    low, high = (change(image + shift) for shift in (-1e-6, 1e-6))
+    either = low.where((low - wanted).abs() < 1e-5, high)
+    return after.startswith(("its decimals", "cut down", "rounded")) and is_close(either, wanted)
 
 
 def _slices(dataset: IXIDataset) -> dict[str, Tensor]:
@@ -334,7 +361,7 @@ def _steps(dataset: IXIDataset, result: Tensor) -> Iterator[_Steps]:
                     # One voxel in the middle of the way tells most apart.
                     steps = known._replace(after=after, orientation=orientation)
                     near = abs(float(made[_A_VOXEL] - wanted[_A_VOXEL])) < 1e-3
-                    if steps.n_changes <= 2 and near and is_close(made, wanted):
+                    if steps.n_changes <= 2 and near and _becomes(image, after, wanted):
                         yield steps
 
 
@@ -571,6 +598,20 @@ def _axes_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) ->
                 return f"Your result holds the {contrast} slices as they are: nothing is averaged."
             over = enumerated(_AXES[axis] for axis in axes)
             return f"Your result is the {name} of the {contrast} slices over {over}."
+    return ""
+
+
+def _mixed_in_words(results: Sequence[Tensor], datasets: Sequence[IXIDataset]) -> str:
+    """Return in words along which axis slices were stacked before they were mixed, "" if none."""
+    for contrast, (axis, name) in product(("T2-w", "T1-w"), {2: "last but one", 3: "last"}.items()):
+        slices = [getattr(dataset, contrast[:2].lower()).double() for dataset in datasets]
+        made = [x[:, 0].movedim(0, axis - 1).reshape(-1, *VOXELS).mean(dim=0) for x in slices]
+        if all(is_close(x.reshape(-1), y.reshape(-1)) for x, y in zip(results, made, strict=True)):
+            return (
+                f"Your image is the mean of the {contrast} slices, which were stacked along the "
+                f"{name} axis and brought into the shape (N, 1, 64, 64) by `reshape` or `view`. "
+                "That mixes voxels of different places; `movedim` and `permute` move axes."
+            )
     return ""
 
 
