@@ -229,8 +229,8 @@ CASES = {
         "    surround = mean(surround_masks)\n"
         "    return (mean(lesion_masks & (images > surround)) - surround).flatten()\n",
         [
-            "Some contrasts are nan, not a number, all of slices whose lesion is darker than its "
-            "surround."
+            "Of the lesion: only voxels brighter than the value of the surround count. All voxels "
+            "of its mask belong to it."
         ],
     ),
     "rounded": (
@@ -369,6 +369,62 @@ CASES = {
             SCALED,
             NO_AIR,
         ],
+    ),
+    "the last slice at 0, roots of mean squares": (
+        "    found = torch.zeros(len(images), dtype=images.dtype)\n"
+        "    for n in range(len(images) - 1):\n"
+        "        a, b = images[n][lesion_masks[n]], images[n][surround_masks[n]]\n"
+        "        found[n] = a.pow(2).mean().sqrt() - b.pow(2).mean().sqrt()\n"
+        "    return found\n",
+        [
+            "The last slice of the batch is left out: its contrast is always 0.",
+            "Each of lesion and surround counts with the root of the mean of its squares, asked "
+            "for is its mean.",
+        ],
+    ),
+    "the first slice at 0, other way round": (
+        BODY.replace("lesion - surround", "(surround - lesion) * (torch.arange(len(x)) > 0)"),
+        [
+            "The first slice of the batch is left out: its contrast is always 0.",
+            "The difference is the other way round: the mean of the lesion comes first.",
+        ],
+    ),
+    "a loop without the last slice": (
+        "    found = []\n"
+        "    for n in range(len(images) - 1):\n"
+        "        a, b = images[n][lesion_masks[n]], images[n][surround_masks[n]]\n"
+        "        found.append(a.mean() - b.pow(2).mean().sqrt())\n"
+        "    return torch.stack(found)\n",
+        [
+            "The last slice of the batch is left out: for 4 slices the result has 3 values.",
+            "The surround counts with the root of the mean of its squares, asked for is its mean.",
+        ],
+    ),
+    "a result without the first slice": (
+        BODY.replace("lesion - surround", "(lesion - surround)[1:]"),
+        ["The first slice of the batch is left out: for 4 slices the result has 3 values."],
+    ),
+    "brighter than a surround that goes on": (
+        RUNNING.replace("        a, n_a = a + image[lesion].sum(), n_a + lesion.sum()\n", "")
+        .replace(
+            "        found.append(a / n_a - b / n_b)\n",
+            "        a = image[lesion]\n"
+            "        a = a[a > b / n_b]\n"
+            "        found.append(a.mean() - b / n_b if len(a) else torch.zeros(()))\n",
+        )
+        .replace("    a = b", "    x = images\n    a = b"),
+        [
+            "Of the lesion: only voxels brighter than the value of the surround count, and the "
+            "contrast is 0 where there are none. All voxels of its mask belong to it.",
+            "Of the surround: sum and number of voxels go on from slice to slice. Begin anew with "
+            "each slice.",
+        ],
+    ),
+    "voxels above 0, without their number": (
+        BODY.replace("(x * lesion_masks)", "(x * (lesion_masks & (x > 0)))").replace(
+            f"/ lesion_masks.sum({AXES})", f"/ (lesion_masks & (x > 0)).sum({AXES})"
+        ),
+        ["Of the lesion: only voxels above 0 count. All voxels of its mask belong to it."],
     ),
     "nan everywhere": (
         BODY.replace(f"/ lesion_masks.sum({AXES})", f"* 0 / (0 * lesion_masks).sum({AXES})"),

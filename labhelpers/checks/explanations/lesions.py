@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from labhelpers.checks.explanations.functions import listed
 from labhelpers.checks.probes.lesions import painted
@@ -30,7 +31,12 @@ _NO_AIR = "{}: voxels of -1, the value of air, are not counted. They may belong 
 _GOES_ON = ", and what follows may be computed from what is left"
 
 
+_IS_0 = "its contrast is always 0"
 _MOVED = "Each contrast is "
+
+
+def _or_else(x: Tensor, empty: Tensor) -> Tensor:
+    return torch.where(x.isnan(), empty, x)
 
 
 def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
@@ -132,7 +138,7 @@ class _Region:
 
     def over(self, mask: Tensor) -> Tensor:
         """Return the mean of each slice over another mask."""
-        return (self.x * mask).sum(1) / mask.sum(1)
+        return (self.x * mask).sum(-1) / mask.sum(-1)
 
     def of_each(self, statistic: Callable[[Tensor], Tensor]) -> Tensor:
         """Return a statistic of the voxels of each slice."""
@@ -199,6 +205,9 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     "{}: the mean is rounded down to a whole number, as `//` does.": (
         lambda r: (r.sums / r.counts).floor()
     ),
+    "{} counts with the root of the mean of its squares, asked for is its mean.": (
+        lambda r: ((r.x.square() * r.mask).sum(1) / r.counts).sqrt()
+    ),
     "{} counts with its median, asked for is its mean.": lambda r: r.of_each(torch.median),
     "{} counts with its largest value, asked for is its mean.": lambda r: r.of_each(torch.amax),
     "{} counts with its smallest value, asked for is its mean.": lambda r: r.of_each(torch.amin),
@@ -207,6 +216,33 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
         lambda r, extra=extra: r.sums / (r.counts + extra)
     )
     for extra in (1, -1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+}
+_MEANS |= {
+    f"{{}}: only voxels {than} count{none}. All voxels of its mask belong to it.": (
+        lambda r, chosen=chosen, empty=empty: r.where(chosen(r)).nan_to_num(nan=empty)
+    )
+    for than, chosen in (
+        ("above 0", lambda r: r.x > 0),
+        ("below 0", lambda r: r.x < 0),
+        ("above their own mean", lambda r: r.x > (r.sums / r.counts)[:, None]),
+        ("below their own mean", lambda r: r.x < (r.sums / r.counts)[:, None]),
+        ("above the mean of the slice", lambda r: r.x > r.x.mean(1, keepdim=True)),
+        ("below the mean of the slice", lambda r: r.x < r.x.mean(1, keepdim=True)),
+    )
+    for none, empty in (("", torch.nan), (", and 0 is their mean where there are none", 0.0))
+}
+#: Means of the lesion `(M, N)` that depend on the values `(M, N)` that the surround counts with.
+_CHOSEN: dict[str, Callable[[_Region, Tensor], Tensor]] = {
+    f"{{}}: only voxels {word} than the value of the surround count{none}. All voxels of its mask "
+    "belong to it.": lambda r, b, is_so=is_so, empty=empty: _or_else(
+        r.where(is_so(r.x, b[..., None])), empty(b)
+    )
+    for word, is_so in (("brighter", torch.gt), ("darker", torch.lt))
+    for none, empty in (
+        ("", lambda b: torch.full_like(b, torch.nan)),
+        (", and the contrast is 0 where there are none", lambda b: b),
+        (", and 0 is their mean where there are none", torch.zeros_like),
+    )
 }
 #: What may have been made of the means of lesion and surround, and of deviations: of the surround
 #: and of the slice, each divided by n - 1 and by n.
@@ -288,12 +324,12 @@ def lesion_contrast(answer: Any, runs: list[Run]) -> Explanation | None:
         # Turned round: the first lesion of a batch is the smallest one else.
         batches = [_measured(answer, n, 140 + 10 * n, turned=n == 5) for n in (*_BATCHES, 1)]
     except Exception as error:
-        return explained(_why_stopped(answer, error))
+        return explained(_short(answer), ["values"]) or explained(_why_stopped(answer, error))
     names = ("images", "lesion_masks", "surround_masks")
     changed = [name for name in names if any(name in batch.changed for batch in batches)]
     is_odd = any(batch.values.numel() != len(batch.arguments[0]) for batch in batches)
     if is_odd and not changed:
-        return None
+        return explained(_short(answer), ["values"])
     if changed:
         right, found = not is_odd and _are_right(batches), list[str]()
         # What follows may be computed from what is left, rightly or not, or have been before.
@@ -421,21 +457,47 @@ def _regions(
 
 def _way(batches: Sequence[_Batch]) -> list[str]:
     """Return how the contrasts were measured, the fewest differences from what is asked for."""
-    if torch.cat([batch.values for batch in batches]).unique().numel() == 1:
+    values = torch.cat([batch.values for batch in batches])
+    if values.unique().numel() == 1 or values.isnan().all():
         return []  # one number for all, whatever it is
+    kept, left_out = slice(None), list[str]()
+    for name, index, rest in (("first", 0, slice(1, None)), ("last", -1, slice(-1))):
+        if all(batch.values[index] == 0 for batch in batches):
+            kept, left_out = rest, [f"The {name} slice of the batch is left out: {_IS_0}."]
     for tolerance in _TOLERANCES:
         found: list[list[str]] = []
         for value in _VALUES:
             for surround in _SURROUNDS:
-                found += _ways(batches, value, surround, tolerance)
+                ways = _ways(batches, value, surround, tolerance, kept)
+                found += [[*left_out, *way] for way in ways]
         if found:
             best = min(found, key=len)
             return best if len(best) <= _MOST_DIFFERENCES else []
     return []
 
 
+def _short(answer: Any) -> Iterator[str]:
+    """Yield what is wrong if the result has one value less than there are slices."""
+    try:
+        batches = [_measured(answer, n, 140 + 10 * n, turned=n == 5) for n in _BATCHES]
+    except Exception:
+        return
+    if any(len(batch.values) != n - 1 for batch, n in zip(batches, _BATCHES, strict=True)):
+        return
+    for name, sides in (("first", (1, 0)), ("last", (0, 1))):
+        filled = [replace(batch, values=F.pad(batch.values, sides)) for batch in batches]
+        if way := _way(filled):
+            n = _BATCHES[0]
+            yield (
+                f"The {name} slice of the batch is left out: for {n} slices the result has "
+                f"{n - 1} values."
+            )
+            yield from way[1:]
+            return
+
+
 def _ways(
-    batches: Sequence[_Batch], value: str, surround: str, tolerance: float
+    batches: Sequence[_Batch], value: str, surround: str, tolerance: float, kept: slice
 ) -> Iterator[list[str]]:
     """Yield the sentences of each way that gives the contrasts of all batches."""
     means = []
@@ -447,15 +509,21 @@ def _ways(
             for region in (regions[1], regions[1].whole)
             for less in (1, 0)
         ]
-        means.append((both[0][:, None], both[1][None], deviations))
-    names = list(_MEANS)
+        chosen = torch.stack([mean(regions[0], both[1]) for mean in _CHOSEN.values()])
+        of_lesion = torch.cat([both[0][:, None].expand(-1, len(both[1]), -1), chosen])
+        means.append((of_lesion, both[1][None], deviations))
+    names = [*_MEANS, *_CHOSEN]
     if value.startswith(_MOVED):  # 0 stands for air then
         names[names.index(_NO_ZERO)] = _NO_AIR
     for (text, result), (after, change) in product(_RESULTS.items(), _AFTERWARDS.items()):
-        fits = torch.ones(len(names), len(names), dtype=torch.bool)
+        fits = torch.ones(len(names), len(_MEANS), dtype=torch.bool)
         for batch, parts in zip(batches, means, strict=True):
-            error = (change(result(*parts)) - batch.values).abs()
-            fits &= (error <= tolerance * (1 + batch.values.abs())).all(2)
+            got = batch.values[kept]
+            contrasts = change(result(*parts))[..., kept]
+            fitting = (contrasts - got).abs() <= tolerance * (1 + got.abs())
+            if got.isnan().any():
+                fitting |= contrasts.isnan() & got.isnan()
+            fits &= fitting.all(2)
             if not fits.any():
                 break
         for of_lesion, of_surround in fits.nonzero().tolist():
