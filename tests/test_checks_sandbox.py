@@ -3,6 +3,7 @@ import io
 import logging
 import os
 import random
+import re
 import sys
 import textwrap
 import threading
@@ -186,6 +187,22 @@ def test_output_and_warnings_are_told_and_cost_nothing(capfd: pytest.CaptureFixt
     assert "printed   mean of 7 subjects" in out
     assert "to stderr" in out
     assert "UserWarning: shapes differ" in out
+
+
+def test_what_the_check_itself_is_warned_of_is_not_told() -> None:
+    def fixed(images, lesion_masks, surround_masks):
+        value = np.zeros(len(images))
+        value.flags.writeable = False
+        warnings.warn("a word " * 100, UserWarning, stacklevel=1)
+        return value
+
+    torch.set_warn_always(True)
+    try:
+        report = judge("lesion-contrast", fixed)
+    finally:
+        torch.set_warn_always(False)
+    (warning,) = [text for word, text in report.notes if word == "warning"]
+    assert re.fullmatch("UserWarning:( a word)+( a)? …", warning)
 
 
 def test_a_thread_that_writes_to_stderr_costs_nothing(

@@ -277,6 +277,39 @@ def test_other_arguments_are_told() -> None:
     assert "takes 0 positional arguments but 1 was given" in text
 
 
+@pytest.mark.parametrize("exercise", EXERCISES)
+def test_the_order_of_the_arguments_is_that_of_the_solutions(exercise: str) -> None:
+    solution = load(exercise)
+    names = [] if inspect.isclass(solution) else [*inspect.signature(solution).parameters]
+    assert EXERCISES[exercise].arguments == ", ".join(names if len(names) > 1 else [])
+
+
+ORDER = (
+    "Your function takes its arguments in another order, `images`, `surround_masks` and "
+    "`lesion_masks`, than asked for: `images`, `lesion_masks` and `surround_masks`."
+)
+
+
+def test_another_order_of_the_arguments_is_told() -> None:
+    names = "images, lesion_masks, surround_masks"
+    source = solutions()["lesion-contrast"].source
+    source = source.replace(names, "images, surround_masks, lesion_masks")
+    assert told("lesion-contrast", source)[0] == ORDER
+    source = source.replace("mean_lesion - mean_surround", "(mean_lesion - mean_surround).numpy()")
+    text, report = told("lesion-contrast", source)
+    assert text.startswith(f"{ORDER} Your function returned a NumPy array")
+    assert "other way round" not in text
+    assert not [note for note in report.notes if note[0] == "warning"]
+
+
+def test_arguments_in_another_order_with_right_results_cost_nothing() -> None:
+    source = (
+        "def lesion_contrast(images, surround_masks, lesion_masks):\n    return torch.stack([x[a]."
+        "mean() - x[b].mean() for x, a, b in zip(images, surround_masks, lesion_masks)])\n"
+    )
+    assert told("lesion-contrast", source)[1].status == "right"
+
+
 def test_an_argument_that_is_never_read_is_told_beside_the_rest() -> None:
     source = solutions()["cgan-generator-loss"].source.replace("lambda_pixel *", "2.0 *")
     text, report = told("cgan-generator-loss", source)

@@ -51,6 +51,8 @@ class Exercise:
             that takes its place, so that a wrong loss or step costs its own points only. Such an
             answer is tried with the student's own, too.
         written_out: The accepted ways, by their names in the table, that do without one of them.
+        arguments: Names of the arguments of a function in their order, separated by commas; empty
+            for a class, or with one or none.
         returns: The values that an answer returns (a class: its `forward`), each in words, with
             `Tensor` where nothing else will do.
         read: Turns what the probes observed into what the items look at; the verdict calls it.
@@ -66,6 +68,7 @@ class Exercise:
     cases: Callable[[Any, Setting], Iterable[Case]]
     losses: Losses = field(default_factory=dict)
     written_out: Collection[str] = ()
+    arguments: str = ""
     returns: Mapping[str, type] = field(default_factory=dict)
     read: Callable[[Observed, Setting], Observed] = _as_it_is
     explain: Callable[[Any, list[Run]], Explanation | None] = _unexplained
@@ -96,6 +99,7 @@ _IN_TEACHING_ORDER = [
         "make-dataloaders",
         "make_dataloaders",
         data.make_dataloaders,
+        arguments="root, batch_size",
         returns={"the training loader": object, "the test loader": object},
         read=data.read_dataloaders,
         explain=loaders.make_dataloaders,
@@ -105,6 +109,7 @@ _IN_TEACHING_ORDER = [
         "audit-split",
         "audit_split",
         audit.audit_split,
+        arguments="train_set, test_set",
         returns={"the set of the problems": object},
         read=audit.read_audit,
         explain=explained_audit.audit_split,
@@ -121,6 +126,7 @@ _IN_TEACHING_ORDER = [
         "intensity-lookup",
         "fit_intensity_lookup",
         data.intensity_lookup,
+        arguments="dataset, n_bins",
         returns={"the mean of each bin, a tensor (n_bins,)": Tensor},
         explain=lookup.intensity_lookup,
     ),
@@ -136,6 +142,7 @@ _IN_TEACHING_ORDER = [
         "generator-step",
         "generator_step",
         steps.generator_step,
+        arguments="generator, optimizer, criterion, real_t1, real_t2",
         returns=_LOSS,
         explain=explained_steps.generator_step,
     ),
@@ -144,6 +151,7 @@ _IN_TEACHING_ORDER = [
         "train_generator",
         loops.train_generator,
         _STEP_OF_LOOP,
+        arguments="generator, train_loader, validation_loader, num_epoch, lr",
         returns={"the history, a pandas DataFrame": object},
     ),
     # Notebook 3
@@ -158,6 +166,7 @@ _IN_TEACHING_ORDER = [
         "cgan-generator-loss",
         "cgan_generator_loss",
         losses.cgan_generator_loss,
+        arguments="discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel",
         returns=_LOSS,
         explain=explained_losses.cgan_generator_loss,
     ),
@@ -165,6 +174,7 @@ _IN_TEACHING_ORDER = [
         "cgan-discriminator-loss",
         "cgan_discriminator_loss",
         losses.cgan_discriminator_loss,
+        arguments="discriminator, real_t1, real_t2, fake_t2",
         returns=_LOSS,
         explain=explained_losses.cgan_discriminator_loss,
     ),
@@ -174,6 +184,8 @@ _IN_TEACHING_ORDER = [
         steps.cgan_step,
         _LOSSES_OF_PAIR,
         _WRITTEN_OUT,
+        arguments="generator, discriminator, optimizer_generator, "
+        "optimizer_discriminator, real_t1, real_t2, lambda_gan, lambda_pixel",
         returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
         explain=explained_steps.cgan_step,
     ),
@@ -189,6 +201,8 @@ _IN_TEACHING_ORDER = [
         "cyclegan-generator-loss",
         "cyclegan_generator_loss",
         losses.cyclegan_generator_loss,
+        arguments="generator_t1_to_t2, generator_t2_to_t1, discriminator_t1, "
+        "discriminator_t2, real_t1, real_t2, lambda_gan, lambda_cycle",
         returns={"the loss": Tensor, "the generated T1": Tensor, "the generated T2": Tensor},
         explain=explained_losses.cyclegan_generator_loss,
     ),
@@ -198,6 +212,8 @@ _IN_TEACHING_ORDER = [
         steps.cyclegan_step,
         _LOSSES_OF_CYCLE,
         _WRITTEN_OUT,
+        arguments="generators, discriminators, optimizer_generators, "
+        "optimizer_discriminators, real_t1, real_t2, lambda_gan, lambda_cycle",
         returns={"the generators' loss": Tensor, "the discriminators' loss": Tensor},
         explain=explained_steps.cyclegan_step,
     ),
@@ -205,6 +221,7 @@ _IN_TEACHING_ORDER = [
         "lesion-contrast",
         "lesion_contrast",
         lesions.lesion_contrast,
+        arguments="images, lesion_masks, surround_masks",
         returns={"the contrasts, a tensor (N,)": Tensor},
         explain=explained_lesions.lesion_contrast,
     ),

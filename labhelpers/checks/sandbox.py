@@ -119,8 +119,12 @@ def run(action: Callable[[], object], seconds: float, seed: int = 0) -> Outcome:
         except BaseException as error:  # SystemExit included
             outcome.error = _describe(error, seconds)
     outcome.printed = printed.getvalue()[:_PRINTED_LENGTH]
-    messages = dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught)
-    outcome.warnings = [message[:_MESSAGE_LENGTH] for message in messages][:MOST_WARNINGS]
+    messages = dict.fromkeys(
+        f"{w.category.__name__}: {w.message}"
+        for w in caught
+        if Path(__file__).parent not in Path(w.filename).parents  # the check's own lines
+    )
+    outcome.warnings = [_shortened(message) for message in messages][:MOST_WARNINGS]
     return outcome
 
 
@@ -239,7 +243,10 @@ def _message(error: BaseException) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _MESSAGE_LENGTH else text[:_MESSAGE_LENGTH] + " …"
+    """Return the whole words of a text that there is room for."""
+    if len(text) <= _MESSAGE_LENGTH:
+        return text
+    return f"{text[:_MESSAGE_LENGTH].rsplit(maxsplit=1)[0]} …"
 
 
 def _line(frame: traceback.FrameSummary) -> str:

@@ -35,10 +35,6 @@ _IS_0 = "its contrast is always 0"
 _MOVED = "Each contrast is "
 
 
-def _or_else(x: Tensor, empty: Tensor) -> Tensor:
-    return torch.where(x.isnan(), empty, x)
-
-
 def _end(x: Tensor, end: Callable[..., Tensor]) -> Tensor:
     return end(x, dim=1, keepdim=True)
 
@@ -217,32 +213,51 @@ _MEANS: dict[str, Callable[[_Region], Tensor]] = {
     )
     for extra in (1, -1, 0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 }
+
+
+def _of_chosen(choice: Callable[[_Region], Tensor], empty: float, region: _Region) -> Tensor:
+    return region.where(choice(region)).nan_to_num(nan=empty)
+
+
+_CHOICES: dict[str, Callable[[_Region], Tensor]] = {
+    "above 0": lambda r: r.x > 0,
+    "below 0": lambda r: r.x < 0,
+    "above their own mean": lambda r: r.x > (r.sums / r.counts)[:, None],
+    "below their own mean": lambda r: r.x < (r.sums / r.counts)[:, None],
+    "above the mean of the slice": lambda r: r.x > r.x.mean(1, keepdim=True),
+    "below the mean of the slice": lambda r: r.x < r.x.mean(1, keepdim=True),
+}
 _MEANS |= {
     f"{{}}: only voxels {than} count{none}. All voxels of its mask belong to it.": (
-        lambda r, chosen=chosen, empty=empty: r.where(chosen(r)).nan_to_num(nan=empty)
+        partial(_of_chosen, choice, empty)
     )
-    for than, chosen in (
-        ("above 0", lambda r: r.x > 0),
-        ("below 0", lambda r: r.x < 0),
-        ("above their own mean", lambda r: r.x > (r.sums / r.counts)[:, None]),
-        ("below their own mean", lambda r: r.x < (r.sums / r.counts)[:, None]),
-        ("above the mean of the slice", lambda r: r.x > r.x.mean(1, keepdim=True)),
-        ("below the mean of the slice", lambda r: r.x < r.x.mean(1, keepdim=True)),
-    )
+    for than, choice in _CHOICES.items()
     for none, empty in (("", torch.nan), (", and 0 is their mean where there are none", 0.0))
+}
+
+
+def _beyond(
+    compare: Callable[[Tensor, Tensor], Tensor],
+    empty: Callable[[Tensor], Tensor],
+    region: _Region,
+    value: Tensor,
+) -> Tensor:
+    mean = region.where(compare(region.x, value[..., None]))
+    return torch.where(mean.isnan(), empty(value), mean)
+
+
+#: What is put in the place of a mean of no voxels.
+_EMPTY: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda value: torch.full_like(value, torch.nan),
+    ", and the contrast is 0 where there are none": lambda value: value,
+    ", and 0 is their mean where there are none": torch.zeros_like,
 }
 #: Means of the lesion `(M, N)` that depend on the values `(M, N)` that the surround counts with.
 _CHOSEN: dict[str, Callable[[_Region, Tensor], Tensor]] = {
     f"{{}}: only voxels {word} than the value of the surround count{none}. All voxels of its mask "
-    "belong to it.": lambda r, b, is_so=is_so, empty=empty: _or_else(
-        r.where(is_so(r.x, b[..., None])), empty(b)
-    )
-    for word, is_so in (("brighter", torch.gt), ("darker", torch.lt))
-    for none, empty in (
-        ("", lambda b: torch.full_like(b, torch.nan)),
-        (", and the contrast is 0 where there are none", lambda b: b),
-        (", and 0 is their mean where there are none", torch.zeros_like),
-    )
+    "belong to it.": partial(_beyond, compare, empty)
+    for word, compare in (("brighter", torch.gt), ("darker", torch.lt))
+    for none, empty in _EMPTY.items()
 }
 #: What may have been made of the means of lesion and surround, and of deviations: of the surround
 #: and of the slice, each divided by n - 1 and by n.

@@ -107,6 +107,16 @@ def explain(
         share: Returns the share of the points that another answer would be worth.
         rest: Returns what is wrong with another answer.
     """
+    if mended := _in_order(exercise, answer):
+        names = [*inspect.signature(answer).parameters]
+        told = (
+            f"Your function takes its arguments in another order, {listed(names)}, than asked for: "
+            f"{listed(exercise.arguments.split(', '))}."
+        )
+        if (mended_worth := share(mended)) >= worth:
+            other = explain(exercise, mended, mended_worth, share, rest) or rest(mended)
+            notes = [["wrong", told], *(other["notes"] if other else [])]
+            return Explanation(notes=notes, items=[], alone=True, table=None)
     found = _not_the_answer(exercise, answer) or _without_forward(answer)
     also: list[list[str]] = []
     if not found:
@@ -297,6 +307,27 @@ def _other_arguments(calls: list[_Call]) -> list[str]:
                 "Leave the line with its name and its arguments as it was given.",
             ]
     return []
+
+
+def _in_order(exercise: Exercise, answer: Any) -> Callable[..., Any] | None:
+    """Return an answer that takes its arguments in the order asked for, None if it does so."""
+    asked = exercise.arguments.split(", ")
+    try:
+        own = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return None
+    if [*own.parameters] == asked or sorted(own.parameters) != sorted(asked):
+        return None
+
+    @functools.wraps(answer)
+    def in_order(*args: Any, **kwargs: Any) -> Any:
+        return answer(**dict(zip(asked, args, strict=False)), **kwargs)
+
+    parameters = [own.parameters[name] for name in asked]
+    with suppress(ValueError):  # one without a default may not follow one that has a default
+        in_order.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return in_order
+    return None
 
 
 # --- A result of the wrong kind -------------------------------------------------------------------
