@@ -143,8 +143,8 @@ def test_no_rule_is_told_of_a_problem_that_is_hardly_ever_named() -> None:
                 "sum(overlaps) / len(part) < 0.955": "sum(gaps) / len(gaps) < 0.01",
             },
             [
-                '"pairs exchanged": One of two things is so. Either: Both data sets are looked at '
-                "together, where wrong pairs of the small one do not show."
+                '"pairs exchanged": Both data sets are looked at together, where wrong pairs of '
+                "the small one do not show."
             ],
         ),
         (
@@ -290,6 +290,23 @@ def test_a_set_compared_with_itself_and_a_threshold_at_the_edge_are_told() -> No
     assert float(low) <= 0.965 <= float(high) > float(low)
 
 
+@pytest.mark.parametrize(("share", "shift"), [(0.9, 1), (0.55, 1), (0.7, -1)])
+def test_overlaps_compared_item_by_item_are_told(share: float, shift: int) -> None:
+    source = ANSWER.replace(
+        "if sum(overlaps) / len(part) < 0.955",
+        f"moved = part[{shift}:] + part[:{shift}]\n"
+        "        smaller = [x < head_overlap(a[0], b[1]) for x, a, b in "
+        "zip(overlaps, part, moved)]\n"
+        f"        if sum(smaller) >= {share} * len(part)",
+    )
+    notes = judge("audit-split", load("audit-split", source)).notes
+    (told,) = [note for word, note in notes if word == "wrong"]
+    whose = "the next items' T2-w slices" if shift > 0 else "the T2-w slices of the items before"
+    assert told.startswith(
+        f'"pairs exchanged": The overlaps are compared item by item with those of {whose}: '
+    )
+
+
 def test_slices_of_both_sets_looked_at_together_are_told() -> None:
     source = ANSWER.replace(_OF_SLICE, "").replace(
         "    for part in sets:\n",
@@ -324,6 +341,8 @@ _COPIES = """    for a in sets[0]:
             if torch.equal(a.flip(1), b):
                 problems.add("mirrored copy on both sides")
 """
+_EACH = "    for a in sets[0]:\n        for b in sets[1]:\n"
+_PLACES = "Each training item is compared only with the test items"
 _TWO_KINDS = "Of the two kinds of copies only the one that is found first is named."
 _ONE_TURNED = "Items of which the T1-w slice is mirrored"
 
@@ -338,6 +357,21 @@ _ONE_TURNED = "Items of which the T1-w slice is mirrored"
             '            problems.add(("subject", "mirrored copy")[mirrored] + " on both sides")\n'
             "            break\n",
             _TWO_KINDS,
+        ),
+        *(
+            (
+                _COPIES.replace(
+                    _EACH,
+                    f"    for i, a in enumerate(sets[0]):\n        for b in sets[1][{of}]:\n",
+                ),
+                f"{_PLACES} {where}. Asked for:",
+            )
+            for of, where in {
+                "i:": "at its own place in the set and behind it",
+                "i + 1:": "behind its own place in the set",
+                ": i + 1": "at its own place in the set and before it",
+                ":i": "before its own place in the set",
+            }.items()
         ),
         (_COPIES.replace("in sets[0]", "in sets[0][:-1]"), "The last item of the training set is"),
         (_COPIES.replace("a.flip(1), b", "a[0].flip(0), b[0]) and torch.equal(a[1], b[1]"),
@@ -358,3 +392,13 @@ def test_copies_that_are_not_found(copies: str, text: str) -> None:
     told = [note.partition(": ")[2] for word, note in notes if word == "wrong"]
     assert told
     assert all(note.startswith(text) for note in told)
+
+
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_that_nan_hides_copies_is_told_only_where_a_copy_shows_it(is_shown: bool) -> None:
+    alike = "torch.stack([(a.flip(1) - x).abs().mean() for x in sets[1]]).min() < 0.003"
+    source = ANSWER.replace("torch.equal(a.flip(1), b)", alike)
+    if not is_shown:
+        source = source.replace("    for a in", "    assert len(sets[1]) != 4\n    for a in")
+    notes = judge("audit-split", load("audit-split", source)).notes
+    assert is_shown == any("A value NaN in any test item" in text for _, text in notes)

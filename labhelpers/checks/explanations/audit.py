@@ -56,6 +56,11 @@ _COPIES: list[list[tuple[int, int, tuple[Axes, Axes]]]] = [
         for one, other in permutations(_TURNS[:2])
     ),
 ]
+#: Wrong pairs: how many T1-w slices overlap less with their own T2-w slice than with a neighbour's,
+#: and whether the mean difference is as large (1) or as small (-1) as it can be then.
+_SMALLER = ((2, -1), (3, -1), (3, 1), (4, -1), (4, 1), (5, 1))
+#: How the slices of each kind of copies are turned.
+_KINDS: dict[str, Axes] = {"subject": (), "mirrored": (1,)}
 _IN_ITEMS = ("modalities", "scale", "finite")  # problems that single items have
 _LABELS = {name: item for item, name in PROBLEMS.items()}
 
@@ -67,11 +72,14 @@ class _Seen(NamedTuple):
         sets: The pair.
         named: The problems.
         whole: The problem that all items of both sets have, "" if many items have one, else None.
+        hides: Where a copy that is found stands beside an item with NaN: which kind of copy, and
+            the set of that item.
     """
 
     sets: Sets
     named: set[str]
     whole: str | None = None
+    hides: tuple[str, int] | None = None
 
 
 def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
@@ -104,7 +112,7 @@ def audit_split(answer: Any, runs: list[Run]) -> Explanation | None:
             )
         if not any(x.named for x in seen):
             return explained(sentences)  # nothing is looked for
-        tried = list(_tried(answer, found, known, alone=bool(hidden))) if wrong else []
+        tried = list(_tried(answer, found, known, wrong, alone=bool(hidden))) if wrong else []
         ways = {item: _way(item, seen, tried, bool(hidden)) for item in wrong}
         about: dict[str, list[str]] = {}  # the names that a sentence is about
         for item, texts in ways.items():
@@ -168,7 +176,7 @@ def _hidden(found: list[Audited]) -> list[str]:
 
 
 def _tried(
-    answer: Any, found: list[Audited], known: dict[str, str], alone: bool
+    answer: Any, found: list[Audited], known: dict[str, str], wrong: list[str], alone: bool
 ) -> Iterator[_Seen]:
     """Yield what an answer names in further pairs of data sets, without those that stop it.
 
@@ -176,6 +184,7 @@ def _tried(
         answer: It.
         found: What it names in those of the check.
         known: The items of names.
+        wrong: The items that it does not name as it should.
         alone: Whether only one thing is changed in each pair.
     """
     sound = next((one.pair for one in found if not one.pair.plants), None)
@@ -183,24 +192,16 @@ def _tried(
         return
     rng = Random(1)
     people = [part.flip(2) for part in (sound.train, sound.test)]  # upside down: other values
-    many = [(item, way) for item in RULES for way in _MANY if item in _IN_ITEMS or way in _SETS]
-    for number in range(_N_TRIALS + len(many) + len(_COPIES)):
-        item = way = ""
-        parts = [
+
+    def some() -> list[Tensor]:
+        return [
             torch.stack(rng.sample(list(part), n))
             for part, n in zip(people, (_N_TRAIN, _N_TEST), strict=True)
         ]
-        if number < _N_TRIALS:
-            _change(parts, number, rng, alone)
-        elif number < _N_TRIALS + len(many):
-            item, way = many[number - _N_TRIALS]
-            _change_many(parts, item, way, rng)
-        else:
-            for one, other, turns in _COPIES[number - _N_TRIALS - len(many)]:
-                pairs = zip(parts[0][one], turns, strict=True)
-                parts[1][other] = torch.stack(
-                    [image.flip([k - 1 for k in t]) for image, t in pairs]
-                )
+
+    def seen(
+        parts: list[Tensor], whole: str | None = None, hides: tuple[str, int] | None = None
+    ) -> Iterator[_Seen]:
         sets = [
             IXIDataset.from_tensors(
                 part[:, :1], part[:, 1:], [f"sub-{i:03d}" for i in range(len(part))]
@@ -209,9 +210,55 @@ def _tried(
         ]
         with suppress(Exception):
             names = [str(name) for name in answer(*sets)]
+            yield _Seen(Sets(*parts), _items(names, known), whole, hides)
+
+    for number in range(_N_TRIALS):
+        _change(parts := some(), number, rng, alone)
+        yield from seen(parts)
+    for item, way in product(wrong, _MANY):
+        if item in _IN_ITEMS or way in _SETS:
+            _change_many(parts := some(), item, way, rng)
             is_whole = way == "both" or (way in ("T1", "T2") and item == "modalities")
-            whole = item * is_whole if way else None
-            yield _Seen(Sets(*parts), _items(names, known), whole)
+            yield from seen(parts, item * is_whole)
+    if "pairs" in wrong:
+        for (n_smaller, sign), shift in product(_SMALLER, (-1, 1)):
+            _exchange(parts := some(), n_smaller, sign, shift)
+            yield from seen(parts)
+    if not {*_KINDS} & {*wrong}:
+        return
+    places: dict[str, tuple[int, int]] = {}  # where a single copy of each kind is found
+    for copies in _COPIES:
+        _copy(parts := some(), copies)
+        for one in seen(parts):
+            for item, turn in _KINDS.items():
+                if item in one.named and [turns for *_, turns in copies] == [(turn, turn)]:
+                    places[item] = copies[0][:2]
+            yield one
+    for (item, place), side in product(places.items(), range(2)):
+        if item in wrong:
+            _copy(parts := some(), [(*place, (_KINDS[item], _KINDS[item]))])
+            parts[side][1, :, 31, 30] = torch.nan  # copies are of the first or the last items
+            yield from seen(parts, hides=(item, side))
+
+
+def _copy(parts: list[Tensor], copies: list[tuple[int, int, tuple[Axes, Axes]]]) -> None:
+    """Put copies of training items into the test set, see `_COPIES`."""
+    for one, other, turns in copies:
+        pairs = zip(parts[0][one], turns, strict=True)
+        parts[1][other] = torch.stack([image.flip([k - 1 for k in t]) for image, t in pairs])
+
+
+def _exchange(parts: list[Tensor], n_smaller: int, sign: int, shift: int) -> None:
+    """Exchange all pairs of the training set, see `_SMALLER`, for neighbours at `shift`."""
+    overlaps = Sets(*parts).slices[0].overlaps
+    n = len(overlaps)
+    orders = torch.tensor([
+        order for order in permutations(range(n)) if all(k != own for k, own in enumerate(order))
+    ])  # fmt: skip
+    rows = torch.arange(n)
+    gaps = overlaps[rows, orders] - overlaps[rows, orders.roll(shift, 1)]
+    off = ((gaps < 0).sum(1) - n_smaller).abs().double()
+    parts[0][:, 1] = parts[0][orders[(off - sign * gaps.mean(1)).argmin()], 1]
 
 
 def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
@@ -340,7 +387,7 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
     if not any(item in x.named for x in everything):
         return [f"It is not named in any of the {n_tried} pairs of data sets that were tried."]
     if all(x.whole == item for x in everything if item in x.named):
-        is_copied = item in ("subject", "mirrored")
+        is_copied = item in _KINDS
         all_items = "all test items are copies" if is_copied else "all items of both sets have it"
         return [f"It is named only where {all_items}. Asked for: one is enough."]
     if all(item in x.named for x in everything):
@@ -359,8 +406,10 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
             measured = rule.measured(values)
             if is_rare and measured != asked:
                 continue
-            if _fits(rule, values, seen, item) and (
-                limits := _fits(rule, values, everything, item)
+            if (
+                _fits(rule, values, seen, item)
+                and (limits := _fits(rule, values, everything, item))
+                and (item not in _KINDS or _is_shown(item, values[-1], tried))
             ):
                 remark = rule.remark(values, *limits)
                 found = (measured, [*texts, *filter(None, [remark])])
@@ -375,6 +424,11 @@ def _rule_of(item: str, seen: list[_Seen], tried: list[_Seen]) -> list[str]:
     return blamed[0][1] if blamed else []
 
 
+def _is_shown(item: str, sides: Sequence[int], tried: list[_Seen]) -> bool:
+    """Whether trials show that NaN in another item of some sets hides a copy found without it."""
+    return all(any(x.hides == (item, k) and item not in x.named for x in tried) for k in sides)
+
+
 def _fits(
     rule: Rule, values: list[Any], seen: list[_Seen], item: str
 ) -> tuple[float, float] | None:
@@ -385,7 +439,7 @@ def _fits(
     """
     low, high = -torch.inf, torch.inf
     lowest = highest = 0  # where these are found
-    for place, (sets, named, _) in enumerate(seen):
+    for place, (sets, named, *_) in enumerate(seen):
         score = rule.score(sets, *values)
         score = torch.inf if score != score else score
         if item in named and score > low:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations, permutations, product
 from operator import mul
 from typing import Any, NamedTuple
@@ -372,6 +373,18 @@ _OVERLAPS = {
     f"{_MEAN_ASKED}": Measure(lambda s: (s.own - s.neighbours(-1)).min()),
     "One item whose own overlap is not the largest is enough; two heads may agree by chance. "
     f"{_MEAN_ASKED}": Measure(lambda s: (s.own - s.overlaps.amax(1)).min()),
+    **{
+        f"The overlaps are compared item by item with those of {whose}: it is named where enough "
+        "own ones are smaller. With wrong pairs, chance decides each comparison, and only the mean "
+        f"over a set tells. {_MEAN_ASKED}": Measure(
+            lambda s, other=other: -(s.own < other(s)).double().mean()
+        )
+        for whose, other in {
+            "the next items' T2-w slices": lambda s: s.neighbours(-1),
+            "the T2-w slices of the items before": lambda s: s.neighbours(1),
+            "all other T2-w slices, on average": lambda s: _others(s),
+        }.items()
+    },
 } | {
     f"The overlaps below {limit:g} are counted. {_MEAN_ASKED}": Measure(
         lambda s, limit=limit: -(s.own < limit).double().mean()
@@ -441,10 +454,26 @@ _SLICES_OF_COPY: dict[str, Callable[[Tensor], Tensor]] = {
         lambda d: d.amin(0)
     ),
 }
+
+
+def _only(kept: Callable[[Tensor], Tensor], d: Tensor) -> Tensor:
+    return torch.where(kept(torch.ones_like(d)) > 0, d, _INF)
+
+
 _WITH: dict[str, Callable[[Tensor], Tensor]] = {
     "": lambda d: d,
     "Items are compared at the same place of the two sets only. Asked for: each item with every "
     "item of the other set.": lambda d: d.diagonal().reshape(-1, 1),
+    **{
+        f"Each training item is compared only with the test items {where}. Asked for: with every "
+        "item of the test set.": partial(_only, kept)
+        for where, kept in {
+            "at its own place in the set and behind it": lambda x: x.triu(),
+            "behind its own place in the set": lambda x: x.triu(1),
+            "at its own place in the set and before it": lambda x: x.tril(),
+            "before its own place in the set": lambda x: x.tril(-1),
+        }.items()
+    },
     "Only the first item of the training set is compared. Asked for: every item.": lambda d: d[:1],
     "Only the first item of the test set is compared. Asked for: every item.": lambda d: d[:, :1],
     "Only as many items of the training set as the test set has are compared. Asked for: every "
@@ -453,8 +482,6 @@ _WITH: dict[str, Callable[[Tensor], Tensor]] = {
     "The last item of the test set is left out. Asked for: every item.": lambda d: d[:, :-1],
     "The last item of each set is left out. Asked for: every item.": lambda d: d[:-1, :-1],
     "The first item of each set is left out. Asked for: every item.": lambda d: d[1:, 1:],
-    "Items of the training set are compared with test items at later places only. Asked for: every "
-    "item.": lambda d: torch.where(torch.ones_like(d).triu(1) > 0, d, _INF),
 }
 _WITHIN: dict[str, tuple[tuple[int, int], ...]] = {
     "": ((0, 1),),
