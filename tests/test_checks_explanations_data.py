@@ -177,6 +177,18 @@ def test_an_image_that_is_kept_from_an_earlier_call_is_told(code: str) -> None:
     )
 
 
+def test_an_image_of_its_own_may_have_been_kept() -> None:
+    text = wrong("mean-image", (LOOP, "torch.linspace(-1, 1, 4096).reshape(1, 64, 64)"))
+    assert text.startswith(
+        "Your image is the same for two data sets with other slices: it does not depend on them, "
+        "or your function returns what it has kept of an earlier call."
+    )
+    text = wrong(
+        "mean-image", (LOOP, "torch.stack([s['T2'] for s in dataset]).mean(0) * float('nan')")
+    )
+    assert "same for two data sets" not in text
+
+
 def test_slices_that_are_kept_from_earlier_calls_may_be_what_changes_an_image() -> None:
     code = "torch.stack(_kept.extend(s['T2'] for s in dataset) or _kept).mean(dim=0)\n_kept = []"
     assert wrong("mean-image", (LOOP, code)).startswith(
@@ -341,6 +353,59 @@ ASSIGNED = (
 )
 def test_how_a_table_was_made(edits: list[tuple[str, str]], text: str) -> None:
     assert wrong("intensity-lookup", *edits) == text
+
+
+@pytest.mark.parametrize(
+    ("contrast", "values", "text"),
+    [
+        ("T1", "t1.sort().values", "the T1-w values of all voxels are put in order of size"),
+        ("T2", "t2.sort().values", "the T2-w values of all voxels are put in order of size"),
+        ("T2", "t2.reshape(-1, 4096).sort().values.flatten()", "the T2-w values of each slice"),
+    ],
+)
+def test_values_that_are_sorted_by_themselves_are_told(
+    contrast: str, values: str, text: str
+) -> None:
+    name = contrast.lower()
+    told = wrong("intensity-lookup", ("    bins =", f"    {name} = {values}\n    bins ="))
+    assert told.startswith("The voxels are not paired by place: ")
+    assert text in told
+
+
+def test_both_contrasts_sorted_by_themselves_are_told() -> None:
+    code = "    t1, t2 = t1.sort().values, t2.sort().values\n    bins ="
+    told = wrong("intensity-lookup", ("    bins =", code))
+    assert "by place: the T1-w and the T2-w values of all voxels are put in order of size" in told
+
+
+def test_contrasts_that_are_shuffled_by_themselves_are_told() -> None:
+    source = solutions()["intensity-lookup"].source
+    for name in ("T1", "T2"):
+        assert f'[sample["{name}"].flatten() for sample in dataset]' in source
+    told = wrong(
+        "intensity-lookup",
+        ("for sample in dataset", "for sample in DataLoader(dataset, shuffle=True)"),
+    )
+    assert told == (
+        "Your table is another one in each call with the same data set: something in it is drawn "
+        "at random. With two subjects, it is the right table in some calls, and in others the "
+        "T1-w slice of each subject is paired with the T2-w slice of the other one."
+    )
+
+
+def test_a_table_that_is_drawn_or_kept_is_told() -> None:
+    told = wrong("intensity-lookup", (COUNTED, f"{COUNTED} + torch.rand(n_bins) / 9"))
+    assert told == (
+        "Your table is another one in each call with the same data set: something in it is drawn "
+        "at random."
+    )
+    told = wrong(
+        "intensity-lookup", (COUNTED, f"_kept.setdefault(n_bins, {COUNTED})\n_kept = {{}}")
+    )
+    assert told == (
+        "Your table is the same for two data sets with other slices: your function returns what it "
+        "has kept of an earlier call."
+    )
 
 
 def test_a_table_of_no_known_kind_is_told_by_one_bin() -> None:

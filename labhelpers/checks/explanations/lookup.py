@@ -21,6 +21,7 @@ from labhelpers.checks.explanations.fits import (
     VOXELS,
     changes,
     is_close,
+    repeated,
     result_of,
     setting_of,
     stretched,
@@ -123,6 +124,21 @@ _PEOPLE: dict[str, Callable[[int], slice]] = (
     | FIRST_SUBJECTS
 )
 _Pair = tuple[Tensor, Tensor]
+_NO_PAIRS = "not paired by place"
+
+
+def _in_order_of_size(t1: Tensor, t2: Tensor, contrasts: str, of: str) -> _Pair:
+    """Return the values of one contrast or both, sorted without those of the other one."""
+
+    def in_order(x: Tensor) -> Tensor:
+        return (x.flatten() if of == "all voxels" else x).sort().values.reshape(x.shape)
+
+    return (
+        in_order(t1) if "T1-w" in contrasts else t1,
+        in_order(t2) if "T2-w" in contrasts else t2,
+    )
+
+
 #: What is sorted into bins and what is averaged there, of T1-w and T2-w, `(N, voxels)` each.
 _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
     "": lambda t1, t2: (t1, t2),
@@ -147,6 +163,12 @@ _VALUES: dict[str, Callable[[Tensor, Tensor], _Pair]] = {
     "sorted by T1-w after each slice was stretched to its own range": (
         lambda t1, t2: (2 * stretched(t1) - 1, t2)
     ),
+} | {
+    f"{_NO_PAIRS}: the {words} values of {of} are put in order of size by themselves": (
+        functools.partial(_in_order_of_size, contrasts=words, of=of)
+    )
+    for words in ("T1-w", "T2-w", "T1-w and the T2-w")
+    for of in ("all voxels", "each slice")
 }
 
 
@@ -197,6 +219,8 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
         table = result_of(answer, dataset, n_bins=n_bins)
         cases.append(_Case(table.reshape(-1), dataset, n_bins))
     items = ["shape", "inner-bins", "end-bins", "empty-bins", "untouched"]
+    if unlike := [*_unlike(answer, cases[0], setting)]:
+        return explained([" ".join(unlike)], items)
     changed, sentences = [*changes(answer, cases[0].dataset)], []
     sizes = [len(case.table) for case in cases]
     given = cases
@@ -229,6 +253,38 @@ def intensity_lookup(answer: Any, runs: list[Run]) -> Explanation | None:
     if readings:
         sentences += min(readings, key=lambda sentences: sum(map(len, sentences)))
     return explained([*changed, *(sentences or _one_bin_in_words(given))], items)
+
+
+def _unlike(answer: Any, case: _Case, setting: Setting) -> Iterator[str]:
+    """Yield sentences if one data set gives several tables, or two data sets the same."""
+    first = make_dataset(7, setting.seed(20), setting.dtype)  # of the check
+    pair = [make_dataset(_SOME, setting.seed(seed), setting.dtype) for seed in (50, 51)]
+    unlike = repeated(
+        answer,
+        "table",
+        pair,
+        lambda table: any(
+            _fits(_Way(), _Case(table.reshape(-1), dataset, len(table)))
+            for dataset in (first, case.dataset, pair[0])
+        ),
+        n_bins=case.n_bins,
+    )
+    if not unlike:
+        return
+    yield unlike
+    crossed = IXIDataset.from_tensors(case.dataset.t1, case.dataset.t2.flip(0))
+    kinds = set()
+    for seed in range(_MOST_CALLS):
+        torch.manual_seed(seed)
+        table = result_of(answer, case.dataset, n_bins=case.n_bins).reshape(-1)
+        pairings = (case._replace(table=table, dataset=x) for x in (case.dataset, crossed))
+        kinds.add(tuple(_fits(_Way(), pairing) for pairing in pairings))
+    if kinds == {(True, False), (False, True)}:
+        yield (
+            "With two subjects, it is the right table in some calls, and in others the T1-w slice "
+            "of each subject is paired with the T2-w slice of the other one."
+        )
+    yield "Asked for: the mean T2-w value of the voxels in each bin, of the data set passed in."
 
 
 def _one_bin_in_words(cases: Sequence[_Case]) -> Iterator[str]:
@@ -267,6 +323,8 @@ def _interpolated(table: Tensor, filled: Tensor) -> Tensor:
 
 
 _MOST_TOLD = 5  # values of a bin
+_SOME = 11  # subjects, of whom two random orders are hardly ever the same
+_MOST_CALLS = 16  # that show how subjects are paired
 _MOST_TRIED = 60  # ways with the same number of changes
 _N_BINS = 512  # for limits of T1, each with as many voxels
 _SHIFT = 1e-7  # of a limit, by which it is left out or not
@@ -688,7 +746,10 @@ def _table_in_words(way: _Way, cases: Sequence[_Case]) -> list[str]:
 def _way_in_words(way: _Way) -> Iterator[str]:
     """Yield a sentence for each choice that is not the one asked for."""
     if way.values:
-        yield f"The voxels are {way.values}. Asked for: sorted by T1-w, T2-w averaged."
+        asked = "sorted by T1-w, T2-w averaged"
+        if way.values.startswith(_NO_PAIRS):
+            asked = "for each T1-w value the T2-w value of the same voxel"
+        yield f"The voxels are {way.values}. Asked for: {asked}."
     if way.people:
         yield f"The table is made of {way.people}. Asked for: all subjects."
     if way.limits != _NO_LIMITS:
