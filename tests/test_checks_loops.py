@@ -9,6 +9,7 @@ FRAME = 'pd.DataFrame(rows, index=pd.RangeIndex(1, num_epoch + 1, name="epoch"))
 TRAINED = "loss.item() * len(real_t1)\n            n_subjects += len(real_t1)\n        training"
 
 GRAD = "with torch.no_grad():"
+VALIDATED = "total += loss.item() * len(real_t1)\n                n_subjects += len(real_t1)"
 
 #: Changes of the solution -> what the report says it got, by item.
 SLIPS = {
@@ -404,6 +405,19 @@ SLIPS = {
             "validation subjects"
         },
     ),
+    "the median over subjects that are measured one by one": (
+        [
+            (f"total, n_subjects = 0.0, 0\n        {GRAD}", f"several = []\n        {GRAD}"),
+            (
+                "for batch in validation_loader:",
+                "for batch in [{k: v[None] for k, v in one.items()}\n"
+                "                          for one in validation_loader.dataset]:",
+            ),
+            (VALIDATED, "several.append(loss.item())"),
+            ("validation = total / n_subjects", "validation = pd.Series(several).median()"),
+        ],
+        {"validation-loss": "the median over the subjects"},
+    ),
     "no training": (
         [("for batch in train_loader:", "for batch in []:"), ("total / n_subjects", "1.0")],
         {"steps": "no training subjects"},
@@ -453,6 +467,57 @@ def test_a_loss_over_some_validation_subjects_is_not_called_that_of_all() -> Non
     assert (outcomes["validation"], outcomes["validation-loss"]) == ("wrong", "right")
     (checks,) = (item.checks for item in report.items if item.name == "validation-loss")
     assert "the validation subjects that are measured" in checks
+
+
+#: One iterator over the training loader for all epochs: only the first one has steps.
+USED_UP = (
+    ("    rows = []\n", "    rows, batches = [], iter(train_loader)\n"),
+    ("in train_loader:", "in batches:"),
+    ("training = total / n_subjects", "training = total / max(n_subjects, 1)"),
+)
+
+
+def changed(*changes: tuple[str, str]):
+    """Return the solution with changes."""
+    source = solutions()["train-generator"].source
+    for old, new in changes:
+        assert old in source
+        source = source.replace(old, new)
+    return load("train-generator", source)
+
+
+def test_epochs_without_steps_are_told_as_such_and_not_as_a_return() -> None:
+    report = judge("train-generator", changed(*USED_UP))
+    ((word, text),) = report.notes
+    assert word == "wrong"
+    assert text.startswith("After the first epoch no step is made")
+    outcomes = {item.name: item.outcome for item in report.items}
+    assert (outcomes["rows"], outcomes["validation-loss"]) == ("right", "right")
+
+
+def test_a_validation_loss_is_told_where_epochs_have_no_steps() -> None:
+    summed = ("validation = total / n_subjects", "validation = total")
+    report = judge("train-generator", changed(*USED_UP, summed))
+    assert "validation loss of an epoch is the sum over the subjects." in str(report.notes)
+
+
+@pytest.mark.parametrize("loader", ["validation_loader", "[*validation_loader] * 2"])
+def test_an_epoch_that_is_the_only_one_is_not_told_as_epochs_without_steps(loader: str) -> None:
+    answer = changed(("range(num_epoch)", "range(1)"), ("in validation_loader:", f"in {loader}:"))
+    report = judge("train-generator", answer)
+    assert "no step is made" not in report.notes[0][1]
+
+
+def test_a_validation_loss_against_t1_is_told_with_t2() -> None:
+    answer = changed((MEASURED, "criterion(generator(real_t1), real_t1)"))
+    report = judge("train-generator", answer)
+    assert report.notes == [
+        (
+            "wrong",
+            "For your validation loss, the generated slices are compared with T1-w. Asked for: "
+            "with T2-w.",
+        )
+    ]
 
 
 @pytest.mark.parametrize("slip", SLIPS)

@@ -35,6 +35,7 @@ class Call:
         graph: Whether a gradient could flow back.
         errors: Mean absolute error of each subject `(n,)`.
         squares: Mean squared error of each subject `(n,)`.
+        from_t1: Mean absolute difference from T1-w of each subject `(n,)`.
         weights: The weights before.
         number: How many passes over the training loader had begun.
     """
@@ -45,6 +46,7 @@ class Call:
     graph: bool
     errors: Tensor
     squares: Tensor
+    from_t1: Tensor
     weights: Tensor
     number: int
 
@@ -132,10 +134,11 @@ class Course:
         if len(self.calls) >= _MOST_CALLS:
             raise RuntimeError(f"The generator was called more than {_MOST_CALLS:,} times.")
         part, subjects = self._who(x)
-        target = (
-            self.sets[part].t2[subjects] if part in self.sets else torch.full_like(x, torch.nan)
-        )
-        difference = output.detach().cpu().to(target.dtype) - target.cpu()
+        unknown = torch.full_like(x, torch.nan)
+        data = self.sets.get(part)
+        t1, t2 = (data.t1[subjects], data.t2[subjects]) if data else (unknown, unknown)
+        output_seen = output.detach().cpu()
+        difference = output_seen.to(t2.dtype) - t2.cpu()
         self.calls.append(
             Call(
                 part,
@@ -144,6 +147,7 @@ class Course:
                 output.requires_grad,
                 difference.abs().mean(dim=(1, 2, 3)),
                 difference.square().mean(dim=(1, 2, 3)),
+                (output_seen.to(t1.dtype) - t1.cpu()).abs().mean(dim=(1, 2, 3)),
                 network.weights(),
                 self.passes,
             )

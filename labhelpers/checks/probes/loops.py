@@ -34,6 +34,7 @@ _MOST_DIGITS = 6  # after the point, of a loss that is rounded
 _FEWEST_DIGITS = 3  # by which one wrong way to take a loss is told from the others
 _MOST_LISTED = 4
 _NEVER_CALLED = "the generator is never called"
+_NO_MORE_STEPS = "steps in the first epoch only"
 _STEEP = 1_000.0  # the gain of a generator whose gradients are longer than is usually allowed
 _RISING = 14  # epochs with a validation loss that rises: more than stopping early often waits for
 
@@ -59,7 +60,7 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         course = Course(setting, setting.seed(seed), few if batch_size > many else many)
         course.network.train(training)
         returned = course.run(answer, batch_size, num_epoch, lr)
-        story = _Story(course, lr)
+        story = _Story(course, lr, num_epoch)
         story.log(log, training)
         _log_history(returned, story, log)
         if batch_size > many and story.epochs:  # here no choice of the answer has changed anything
@@ -72,12 +73,12 @@ def train_generator(answer: Any, setting: Setting) -> Iterator[Case]:
         try:
             course.run(answer, 40, _RISING, lr / 4)
         finally:
-            _Story(course, lr / 4).log_end(log, _RISING)
+            _Story(course, lr / 4, _RISING).log_end(log)
 
     def steep(log: Log) -> None:
         course = Course(setting, setting.seed(100), many, gain=_STEEP)
         course.run(answer, 3, 3, lr / 2)
-        _Story(course, lr / 2).log_updates(log, "whole-gradients")
+        _Story(course, lr / 2, 3).log_updates(log, "whole-gradients")
 
     lr = setting.choose(0.02, 0.015)
     once, twice, several = (
@@ -106,6 +107,7 @@ class _Story:
     Attributes:
         course: The training.
         lr: Its learning rate.
+        num_epoch: How many epochs it was to have.
         after: The weights after each call.
         epochs: The calls by which the training subjects were learnt from, epoch by epoch.
         rounds: The calls by which the validation subjects were measured, round by round.
@@ -116,6 +118,7 @@ class _Story:
 
     course: Course
     lr: float
+    num_epoch: int
     after: list[Tensor] = field(init=False)
     epochs: list[list[int]] = field(init=False)
     rounds: list[list[int]] = field(init=False)
@@ -164,6 +167,21 @@ class _Story:
             before = call
         return epochs
 
+    def rounds_without_steps(self) -> list[list[int]]:
+        """Return a round for each epoch asked for where only the first one has steps.
+
+        Nothing is returned if there are other rounds, or more than one pass over the loader.
+        """
+        if not (self.course.passes == len(self.epochs) == 1 < self.num_epoch):
+            return []
+        after = [i for part in self.rounds for i in part if i > self.epochs[0][-1]]
+        length = len(after) // self.num_epoch
+        rounds = [after[k * length : (k + 1) * length] for k in range(self.num_epoch)]
+        everyone = list(range(len(self.course.sets[VALIDATION])))
+        shown = [sorted(s for i in part for s in self.course.calls[i].subjects) for part in rounds]
+        is_whole = len(after) == length * self.num_epoch
+        return rounds if is_whole and all(part == everyone for part in shown) else []
+
     def movement(self, i: int) -> Tensor:
         """Return how far the weights moved after a call."""
         return self.after[i] - self.course.calls[i].weights
@@ -199,11 +217,11 @@ class _Story:
             learnt = {self.moved(i) and not self._is_back(i) for part in self.rounds for i in part}
             log("not-learnt", _one_of(learnt, "the weights move", "the weights stay as they are"))
 
-    def log_end(self, log: Log, num_epoch: int) -> None:
+    def log_end(self, log: Log) -> None:
         """Log in words how a training ended, and whether its steps stayed the same."""
         n_epochs = len(self.epochs)
-        is_all = n_epochs == num_epoch
-        log("to-the-end", "all epochs" if is_all else f"{n_epochs} of {num_epoch} epochs")
+        is_all = n_epochs == self.num_epoch
+        log("to-the-end", "all epochs" if is_all else f"{n_epochs} of {self.num_epoch} epochs")
         if n_epochs:
             log("last-weights", self._last_weights())
         self.log_updates(log, "updates")
@@ -228,6 +246,8 @@ class _Story:
                 return "no training subjects"
             others = ", training subjects are measured" if self.again else ""
             return f"validation subjects are learnt from{others}"
+        if self.rounds_without_steps():
+            return _NO_MORE_STEPS
         n_subjects = len(self.course.sets[TRAINING])
         steps = [sum(map(self.moved, epoch)) for epoch in self.epochs]
         shown = [[s for i in epoch for s in self.course.calls[i].subjects] for epoch in self.epochs]
@@ -325,6 +345,8 @@ class _Story:
         They are the round after the steps of the epoch. If no subject is measured twice in an
         epoch, they are all rounds of it; if an epoch has none, all rounds one by one.
         """
+        if rounds := self.rounds_without_steps():
+            return rounds
         calls = self.course.calls
         whole = self.measured_in_epochs()
         shown = [[s for i in part for s in calls[i].subjects] for part in whole]
@@ -535,7 +557,7 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
     if table is None or table.empty or not n_epochs:
         return
     count = f"{_count(len(table), 'row')} for {_count(n_epochs, 'epoch')}"
-    if len(table) == n_epochs:
+    if len(table) in (n_epochs, len(story.rounds_without_steps())):
         count = "one for each epoch"
     log("rows", f"{count}, {_counted(list(table.index))}")
     cells = [cell for column in table.columns for cell in table[column]]
@@ -581,7 +603,8 @@ def _log_history(returned: Any, story: _Story, log: Log) -> None:
         own = own | {f"the {other} loss": others[mean]}
         if not any(own[mean]):
             continue
-        if abs(len(values) - n_epochs) <= 1 or len(values) == 1:  # else the rows are told
+        n_rows = len(own[mean]) if story.rounds_without_steps() else n_epochs
+        if abs(len(values) - n_rows) <= 1 or len(values) == 1:  # else the rows are told
             log(item, _way_of(values, own, tolerance))
         if story.epochs and len(story.epochs[0]) == 1:
             log(f"{PROOF}{item}", values[0])
@@ -635,11 +658,14 @@ def _ways(calls: Sequence[Call], parts: Iterable[Sequence[int]]) -> dict[str, li
         [[x.squares.mean().sqrt().expand_as(x.squares) for x in epoch] for epoch in epochs]
     )
     each = _ways_of_errors([[x.squares.sqrt() for x in epoch] for epoch in epochs])
+    from_t1 = _ways_of_errors([[x.from_t1 for x in epoch] for epoch in epochs])
     ways |= {f"{words}, of the squared error": way for words, way in squared.items()}
     ways |= {f"{words}, of the root of the squared error": x for words, x in rooted.items()}
-    return ways | {
-        f"{words}, of the root of each subject's squared error": x for words, x in each.items()
-    }
+    return (
+        ways
+        | {f"{words}, of the root of each subject's squared error": x for words, x in each.items()}
+        | {f"from differences from T1-w, not T2-w: {words}": x for words, x in from_t1.items()}
+    )
 
 
 def _mixed(
@@ -690,10 +716,10 @@ def _ways_of_errors(epochs: Sequence[Sequence[Tensor]]) -> dict[str, list[float]
         "the loss of the first batch": torch.tensor([float(epoch[0]) for epoch in means]),
         "the largest loss of a batch": torch.tensor([float(max(epoch)) for epoch in means]),
         "the smallest loss of a batch": torch.tensor([float(min(epoch)) for epoch in means]),
+        "the median over the subjects": torch.tensor([float(x.quantile(0.5)) for x in subjects]),
         "the median of the losses of the batches": torch.tensor(
             [float(x.quantile(0.5)) for x in means]
         ),
-        "the median over the subjects": torch.tensor([float(x.quantile(0.5)) for x in subjects]),
         "the sum over the batches": batch_sums,
         "the sum over the subjects": sums,
         "the sum over the batches, divided by the number of subjects": batch_sums / sizes,
