@@ -307,6 +307,19 @@ def test_overlaps_compared_item_by_item_are_told(share: float, shift: int) -> No
     )
 
 
+@pytest.mark.parametrize("shifts", ["1, 2", "1, 2, 3, 4"])
+def test_means_over_both_sets_beside_those_of_some_neighbours_are_told(shifts: str) -> None:
+    overlaps = "head_overlap(x, p[(k - i) % len(p)][1]) for p in sets for k, (x, _) in enumerate(p)"
+    source = ANSWER.replace(
+        "sum(overlaps) / len(part) < 0.955",
+        f"torch.tensor([{overlaps} for i in (0,)]).mean() < "
+        f"torch.tensor([{overlaps} for i in ({shifts})]).mean() + 0.01",
+    )
+    notes = judge("audit-split", load("audit-split", source)).notes
+    (told,) = [note for word, note in notes if word == "wrong"]
+    assert told.startswith('"pairs exchanged": The mean over the items of both data sets is')
+
+
 def test_slices_of_both_sets_looked_at_together_are_told() -> None:
     source = ANSWER.replace(_OF_SLICE, "").replace(
         "    for part in sets:\n",

@@ -393,6 +393,11 @@ _OVERLAPS = {
 }
 
 
+def _gap(s: Slices, n: int, sign: int) -> Tensor:
+    others = [s.neighbours(sign * shift) for shift in range(1, n + 1)]
+    return s.own.mean() - torch.stack(others).mean()
+
+
 _MARGINS = tuple(
     Measure(
         gap,
@@ -400,11 +405,16 @@ _MARGINS = tuple(
         "The margin between the mean overlap of a set and that of its T1-w slices with "
         f"{whose} T2-w slices lies {{}}. Asked for: about 0.01.",
     )
-    for whose, gap in {
-        "the next items'": lambda s: s.own.mean() - s.neighbours(-1).mean(),
-        "the items' before": lambda s: s.own.mean() - s.neighbours(1).mean(),
-        "all other items'": lambda s: s.own.mean() - _others(s).mean(),
-    }.items()
+    for whose, gap in [
+        ("the next items'", lambda s: s.own.mean() - s.neighbours(-1).mean()),
+        ("the items' before", lambda s: s.own.mean() - s.neighbours(1).mean()),
+        ("all other items'", lambda s: s.own.mean() - _others(s).mean()),
+        *(
+            (f"{number} neighbours'", partial(_gap, n=n, sign=sign))
+            for n, number in ((2, "two"), (3, "three"), (4, "four"))
+            for sign in (-1, 1)
+        ),
+    ]
 )
 
 
