@@ -51,7 +51,7 @@ class Exercise:
             that takes its place, so that a wrong loss or step costs its own points only. Such an
             answer is tried with the student's own, too.
         written_out: The accepted ways, by their names in the table, that do without one of them.
-        arguments: Names of the arguments of a function in their order, separated by commas; empty
+        arguments: Names of the arguments of a function in their order, separated by spaces; empty
             for a class, or with one or none.
         returns: The values that an answer returns (a class: its `forward`), each in words, with
             `Tensor` where nothing else will do.
@@ -99,7 +99,7 @@ _IN_TEACHING_ORDER = [
         "make-dataloaders",
         "make_dataloaders",
         data.make_dataloaders,
-        arguments="root, batch_size",
+        arguments="root batch_size",
         returns={"the training loader": object, "the test loader": object},
         read=data.read_dataloaders,
         explain=loaders.make_dataloaders,
@@ -109,7 +109,7 @@ _IN_TEACHING_ORDER = [
         "audit-split",
         "audit_split",
         audit.audit_split,
-        arguments="train_set, test_set",
+        arguments="train_set test_set",
         returns={"the set of the problems": object},
         read=audit.read_audit,
         explain=explained_audit.audit_split,
@@ -126,7 +126,7 @@ _IN_TEACHING_ORDER = [
         "intensity-lookup",
         "fit_intensity_lookup",
         data.intensity_lookup,
-        arguments="dataset, n_bins",
+        arguments="dataset n_bins",
         returns={"the mean of each bin, a tensor (n_bins,)": Tensor},
         explain=lookup.intensity_lookup,
     ),
@@ -142,7 +142,7 @@ _IN_TEACHING_ORDER = [
         "generator-step",
         "generator_step",
         steps.generator_step,
-        arguments="generator, optimizer, criterion, real_t1, real_t2",
+        arguments="generator optimizer criterion real_t1 real_t2",
         returns=_LOSS,
         explain=explained_steps.generator_step,
     ),
@@ -151,7 +151,7 @@ _IN_TEACHING_ORDER = [
         "train_generator",
         loops.train_generator,
         _STEP_OF_LOOP,
-        arguments="generator, train_loader, validation_loader, num_epoch, lr",
+        arguments="generator train_loader validation_loader num_epoch lr",
         returns={"the history, a pandas DataFrame": object},
     ),
     # Notebook 3
@@ -166,7 +166,7 @@ _IN_TEACHING_ORDER = [
         "cgan-generator-loss",
         "cgan_generator_loss",
         losses.cgan_generator_loss,
-        arguments="discriminator, real_t1, real_t2, fake_t2, lambda_gan, lambda_pixel",
+        arguments="discriminator real_t1 real_t2 fake_t2 lambda_gan lambda_pixel",
         returns=_LOSS,
         explain=explained_losses.cgan_generator_loss,
     ),
@@ -174,7 +174,7 @@ _IN_TEACHING_ORDER = [
         "cgan-discriminator-loss",
         "cgan_discriminator_loss",
         losses.cgan_discriminator_loss,
-        arguments="discriminator, real_t1, real_t2, fake_t2",
+        arguments="discriminator real_t1 real_t2 fake_t2",
         returns=_LOSS,
         explain=explained_losses.cgan_discriminator_loss,
     ),
@@ -184,8 +184,8 @@ _IN_TEACHING_ORDER = [
         steps.cgan_step,
         _LOSSES_OF_PAIR,
         _WRITTEN_OUT,
-        arguments="generator, discriminator, optimizer_generator, "
-        "optimizer_discriminator, real_t1, real_t2, lambda_gan, lambda_pixel",
+        arguments="generator discriminator optimizer_generator "
+        "optimizer_discriminator real_t1 real_t2 lambda_gan lambda_pixel",
         returns={"the generator's loss": Tensor, "the discriminator's loss": Tensor},
         explain=explained_steps.cgan_step,
     ),
@@ -201,8 +201,8 @@ _IN_TEACHING_ORDER = [
         "cyclegan-generator-loss",
         "cyclegan_generator_loss",
         losses.cyclegan_generator_loss,
-        arguments="generator_t1_to_t2, generator_t2_to_t1, discriminator_t1, "
-        "discriminator_t2, real_t1, real_t2, lambda_gan, lambda_cycle",
+        arguments="generator_t1_to_t2 generator_t2_to_t1 discriminator_t1 "
+        "discriminator_t2 real_t1 real_t2 lambda_gan lambda_cycle",
         returns={"the loss": Tensor, "the generated T1": Tensor, "the generated T2": Tensor},
         explain=explained_losses.cyclegan_generator_loss,
     ),
@@ -212,8 +212,8 @@ _IN_TEACHING_ORDER = [
         steps.cyclegan_step,
         _LOSSES_OF_CYCLE,
         _WRITTEN_OUT,
-        arguments="generators, discriminators, optimizer_generators, "
-        "optimizer_discriminators, real_t1, real_t2, lambda_gan, lambda_cycle",
+        arguments="generators discriminators optimizer_generators "
+        "optimizer_discriminators real_t1 real_t2 lambda_gan lambda_cycle",
         returns={"the generators' loss": Tensor, "the discriminators' loss": Tensor},
         explain=explained_steps.cyclegan_step,
     ),
@@ -221,7 +221,7 @@ _IN_TEACHING_ORDER = [
         "lesion-contrast",
         "lesion_contrast",
         lesions.lesion_contrast,
-        arguments="images, lesion_masks, surround_masks",
+        arguments="images lesion_masks surround_masks",
         returns={"the contrasts, a tensor (N,)": Tensor},
         explain=explained_lesions.lesion_contrast,
     ),

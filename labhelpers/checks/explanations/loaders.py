@@ -70,8 +70,9 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
                             odd[part] = texts
                         epochs = [_epoch(loader) for _ in range(3)]
                     except Exception as error:
-                        if not sandbox.own_frames(error):
-                            text = f"{type(error).__name__}: {error}"
+                        text = f"{type(error).__name__}: {error}"
+                        is_known = any(words in text for words in _OF_WORKERS)
+                        if not is_known and not sandbox.own_frames(error):
                             odd.setdefault(
                                 part, [f"{{which}} stops while it is read ({_braced(text)})."]
                             )
@@ -106,6 +107,7 @@ def make_dataloaders(answer: Any, runs: list[Run]) -> Explanation | None:
 
 _PARTS = ("training", "test")
 _MOST_BATCHES = 200  # of a loader without an end
+_OF_WORKERS = ("DataLoader worker", "__main__")  # in errors that the list of errors has words for
 _LOADER_ITEMS = [
     *("train-batches", "train-subjects", "train-shuffled", "test-batches", "test-order", "images"),
 ]

@@ -111,7 +111,7 @@ def explain(
         names = [*inspect.signature(answer).parameters]
         told = (
             f"Your function takes its arguments in another order, {listed(names)}, than asked for: "
-            f"{listed(exercise.arguments.split(', '))}."
+            f"{listed(exercise.arguments.split())}."
         )
         if (mended_worth := share(mended)) >= worth:
             other = explain(exercise, mended, mended_worth, share, rest) or rest(mended)
@@ -311,7 +311,7 @@ def _other_arguments(calls: list[_Call]) -> list[str]:
 
 def _in_order(exercise: Exercise, answer: Any) -> Callable[..., Any] | None:
     """Return an answer that takes its arguments in the order asked for, None if it does so."""
-    asked = exercise.arguments.split(", ")
+    asked = exercise.arguments.split()
     try:
         own = inspect.signature(answer)
     except (TypeError, ValueError):
