@@ -324,7 +324,7 @@ def _change(parts: list[Tensor], number: int, rng: Random, alone: bool) -> None:
 def _change_many(parts: list[Tensor], item: str, way: str, rng: Random) -> None:
     """Put a problem into many items, in one of the ways of `_MANY`."""
     sides, places, contrasts = _MANY[way]
-    if item in ("subject", "mirrored"):
+    if item in _KINDS:
         copies = parts[0][:_N_TEST][places if len(sides) > 1 else slice(2)]
         parts[1][: len(copies)] = copies.flip(2) if item == "mirrored" else copies
     for whole in (parts[side] for side in sides):

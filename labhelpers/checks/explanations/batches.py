@@ -296,9 +296,7 @@ class Answer:
             is_one = not isinstance(one, (tuple, list))
             return one - rest if is_one else (one[0] - rest[0], *one[1:])
 
-        answer = Answer(added if without_rest else alone, self._loss)
-        answer.names = self.names
-        return answer
+        return self._around(added if without_rest else alone)
 
     def exchanged(self) -> Answer:
         """Return the answer with its two λ in each other's place."""
@@ -307,9 +305,7 @@ class Answer:
         def other(*args: Any, **lambdas: float) -> Any:
             return self._function(*args, **{names[name]: x for name, x in lambdas.items()})
 
-        answer = Answer(other, self._loss)
-        answer.names = self.names
-        return answer
+        return self._around(other)
 
     def without_chance(self) -> tuple[Answer, set[str]]:
         """Return the answer with zeros in place of random tensors, and the names of what is drawn.
@@ -322,9 +318,13 @@ class Answer:
             with _zeros_drawn(names):
                 return self._function(*args, **kwargs)
 
-        answer = Answer(calm, self._loss)
+        return self._around(calm), names
+
+    def _around(self, function: Callable[..., Any]) -> Answer:
+        """Return a function around the student's as an answer with the names of its code."""
+        answer = Answer(function, self._loss)
         answer.names = self.names
-        return answer, names
+        return answer
 
     def on(
         self, scene: Scene, p: int = 0, lambdas: Sequence[float] | None = None

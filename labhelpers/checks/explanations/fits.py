@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +14,7 @@ from labhelpers.checks.cases import Setting
 from labhelpers.checks.probes.data import as_tensor
 from labhelpers.checks.records import TOLERANCES, Run
 from labhelpers.data import IXIDataset
+from labhelpers.session import seed_everything
 
 __all__ = [
     "FIRST_SUBJECTS",
@@ -87,9 +86,7 @@ def repeated(
     """
     drawn: list[Tensor] = []
     for seed in (0, 1, 0):  # the caller puts random states back
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        random.seed(seed)
+        seed_everything(seed)
         drawn.append(result_of(answer, pair[0], **options))
     first, second, third = drawn
     if not (is_close(second, first) and is_close(third, first)):
